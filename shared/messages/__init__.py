@@ -1,0 +1,41 @@
+"""The bodies that cross the bus: one module per noun, one frozen model per message.
+
+Fields are only ever added, with a default; a breaking change is a new subject. Producers are strict
+(``extra="forbid"`` through the constructor); consumers tolerate fields they do not know.
+"""
+
+from shared.messages.base import Event, Message
+from shared.messages.deadletter import DeadLetter
+from shared.messages.edge import (
+    Explanation,
+    ExplainRequest,
+    Freshness,
+    Heartbeat,
+    Probe,
+)
+from shared.messages.login import ClientHint, LoginFailed, LoginRequested, LoginSucceeded
+from shared.messages.mail import MailFailed, MailSent
+from shared.messages.token import RevocationScope, TokenRevoked
+from shared.messages.user import BlockUser, UserEvent, UserState
+
+__all__ = [
+    "BlockUser",
+    "ClientHint",
+    "DeadLetter",
+    "Event",
+    "ExplainRequest",
+    "Explanation",
+    "Freshness",
+    "Heartbeat",
+    "LoginFailed",
+    "LoginRequested",
+    "LoginSucceeded",
+    "MailFailed",
+    "MailSent",
+    "Message",
+    "Probe",
+    "RevocationScope",
+    "TokenRevoked",
+    "UserEvent",
+    "UserState",
+]

@@ -1,0 +1,51 @@
+"""``login.*``: somebody asked to sign in, did, or did not. No secret is ever in one of these."""
+
+from typing import Literal
+
+from shared.messages.base import ULID, Event, Identifier, Message, Millis, ShortText
+
+Purpose = Literal["sign_in", "verify_email", "reset_password", "notice"]
+NoticeReason = Literal["new_browser", "refresh_reuse"]
+
+
+class ClientHint(Message):
+    """Who asked, as far as it can be said to a person: a network (/24 or /64) and a browser."""
+
+    network: ShortText = ""
+    user_agent: ShortText = ""
+
+
+class LoginRequested(Event):
+    """Send a mail for this attempt.
+
+    The link's token and code are derived from *login_id* and *email* with the link key *link_kid*,
+    which only auth and the mailer hold. *expires_at* (ms) is when the link dies: a mail is never
+    sent after it. *subject_at* is the instant the mail's text names (when the person asked).
+    """
+
+    login_id: ULID
+    email: Identifier
+    purpose: Purpose = "sign_in"
+    locale: ShortText = "en"
+    client: ClientHint = ClientHint()
+    link_kid: ShortText = ""
+    expires_at: Millis
+    notice: NoticeReason | None = None
+
+
+class LoginSucceeded(Event):
+    """A session began."""
+
+    sub: Identifier
+    sid: Identifier
+    method: ShortText
+    login_id: ULID | None = None
+
+
+class LoginFailed(Event):
+    """An attempt was refused; *reason* is one of a fixed set of codes, never an address."""
+
+    method: ShortText
+    reason: ShortText
+    sub: Identifier | None = None
+    sid: Identifier | None = None

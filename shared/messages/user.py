@@ -1,0 +1,31 @@
+"""``user.*`` facts, and the operator's questions about a person (``op.users.*``)."""
+
+from typing import Literal
+
+from shared.messages.base import Event, Identifier, Message, Millis, ShortText
+
+
+class UserEvent(Event):
+    """A fact about an account."""
+
+    sub: Identifier
+    previous_sub: Identifier | None = None
+
+
+class BlockUser(Message):
+    """``op.users.block``: keep this person out (or let them in again)."""
+
+    email: Identifier
+    action: Literal["block", "unblock", "show"]
+    reason: ShortText = ""
+    actor: ShortText = ""
+
+
+class UserState(Message):
+    """The answer: is the person blocked, since when (ms), and how many sessions are open."""
+
+    sub: ShortText = ""
+    blocked: bool = False
+    blocked_at: Millis | None = None
+    sessions: int = 0
+    error: ShortText = ""

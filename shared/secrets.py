@@ -1,0 +1,189 @@
+"""The secrets directory: who finds which key where, made at first run, refused when readable by others.
+
+    signing/<kid>.pem   RSA private keys that sign access tokens          auth
+    link/<kid>.key      derive link tokens and codes                      auth, mailer
+    refresh/<kid>.key   authenticate refresh tokens                       auth
+    csrf/<kid>.key      authenticate the pages' form tokens               auth
+    blocklist.key       turns ids into blocklist keys                     auth, edge, revocation, ctl, services
+    clients.json        confidential clients: id -> SHA-256 of the secret auth
+    jwks.json           the public halves of signing/                     auth, edge, services
+    nats/<name>.seed    one nkey seed per credential                      its owner
+    nats/accounts.conf  accounts and permissions, rendered from the contract; public keys only
+
+A ``kid`` begins with its date, so the greatest name is the newest: that one is used to make, all are
+accepted to check.
+"""
+
+import base64
+import json
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from shared.ids import b64url
+
+SYMMETRIC = ("link", "refresh", "csrf")
+RSA_BITS = 2048
+
+
+class SecretsError(Exception):
+    """The secrets directory is not usable."""
+
+
+@dataclass(frozen=True, repr=False)
+class SymmetricKeys:
+    """The keys of one purpose by ``kid``; *current* is the newest. Never shows its values."""
+
+    by_kid: dict[str, bytes]
+
+    @property
+    def current(self) -> str:
+        """The kid new values are made with."""
+        return max(self.by_kid)
+
+    def __repr__(self) -> str:
+        return f"SymmetricKeys({sorted(self.by_kid)})"
+
+
+def load_symmetric(directory: Path, purpose: str) -> SymmetricKeys:
+    """The keys under *purpose*/.
+
+    Raises:
+        SecretsError: none there, readable by others, or shorter than 256 bits.
+    """
+    keys = {p.stem: _decode(p) for p in sorted((directory / purpose).glob("*.key"))}
+    if not keys:
+        raise SecretsError(f"no key in {directory / purpose}: run `latchwire init` or `make up`")
+    return SymmetricKeys(keys)
+
+
+def load_blocklist_key(directory: Path) -> bytes:
+    """The key that turns ids into blocklist keys (32 bytes)."""
+    return _decode(directory / "blocklist.key")
+
+
+def load_seed(directory: Path, name: str) -> str:
+    """The nkey seed of credential *name*."""
+    return read_private(directory / "nats" / f"{name}.seed")
+
+
+def read_private(path: Path) -> str:
+    """The stripped text of a secret file.
+
+    Raises:
+        SecretsError: missing, or readable by group or others.
+    """
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text("ascii").strip()
+    except OSError as error:
+        raise SecretsError(f"cannot read {path}: {error.strerror}") from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise SecretsError(f"{path} is readable by others: chmod 600 {path}")
+    return text
+
+
+def write_private(path: Path, text: str) -> None:
+    """Create *path* with mode 0600, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(path.name + ".new")
+    temporary.touch(mode=0o600)
+    temporary.write_text(text + "\n", "ascii")
+    temporary.replace(path)
+
+
+def create_secrets(directory: Path, *, date: str, credentials: tuple[str, ...]) -> None:
+    """Make what is missing, keep what is there. *date* (YYYYMMDD) begins each new kid."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    kid = f"{date}-{secrets.token_hex(3)}"
+    for purpose in SYMMETRIC:
+        if not list((directory / purpose).glob("*.key")):
+            write_private(directory / purpose / f"{kid}.key", b64url(secrets.token_bytes(32)))
+    if not (directory / "blocklist.key").exists():
+        write_private(directory / "blocklist.key", b64url(secrets.token_bytes(32)))
+    if not list((directory / "signing").glob("*.pem")):
+        write_private(directory / "signing" / f"{kid}.pem", _new_rsa_pem())
+    if not (directory / "clients.json").exists():
+        write_private(directory / "clients.json", "{}")
+    for name in credentials:
+        if not (directory / "nats" / f"{name}.seed").exists():
+            write_private(directory / "nats" / f"{name}.seed", new_seed())
+    write_jwks(directory)
+
+
+def new_seed() -> str:
+    """A fresh user nkey seed."""
+    import nkeys
+
+    return str(nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER).decode())
+
+
+def public_key(seed: str) -> str:
+    """The public nkey of *seed*, as NATS's configuration names it."""
+    import nkeys
+
+    return str(nkeys.from_seed(seed.encode()).public_key.decode())
+
+
+def write_jwks(directory: Path) -> None:
+    """Write jwks.json from the private keys in signing/: public members only (RFC 7517)."""
+    keys = [_public_jwk(p.stem, load_signing_key(p)) for p in signing_paths(directory)]
+    (directory / "jwks.json").write_text(json.dumps({"keys": keys}, indent=2) + "\n", "ascii")
+
+
+def signing_paths(directory: Path) -> list[Path]:
+    """The signing keys, oldest first."""
+    return sorted((directory / "signing").glob("*.pem"))
+
+
+def load_signing_key(path: Path) -> rsa.RSAPrivateKey:
+    """The RSA private key of a PEM file.
+
+    Raises:
+        SecretsError: not an RSA key of at least 2048 bits.
+    """
+    key = serialization.load_pem_private_key(read_private(path).encode(), password=None)
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < RSA_BITS:
+        raise SecretsError(f"{path} is not an RSA key of at least {RSA_BITS} bits")
+    return key
+
+
+def _new_rsa_pem() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+    return (
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        .decode()
+        .strip()
+    )
+
+
+def _public_jwk(kid: str, key: rsa.RSAPrivateKey) -> dict[str, str]:
+    numbers = key.public_key().public_numbers()
+    return {
+        "kty": "RSA",
+        "use": "sig",
+        "alg": "RS256",
+        "kid": kid,
+        "n": _b64_number(numbers.n),
+        "e": _b64_number(numbers.e),
+    }
+
+
+def _b64_number(number: int) -> str:
+    return b64url(number.to_bytes((number.bit_length() + 7) // 8, "big"))
+
+
+def _decode(path: Path) -> bytes:
+    text = read_private(path)
+    key = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if len(key) < 32:
+        raise SecretsError(f"{path} holds fewer than 256 bits")
+    return key
