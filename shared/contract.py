@@ -85,12 +85,8 @@ TOKEN_REVOKED = Subject(
 )
 MAIL_SENT = Subject("mail.sent", m.MailSent, (Role.MAILER,), (Role.OPERATOR,))
 MAIL_FAILED = Subject("mail.failed", m.MailFailed, (Role.MAILER,), (Role.OPERATOR,))
-DEADLETTER_LOGIN = Subject(
-    "deadletter.login.*", m.DeadLetter, (Role.MAILER,), (Role.OPERATOR,)
-)
-DEADLETTER_TOKEN = Subject(
-    "deadletter.token.*", m.DeadLetter, (Role.REVOCATION,), (Role.OPERATOR,)
-)
+DEADLETTER_LOGIN = Subject("deadletter.login.*", m.DeadLetter, (Role.MAILER,), (Role.OPERATOR,))
+DEADLETTER_TOKEN = Subject("deadletter.token.*", m.DeadLetter, (Role.REVOCATION,), (Role.OPERATOR,))
 
 # A signal on core NATS, never stored.
 EDGE_HEARTBEAT = Subject(
@@ -193,3 +189,9 @@ def stream_of(subject: Subject[Any]) -> Stream | None:
         return None
     noun = subject.name.split(".", 1)[0]
     return next(s for s in STREAMS if any(f.split(".", 1)[0] == noun for f in s.subjects))
+
+
+def dead_letter_subject(subject: str) -> Subject[m.DeadLetter]:
+    """Where a message of *subject* goes when no retry can help."""
+    family = DEADLETTER_LOGIN if subject.startswith("login.") else DEADLETTER_TOKEN
+    return family.of(subject.split(".", 1)[1].replace(".", "-"))

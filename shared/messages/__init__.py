@@ -7,8 +7,8 @@ Fields are only ever added, with a default; a breaking change is a new subject. 
 from shared.messages.base import Event, Message
 from shared.messages.deadletter import DeadLetter
 from shared.messages.edge import (
-    Explanation,
     ExplainRequest,
+    Explanation,
     Freshness,
     Heartbeat,
     Probe,

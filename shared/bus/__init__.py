@@ -1,0 +1,26 @@
+"""The one door to NATS: a supervised connection, publish with PubAck, pull consumers with ack as policy.
+
+No other module of the application imports the client library; no handler sees a raw message.
+"""
+
+from shared.bus.connection import Bus, connect_bus
+from shared.bus.consumer import Delivery, RawMessage
+from shared.bus.errors import BusUnavailableError, NoAnswerError, Pause, Reject, Retry
+from shared.bus.grants import GrantError, verify_grants
+from shared.bus.state import Ack, Position
+
+__all__ = [
+    "Ack",
+    "Bus",
+    "BusUnavailableError",
+    "Delivery",
+    "GrantError",
+    "NoAnswerError",
+    "Pause",
+    "Position",
+    "RawMessage",
+    "Reject",
+    "Retry",
+    "connect_bus",
+    "verify_grants",
+]

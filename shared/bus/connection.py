@@ -1,0 +1,318 @@
+"""One supervised connection: reconnects for ever with jitter, and ends the process if it is closed for good."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import nats
+import nats.errors
+import structlog
+from nats.aio.client import Client, Server
+from nats.aio.msg import Msg
+from nats.js.errors import APIError, NoStreamResponseError
+from pydantic import ValidationError
+
+from shared import contract
+from shared.bus.consumer import Consumer, Delivery, Handler, RawMessage, decode_raw, decode_with
+from shared.bus.errors import BusUnavailableError, NoAnswerError
+from shared.bus.state import Ack, BlocklistState, Position
+from shared.clock import Clock
+from shared.contract import Durable, M, Question, R, Role, Stream, Subject
+from shared.ids import Ids
+from shared.messages import DeadLetter
+
+log = structlog.get_logger()
+
+PUBLISH_TRIES = 3
+PUBLISH_TIMEOUT = 2.5  # seconds per try; three tries stay within eight
+PING_INTERVAL = 5  # seconds; two unanswered pings close a black-holed connection
+RECONNECT_DELAY = (0.1, 1.0)  # seconds, drawn anew for each try
+CONCURRENT_ANSWERS = 64
+
+
+class Bus:
+    """Publish, ask, answer, listen and consume as one credential."""
+
+    def __init__(self, client: Client, role: Role, name: str, clock: Clock, ids: Ids) -> None:
+        self.client = client
+        self.role = role
+        self.name = name
+        self._clock = clock
+        self._ids = ids
+        self._answers: set[asyncio.Task[None]] = set()
+        self._answering = asyncio.Semaphore(CONCURRENT_ANSWERS)
+        self.js = client.jetstream(timeout=PUBLISH_TIMEOUT)
+        self.state = BlocklistState(client, self.js)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a server is there right now."""
+        return bool(self.client.is_connected)
+
+    @property
+    def api_prefix(self) -> str:
+        """Where this account finds JetStream's API."""
+        return "CORE.API" if self.role is Role.EDGE else "$JS.API"
+
+    async def publish(self, subject: Subject[M], message: M, *, msg_id: str | None = None) -> Ack:
+        """Store *message* and wait for the PubAck.
+
+        Tries again under the same ``Nats-Msg-Id``, so an answer that was lost cannot store it twice.
+
+        Raises:
+            BusUnavailableError: no PubAck within eight seconds; it may or may not be stored.
+        """
+        identity = msg_id or getattr(message, "id", None) or self._ids.ulid(self._clock.now_ms())
+        headers = self._headers(subject.name, identity)
+        body = subject.encode(message)
+        failure: Exception | None = None
+        for _ in range(PUBLISH_TRIES):
+            try:
+                ack = await self.js.publish(
+                    subject.name, body, timeout=PUBLISH_TIMEOUT, headers=dict(headers)
+                )
+                return Ack(ack.stream, ack.seq, bool(ack.duplicate))
+            except (nats.errors.Error, NoStreamResponseError, APIError) as error:
+                failure = error
+                log.warning("publish.unacknowledged", subject=subject.name, error=repr(error))
+                if isinstance(error, NoStreamResponseError | APIError):
+                    await asyncio.sleep(PUBLISH_TIMEOUT * self._ids.random() / 2)
+        raise BusUnavailableError(f"no PubAck on {subject.name}") from failure
+
+    async def signal(self, subject: Subject[M], message: M) -> None:
+        """Publish on core NATS: whoever listens now hears it, nothing is kept, nothing is promised."""
+        if not self.connected:
+            return  # a buffered signal would arrive late and say something untrue
+        with contextlib.suppress(nats.errors.Error):
+            await self.client.publish(subject.name, subject.encode(message))
+
+    async def ask(self, question: Question[M, R], message: M, *, timeout: float = 2.0) -> R:
+        """Ask and wait *timeout* seconds.
+
+        Raises:
+            NoAnswerError: nobody is there to answer, or not in time, or not with the contract's reply.
+            BusUnavailableError: not connected.
+        """
+        if not self.connected:
+            raise BusUnavailableError("not connected")
+        body = message.model_dump_json(exclude_none=True).encode()
+        try:
+            reply = await self.client.request(question.name, body, timeout=timeout)
+            return question.reply.model_validate_json(reply.data, extra="ignore")
+        except (nats.errors.NoRespondersError, nats.errors.TimeoutError, ValidationError) as error:
+            raise NoAnswerError(question.name) from error
+        except nats.errors.Error as error:
+            raise BusUnavailableError(str(error)) from error
+
+    async def answer(self, question: Question[M, R], handler: Callable[[M], Awaitable[R]]) -> None:
+        """Answer *question*, many at a time; one of the processes with this role gets each."""
+
+        async def respond(message: Msg) -> None:
+            async with self._answering:
+                with contextlib.suppress(nats.errors.Error):
+                    await message.respond(await _reply(question, handler, message.data))
+
+        async def received(message: Msg) -> None:
+            # Beside the subscription's own loop, which hands over one message at a time. The set keeps
+            # the task alive and lets `close` end it; `_guard` lets nothing escape.
+            task = asyncio.get_running_loop().create_task(_guard(question.name, respond(message)))
+            self._answers.add(task)
+            task.add_done_callback(self._answers.discard)
+
+        await self.client.subscribe(question.name, queue=self.role.value, cb=received)
+        await self.client.flush()
+
+    async def listen(self, subject: Subject[M], handler: Callable[[M], Awaitable[None]]) -> None:
+        """Hear what is published from now on; bodies that are not the contract's model are skipped."""
+
+        async def received(message: Msg) -> None:
+            try:
+                body = subject.decode(message.data)
+            except (ValidationError, ValueError):
+                log.warning("message.undecodable", subject=message.subject)
+                return
+            await _guard(message.subject, handler(body))
+
+        await self.client.subscribe(subject.name, cb=received)
+        await self.client.flush()
+
+    async def consume(
+        self,
+        durable: Durable,
+        subject: Subject[M],
+        handler: Handler[M],
+        *,
+        concurrency: int,
+        stopping: asyncio.Event,
+    ) -> None:
+        """Handle the messages of *durable* until *stopping*; see `shared.bus.consumer`."""
+        decode = decode_with(subject)
+        consumer = Consumer(self.js, durable, decode, handler, self, self._clock, self._ids)
+        await consumer.run(concurrency=concurrency, stopping=stopping)
+
+    async def consume_raw(
+        self,
+        durable: Durable,
+        handler: Handler[RawMessage],
+        *,
+        concurrency: int,
+        stopping: asyncio.Event,
+    ) -> None:
+        """Like `consume`, for bodies that are not contract models."""
+        consumer = Consumer(self.js, durable, decode_raw, handler, self, self._clock, self._ids)
+        await consumer.run(concurrency=concurrency, stopping=stopping)
+
+    async def bury(self, delivery: Delivery, body: bytes, reason: str, *, decoded: bool) -> None:
+        """Copy a message to the dead letters; once per stream, sequence and consumer."""
+        now = self._clock.now_ms()
+        letter = DeadLetter(
+            id=self._ids.ulid(now),
+            at=now,
+            subject=delivery.subject,
+            stream=delivery.stream,
+            sequence=delivery.sequence,
+            consumer=delivery.consumer,
+            deliveries=delivery.deliveries,
+            reason=reason,
+            payload=body.decode() if decoded else None,
+            payload_sha256=hashlib.sha256(body).hexdigest(),
+            payload_bytes=len(body),
+        )
+        subject = contract.dead_letter_subject(delivery.subject)
+        identity = f"{delivery.stream}:{delivery.sequence}:{delivery.consumer}"
+        await self.publish(subject, letter, msg_id=identity)
+
+    async def get_state(self, key: str) -> tuple[bytes, int] | None:
+        """See `BlocklistState.get`."""
+        return await self.state.get(key)
+
+    async def put_state(
+        self, key: str, body: bytes, *, expected_seq: int, ttl_seconds: float
+    ) -> Ack | None:
+        """See `BlocklistState.put`."""
+        return await self.state.put(key, body, expected_seq=expected_seq, ttl_seconds=ttl_seconds)
+
+    async def stream_position(self, stream: Stream) -> Position:
+        """See `BlocklistState.position`."""
+        return await self.state.position(stream)
+
+    async def consumer_backlog_ms(self, durable: Durable) -> int:
+        """See `BlocklistState.backlog_ms`."""
+        return await self.state.backlog_ms(durable)
+
+    def stop_answering(self) -> None:
+        """Give up the answers under way; their askers time out."""
+        for task in self._answers:
+            task.cancel()
+
+    def _headers(self, subject: str, identity: str) -> dict[str, str]:
+        """CloudEvents 1.0, binary mode; the id is also what JetStream deduplicates by."""
+        return {
+            "Nats-Msg-Id": identity,
+            "ce-specversion": "1.0",
+            "ce-id": identity,
+            "ce-type": subject,
+            "ce-source": f"latchwire/{self.name}",
+        }
+
+
+async def _reply(
+    question: Question[M, R], handler: Callable[[M], Awaitable[R]], body: bytes
+) -> bytes:
+    request = question.model.model_validate_json(body or b"{}", extra="ignore")
+    return (await handler(request)).model_dump_json(exclude_none=True).encode()
+
+
+async def _guard(subject: str, work: Awaitable[None]) -> None:
+    try:
+        await work
+    except ValidationError:
+        log.warning("message.undecodable", subject=subject)
+    except Exception:
+        log.exception("message.failed", subject=subject)
+
+
+class _Supervisor:
+    """The connection's callbacks: what is logged, and what ends the process."""
+
+    def __init__(self, on_closed: Callable[[], None], on_reconnected: Callable[[], None]) -> None:
+        self._on_closed = on_closed
+        self._on_reconnected = on_reconnected
+        self.closing = False
+
+    async def closed(self) -> None:
+        if not self.closing:
+            log.error("bus.closed")
+            self._on_closed()
+
+    async def disconnected(self) -> None:
+        if not self.closing:
+            log.warning("bus.disconnected")
+
+    async def reconnected(self) -> None:
+        log.info("bus.reconnected")
+        self._on_reconnected()
+
+    async def failed(self, error: Exception) -> None:
+        if not self.closing:
+            log.warning("bus.error", error=str(error) or type(error).__name__)
+
+
+def _nothing() -> None:
+    """The default callback."""
+
+
+def _jittered(ids: Ids) -> Callable[[list[Server], dict[str, Any]], tuple[Server, float]]:
+    def choose(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
+        low, high = RECONNECT_DELAY
+        return servers[int(ids.random() * len(servers))], low + (high - low) * ids.random()
+
+    return choose
+
+
+@asynccontextmanager
+async def connect_bus(
+    *,
+    url: str,
+    role: Role,
+    name: str,
+    seed: str,
+    clock: Clock,
+    ids: Ids,
+    on_closed: Callable[[], None] = _nothing,
+    on_reconnected: Callable[[], None] = _nothing,
+) -> AsyncIterator[Bus]:
+    """Connect and stay connected; blocks until a server is there.
+
+    *on_closed* is called when the client gives up for good (an authorisation error after a reload): the
+    worker then ends, because nats-py never leaves that state.
+    """
+    supervisor = _Supervisor(on_closed, on_reconnected)
+    client = await nats.connect(
+        url.split(","),
+        name=f"latchwire-{name}",
+        nkeys_seed_str=seed,
+        inbox_prefix=f"_INBOX_{name}",
+        allow_reconnect=True,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.5,
+        ping_interval=PING_INTERVAL,
+        reconnect_to_server_handler=_jittered(ids),
+        closed_cb=supervisor.closed,
+        disconnected_cb=supervisor.disconnected,
+        reconnected_cb=supervisor.reconnected,
+        error_cb=supervisor.failed,
+    )
+    bus = Bus(client, role, name, clock, ids)
+    try:
+        yield bus
+    finally:
+        supervisor.closing = True
+        bus.stop_answering()
+        with contextlib.suppress(nats.errors.Error, TimeoutError):
+            async with asyncio.timeout(3):
+                await client.flush(timeout=1)
+        await client.close()

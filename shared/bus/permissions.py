@@ -1,0 +1,185 @@
+"""NATS accounts and permissions, rendered from the contract: each credential can do what its rows say.
+
+Edges live in an account of their own. Of CORE they see exactly the deltas, direct get, the leader's
+answer, stream info and the freshness probe; JetStream's API is imported under ``CORE.API`` because an
+un-renamed import is taken for the edge account's own (missing) JetStream.
+"""
+
+from dataclasses import dataclass, field
+
+from shared import contract
+from shared.contract import Durable, Role
+
+CORE = "CORE"
+EDGE = "EDGE"
+API = "$JS.API"
+EDGE_API = "CORE.API"
+EDGE_PREFIX = "edge"
+BLOCKLIST_READS = ("DIRECT.GET", "STREAM.MSG.GET", "STREAM.INFO")
+# A responder may publish one reply, soon: enough for request/reply, useless for anything else.
+ALLOW_RESPONSES = '{ max: 1, expires: "10s" }'
+
+
+@dataclass
+class Permissions:
+    """What one credential may publish and subscribe to."""
+
+    publish: list[str] = field(default_factory=list)
+    subscribe: list[str] = field(default_factory=list)
+    responds: bool = False
+
+
+def role_of(name: str) -> Role:
+    """The role of credential *name*: the role's own name, or ``edge…`` for an edge.
+
+    Raises:
+        ValueError: no such role.
+    """
+    return Role.EDGE if name.startswith(EDGE_PREFIX) else Role(name)
+
+
+def permissions_of(name: str) -> Permissions:
+    """The permissions of credential *name*, from the contract's tables."""
+    role = role_of(name)
+    allowed = Permissions(subscribe=[f"_INBOX_{name}.>"])
+    _grant_subjects(allowed, role, name)
+    _grant_questions(allowed, role)
+    _grant_blocklist(allowed, role)
+    for durable in contract.DURABLES:
+        if durable.role is role:
+            allowed.publish += _durable_grants(durable)
+    if role is Role.OPERATOR:
+        allowed.publish += [f"{API}.STREAM.INFO.*", f"{API}.CONSUMER.INFO.*.*"]
+    if role is Role.PROVISIONER:
+        allowed.publish += _provisioner_grants()
+    allowed.publish = sorted(set(allowed.publish))
+    allowed.subscribe = sorted(set(allowed.subscribe))
+    return allowed
+
+
+def render_accounts(public_keys: dict[str, str]) -> str:
+    """The ``accounts`` block of the server's configuration for the credentials in *public_keys*."""
+    core = [n for n in sorted(public_keys) if role_of(n) is not Role.EDGE]
+    edges = [n for n in sorted(public_keys) if role_of(n) is Role.EDGE]
+    return "\n".join(
+        [
+            "# Rendered from shared/contract.py: edit that, not this.",
+            "accounts {",
+            f"  {CORE} {{",
+            "    jetstream: enabled",
+            *_users(core, public_keys),
+            *_core_exports(),
+            "  }",
+            f"  {EDGE} {{",
+            *_users(edges, public_keys),
+            *_edge_imports(),
+            "  }",
+            "}",
+            "",
+        ]
+    )
+
+
+def _grant_subjects(allowed: Permissions, role: Role, name: str) -> None:
+    by_durable = {d.filter_subject for d in contract.DURABLES if d.role is role}
+    for subject in contract.SUBJECTS:
+        if role in subject.producers:
+            own = subject.name if subject is not contract.EDGE_HEARTBEAT else subject.of(name).name
+            allowed.publish.append(own)
+        if role in subject.consumers and subject.name not in by_durable:
+            allowed.subscribe.append(subject.name)
+
+
+def _grant_questions(allowed: Permissions, role: Role) -> None:
+    for question in contract.QUESTIONS:
+        if role in question.asks:
+            allowed.publish.append(question.name)
+        if role in question.answers:
+            # Both forms: NATS checks a queue subscription against the plain subject.
+            allowed.subscribe.append(question.name)
+            allowed.responds = True
+
+
+def _grant_blocklist(allowed: Permissions, role: Role) -> None:
+    if role in contract.BLOCKLIST_READERS:
+        prefix = EDGE_API if role is Role.EDGE else API
+        allowed.publish += [f"{prefix}.{r}.{contract.BLOCKLIST.name}" for r in BLOCKLIST_READS]
+        allowed.subscribe.append(f"{contract.BLOCKLIST_DELTAS}.>")
+    if role is contract.BLOCKLIST_STATE_WRITER:
+        allowed.publish.append(f"{contract.BLOCKLIST_STATE}.*")
+
+
+def _durable_grants(durable: Durable) -> list[str]:
+    stream, name = durable.stream.name, durable.name
+    return [
+        f"{API}.CONSUMER.INFO.{stream}.{name}",
+        f"{API}.CONSUMER.MSG.NEXT.{stream}.{name}",
+        f"{API}.CONSUMER.PAUSE.{stream}.{name}",
+        f"{API}.STREAM.MSG.GET.{stream}",
+        f"$JS.ACK.{stream}.{name}.>",
+        f"$JS.ACK.*.*.{stream}.{name}.>",
+    ]
+
+
+def _provisioner_grants() -> list[str]:
+    calls = ["STREAM.CREATE.*", "STREAM.UPDATE.*", "STREAM.INFO.*", "STREAM.NAMES", "INFO"]
+    consumers = ["CONSUMER.CREATE.>", "CONSUMER.DURABLE.CREATE.*.*", "CONSUMER.INFO.*.*"]
+    return [f"{API}.{call}" for call in (*calls, *consumers)]
+
+
+def _users(names: list[str], public_keys: dict[str, str]) -> list[str]:
+    lines = ["    users: ["]
+    for name in names:
+        allowed = permissions_of(name)
+        lines += [
+            f"      # {name}",
+            f"      {{ nkey: {public_keys[name]}, permissions: {{",
+            f"        publish: {{ allow: {_list(allowed.publish)} }}",
+            f"        subscribe: {{ allow: {_list(allowed.subscribe)} }}",
+            *([f"        allow_responses: {ALLOW_RESPONSES}"] if allowed.responds else []),
+            "      } }",
+        ]
+    return [*lines, "    ]"]
+
+
+def _core_exports() -> list[str]:
+    exports = [f'{{ stream: "{contract.BLOCKLIST_DELTAS}.>", accounts: [{EDGE}] }}']
+    exports += [
+        f'{{ service: "{name}", response_type: {kind}, accounts: [{EDGE}] }}'
+        for name, kind in _edge_services()
+    ]
+    imports = [
+        f'{{ stream: {{ account: {EDGE}, subject: "{contract.EDGE_HEARTBEAT.name}" }} }}',
+        f'{{ service: {{ account: {EDGE}, subject: "{contract.OP_EXPLAIN.name}" }} }}',
+    ]
+    return ["    exports: [", *_rows(exports), "    ]", "    imports: [", *_rows(imports), "    ]"]
+
+
+def _edge_imports() -> list[str]:
+    imports = [
+        f'{{ stream: {{ account: {CORE}, subject: "{contract.BLOCKLIST_DELTAS}.>" }} }}',
+        f'{{ service: {{ account: {CORE}, subject: "{contract.BLOCKLIST_PROBE.name}" }} }}',
+    ]
+    imports += [
+        f'{{ service: {{ account: {CORE}, subject: "{name}" }}, to: "{name.replace(API, EDGE_API)}" }}'
+        for name, _ in _edge_services()
+        if name.startswith(API)
+    ]
+    exports = [
+        f'{{ stream: "{contract.EDGE_HEARTBEAT.name}", accounts: [{CORE}] }}',
+        f'{{ service: "{contract.OP_EXPLAIN.name}", accounts: [{CORE}] }}',
+    ]
+    return ["    exports: [", *_rows(exports), "    ]", "    imports: [", *_rows(imports), "    ]"]
+
+
+def _edge_services() -> list[tuple[str, str]]:
+    api = [(f"{API}.{read}.{contract.BLOCKLIST.name}", "stream") for read in BLOCKLIST_READS]
+    return [(contract.BLOCKLIST_PROBE.name, "singleton"), *api]
+
+
+def _rows(rows: list[str]) -> list[str]:
+    return [f"      {row}" for row in rows]
+
+
+def _list(subjects: list[str]) -> str:
+    return "[" + ", ".join(f'"{s}"' for s in subjects) + "]"

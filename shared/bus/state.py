@@ -1,0 +1,133 @@
+"""BLOCKLIST as state: read a record from the leader, write it with compare-and-set, learn positions."""
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import nats.errors
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.errors import APIError, NotFoundError
+
+from shared import contract
+from shared.bus.errors import BusUnavailableError
+
+WRONG_LAST_SEQUENCE = 10071  # JetStream's err_code for a lost compare-and-set
+TIMEOUT = 2.0  # seconds, per request to JetStream
+
+
+@dataclass(frozen=True)
+class Ack:
+    """JetStream's PubAck: where the message is stored; *duplicate* when it was there before."""
+
+    stream: str
+    seq: int
+    duplicate: bool
+
+
+@dataclass(frozen=True)
+class Position:
+    """A stream as its leader sees it."""
+
+    epoch: str
+    first_seq: int
+    last_seq: int
+
+
+class BlocklistState:
+    """The state half of `Bus`; separate because only two workers need it."""
+
+    def __init__(self, client: Client, js: JetStreamContext) -> None:
+        self._client = client
+        self._js = js
+
+    async def get(self, key: str) -> tuple[bytes, int] | None:
+        """The record under *key* and its sequence, read from the stream leader.
+
+        Raises:
+            BusUnavailableError: the leader did not answer.
+        """
+        subject = f"{contract.BLOCKLIST_STATE}.{key}"
+        try:
+            message = await self._js.get_last_msg(contract.BLOCKLIST.name, subject)
+        except NotFoundError:
+            return None
+        except (nats.errors.Error, APIError) as error:
+            raise BusUnavailableError(str(error)) from error
+        return message.data or b"", message.seq or 0
+
+    async def put(
+        self, key: str, body: bytes, *, expected_seq: int, ttl_seconds: float
+    ) -> Ack | None:
+        """Store *body* if the last sequence of its subject is *expected_seq* (0: absent).
+
+        The server forgets it after *ttl_seconds*, rounded up: a fraction would be cut to a shorter life.
+
+        Returns:
+            The PubAck, or None when somebody else wrote first.
+        """
+        headers = {"Nats-Expected-Last-Subject-Sequence": str(expected_seq)}
+        try:
+            ack = await self._js.publish(
+                f"{contract.BLOCKLIST_STATE}.{key}",
+                body,
+                timeout=TIMEOUT,
+                headers=headers,
+                msg_ttl=max(1, math.ceil(ttl_seconds)),
+            )
+        except APIError as error:
+            if error.err_code == WRONG_LAST_SEQUENCE:
+                return None
+            raise BusUnavailableError(str(error)) from error
+        except nats.errors.Error as error:
+            raise BusUnavailableError(str(error)) from error
+        return Ack(ack.stream, ack.seq, bool(ack.duplicate))
+
+    async def position(self, stream: contract.Stream) -> Position:
+        """Epoch, first and last sequence, from the leader."""
+        info = await self._api(f"STREAM.INFO.{stream.name}", {})
+        state = info["state"]
+        epoch = (info["config"].get("metadata") or {}).get("epoch", "")
+        return Position(epoch, state["first_seq"], state["last_seq"])
+
+    async def consumer(self, durable: contract.Durable) -> dict[str, Any]:
+        """JetStream's own description of a consumer."""
+        return await self._api(f"CONSUMER.INFO.{durable.stream.name}.{durable.name}", {})
+
+    async def backlog_ms(self, durable: contract.Durable) -> int:
+        """Age in ms of the oldest message *durable* has not acknowledged; 0 when there is none.
+
+        Both times are the server's, so a worker's own clock cannot flatter the answer.
+        """
+        info = await self.consumer(durable)
+        if not info["num_pending"] and not info["num_ack_pending"]:
+            return 0
+        after = info["ack_floor"]["stream_seq"] + 1
+        found = await self._api(
+            f"STREAM.MSG.GET.{durable.stream.name}",
+            {"seq": after, "next_by_subj": durable.filter_subject},
+        )
+        if "message" not in found:
+            return 0  # expired since
+        return max(1, _rfc3339_ms(info["ts"]) - _rfc3339_ms(found["message"]["time"]))
+
+    async def _api(self, call: str, body: dict[str, Any]) -> dict[str, Any]:
+        payload = json.dumps(body).encode() if body else b""
+        try:
+            reply = await self._client.request(f"$JS.API.{call}", payload, timeout=TIMEOUT)
+        except nats.errors.Error as failure:
+            raise BusUnavailableError(f"{call}: {failure}") from failure
+        answer: dict[str, Any] = json.loads(reply.data)
+        error = answer.get("error")
+        if error and error.get("code") != 404:
+            raise BusUnavailableError(f"{call}: {error.get('description')}")
+        return answer
+
+
+def _rfc3339_ms(text: str) -> int:
+    """Milliseconds of NATS's nanosecond timestamps, which datetime cannot parse whole."""
+    whole, _, rest = text.rstrip("Z").partition(".")
+    millis = (rest + "000")[:3]
+    return int(datetime.fromisoformat(whole + "+00:00").timestamp()) * 1000 + int(millis)

@@ -1,0 +1,70 @@
+"""Logs: one line per event, JSON in production, columns at a terminal; never locals, never inputs.
+
+Rules: static dotted names (``session.opened``), ids instead of objects, no address, token, code, cookie or
+key. As a second fence, fields with a telling name are blotted out whatever they hold.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+
+BLOTTED = ("token", "secret", "password", "cookie", "authorization", "seed", "code", "email")
+ALLOWED = frozenset({"smtp_code", "reason_code", "exit_code", "status_code"})
+
+
+def configure_logging(*, worker: str, level: str, fmt: str) -> None:
+    """Send our own and the libraries' records to standard output in one format."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        blot,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(worker=worker)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_renderers(fmt),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # The access log would print request lines; the client libraries' debug output prints frames.
+    for name in ("aiohttp.access", "nats", "asyncio", "aiosmtplib", "mail.log"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def blot(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Replace the value of any field whose name tells of a secret or an address."""
+    for name in event:
+        if name not in ALLOWED and name != "event" and any(word in name for word in BLOTTED):
+            event[name] = "[blotted]"
+    return event
+
+
+def _renderers(fmt: str) -> list[structlog.typing.Processor]:
+    if fmt == "console":
+        plain = structlog.dev.plain_traceback
+        return [structlog.dev.ConsoleRenderer(exception_formatter=plain)]
+    without_locals = ExceptionDictTransformer(show_locals=False)
+    return [
+        structlog.processors.ExceptionRenderer(without_locals),
+        structlog.processors.JSONRenderer(),
+    ]

@@ -1,0 +1,61 @@
+"""Fixtures: real servers on free ports, one set per test, ended with it."""
+
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from shared.bus import Bus
+from tests.support.servers import NatsServer, RedisServer, make_nats, make_redis, make_secrets
+
+BusFactory = Callable[[str], Awaitable[Bus]]
+
+
+@pytest.fixture(scope="session")
+def secrets_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys made once a session: generating RSA keys is slow."""
+    return make_secrets(tmp_path_factory.mktemp("secrets-template") / "secrets")
+
+
+@pytest.fixture
+def secrets_dir(secrets_template: Path, tmp_path: Path) -> Path:
+    """A secrets directory of this test's own."""
+    target = tmp_path / "secrets"
+    shutil.copytree(secrets_template, target)
+    return target
+
+
+@pytest.fixture
+async def nats_server(tmp_path: Path, secrets_dir: Path) -> AsyncIterator[NatsServer]:
+    """A real nats-server with the contract's permissions, streams and consumers."""
+    server = make_nats(tmp_path / "nats", secrets_dir)
+    server.start()
+    try:
+        await server.provision()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A real redis-server that fsyncs every write."""
+    server = make_redis(tmp_path / "redis")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+async def bus_of(nats_server: NatsServer) -> AsyncIterator[BusFactory]:
+    """``await bus_of("mailer")``: a bus as that credential."""
+    async with AsyncExitStack() as stack:
+
+        async def connect(name: str) -> Bus:
+            return await stack.enter_async_context(nats_server.connect(name))
+
+        yield connect

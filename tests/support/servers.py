@@ -1,0 +1,183 @@
+"""Real servers for tests: nats-server with the contract's permissions, and redis-server."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shared.bus import Bus, connect_bus
+from shared.bus.permissions import render_accounts, role_of
+from shared.bus.streams import apply_streams
+from shared.clock import SystemClock
+from shared.contract import Role
+from shared.ids import SystemIds
+from shared.secrets import create_secrets, load_seed, public_key
+
+ROOT = Path(__file__).resolve().parents[2]
+CREDENTIALS = ("auth", "mailer", "revocation", "edge-1", "edge-2", "operator", "provisioner")
+START_DEADLINE = 10.0  # seconds
+
+
+def free_port() -> int:
+    """A port nobody uses now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def binary(*names: str) -> str:
+    """The first of *names* beside this interpreter (the wheels put them there) or on the PATH."""
+    beside = Path(sys.executable).parent
+    for name in names:
+        if (beside / name).exists():
+            return str(beside / name)
+        if found := shutil.which(name):
+            return found
+    raise FileNotFoundError(names)
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return when something accepts on *port*."""
+    deadline = time.monotonic() + START_DEADLINE
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"ended with {process.returncode}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+            return
+    raise TimeoutError(port)
+
+
+@dataclass
+class Server:
+    """A server process that can be killed and started again on the same port and data."""
+
+    command: list[str]
+    port: int
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start and wait until it accepts."""
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(
+                self.command, stdout=out, stderr=out, stdin=subprocess.DEVNULL
+            )
+        try:
+            wait_for_port(self.port, self.process)
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}: {self.log.read_text()[-2000:]}") from error
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """An orderly end."""
+        self._end(signal.SIGTERM)
+
+    def signal(self, number: int) -> None:
+        """Send any signal (SIGSTOP, SIGCONT)."""
+        assert self.process is not None
+        os.kill(self.process.pid, number)
+
+    def _end(self, number: int) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(5)
+
+
+@dataclass
+class NatsServer(Server):
+    """nats-server with accounts rendered from the contract."""
+
+    secrets_dir: Path = field(default_factory=Path)
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def seed(self, name: str) -> str:
+        """The nkey seed of a credential."""
+        return load_seed(self.secrets_dir, name)
+
+    @asynccontextmanager
+    async def connect(self, name: str) -> AsyncIterator[Bus]:
+        """A bus as credential *name*."""
+        async with connect_bus(
+            url=self.url,
+            role=role_of(name),
+            name=name,
+            seed=self.seed(name),
+            clock=SystemClock(),
+            ids=SystemIds(),
+        ) as bus:
+            yield bus
+
+    async def provision(self) -> None:
+        """Apply the streams."""
+        async with self.connect(Role.PROVISIONER.value) as bus:
+            await apply_streams(bus, SystemIds())
+
+
+@dataclass
+class RedisServer(Server):
+    """redis-server with the durability the product runs with."""
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+
+def make_nats(directory: Path, secrets_dir: Path) -> NatsServer:
+    """A nats-server (not started) whose data and configuration live in *directory*."""
+    directory.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    config = directory / "nats-server.conf"
+    config.write_text((ROOT / "nats" / "nats-server.conf").read_text())
+    keys = {name: public_key(load_seed(secrets_dir, name)) for name in CREDENTIALS}
+    (directory / "accounts.conf").write_text(render_accounts(keys))
+    command = [
+        binary("nats-server"),
+        "-c",
+        str(config),
+        "-p",
+        str(port),
+        "-sd",
+        str(directory / "js"),
+    ]
+    return NatsServer(command, port, directory / "nats.log", secrets_dir=secrets_dir)
+
+
+def make_redis(directory: Path) -> RedisServer:
+    """A redis-server (not started) whose data lives in *directory*."""
+    directory.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--save", ""]
+    durable = ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
+    command = [binary("redis-server", "valkey-server"), *options, *durable]
+    return RedisServer(command, port, directory / "redis.log")
+
+
+def make_secrets(directory: Path, credentials: tuple[str, ...] = CREDENTIALS) -> Path:
+    """A secrets directory with every key and credential."""
+    create_secrets(directory, date="20261122", credentials=credentials)
+    return directory
+
+
+async def start_in_thread(server: Server) -> None:
+    """Start a server without holding up the event loop."""
+    await asyncio.to_thread(server.start)
