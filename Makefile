@@ -1,0 +1,41 @@
+# Latchwire. `make` lists what there is; every target does all its own set-up.
+PYTHON ?= python3
+V := .venv/bin
+PYTEST := $(V)/pytest -q
+export APP PORT MAIL_PORT
+
+help:            ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 16
+
+up: .venv/.up    ## run the whole product here (APP=http://localhost:3000 puts your application behind it)
+	@./latchwire up
+
+check: .venv/.dev ## the inner loop: lint, types, unit and contract tests
+	@$(MAKE) --no-print-directory lint
+	$(PYTEST) -n 2 tests/unit tests/contract
+
+test: .venv/.dev ## every test, against the real servers
+	@sh tests/support/install-debian.sh
+	$(PYTEST) -n 2 --dist loadfile tests/unit tests/contract tests/integration
+	$(PYTEST) tests/e2e tests/faults
+
+lint: .venv/.dev ## ruff, mypy --strict, import contracts
+	$(V)/ruff check .
+	$(V)/ruff format --check .
+	$(V)/mypy
+	PYTHONPATH=.:sdk/src $(V)/lint-imports
+
+faults: .venv/.dev ## only the fault tests: kill -9 of every part
+	$(PYTEST) tests/faults
+
+bench: .venv/.dev ## the figures, as ratios of paired runs on this machine
+	$(V)/python -m tests.bench
+
+lock: .venv/.dev ## pin requirements/*.in again, with hashes and without index addresses
+	sh requirements/lock.sh
+
+.venv/.up: requirements/embedded.txt
+	@sh requirements/install.sh "$(PYTHON)" embedded $@
+.venv/.dev: requirements/dev.txt
+	@sh requirements/install.sh "$(PYTHON)" dev $@
+.PHONY: help up check test lint faults bench lock
