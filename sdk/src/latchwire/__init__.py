@@ -4,8 +4,11 @@
 `latchwire.feed` keep the revocations in memory, current, and say how current.
 """
 
+from latchwire.blocklist import Blocklist, Fingerprint, Hit
 from latchwire.claims import Claims
+from latchwire.feed import FeedClosedError, RevocationFeed
 from latchwire.keys import InvalidJWKSError, KeyRing, VerificationKey
+from latchwire.records import Record, RecordError, record_key
 from latchwire.tokens import (
     Refused,
     TokenPolicy,
@@ -17,13 +20,21 @@ from latchwire.tokens import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "Blocklist",
     "Claims",
+    "FeedClosedError",
+    "Fingerprint",
+    "Hit",
     "InvalidJWKSError",
     "KeyRing",
+    "Record",
+    "RecordError",
     "Refused",
+    "RevocationFeed",
     "TokenPolicy",
     "VerificationKey",
     "check_times",
     "decode_access_token",
+    "record_key",
     "verify_access_token",
 ]

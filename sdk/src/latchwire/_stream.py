@@ -1,0 +1,248 @@
+"""What a feed reads from the BLOCKLIST stream: its state, batches by direct get, the leader's word.
+
+Every question has a reply inbox of its own that nobody can guess: another client of the same account
+may have a server answer sent to any subject it can name, and must not be able to name this one.
+"""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from latchwire.blocklist import Blocklist
+from latchwire.records import Record, RecordError, is_record_key
+
+T = TypeVar("T")
+
+STREAM: Final = "BLOCKLIST"
+STATE_PREFIX: Final = "bl."
+BATCH: Final = 5_000
+ASK_SECONDS: Final = 1.5
+BATCH_SECONDS: Final = 5.0
+READ_TRIES: Final = 3
+LAG_PAUSE_SECONDS: Final = 0.05
+
+
+class FeedReadError(Exception):
+    """The stream could not be read just now; nothing is wrong with what is known already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """One record as the server tells it: stream sequence, key, value."""
+
+    seq: int
+    key: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """The stream as its leader sees it: *epoch* from the metadata, *last_seq*."""
+
+    epoch: str
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """A probe's answer: how far the stream is, and how old what it still lacks may be."""
+
+    epoch: str
+    last_seq: int
+    backlog_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """How far a direct get came: *last_seq* of its last message (0: none), *pending* after it."""
+
+    last_seq: int
+    pending: int
+
+
+def read_delta(message: Msg) -> Delta | None:
+    """The record in *message*, or None unless the server's own headers say where it is from."""
+    headers = message.headers or {}
+    subject, sequence = headers.get("Nats-Subject", ""), headers.get("Nats-Sequence", "")
+    key = subject.removeprefix(STATE_PREFIX)
+    if not subject.startswith(STATE_PREFIX) or not is_record_key(key):
+        return None
+    if not (sequence.isascii() and sequence.isdigit()):
+        return None
+    try:
+        return Delta(int(sequence), key, Record.unpack(message.data))
+    except RecordError:
+        return None
+
+
+class StreamReader:
+    """Reads BLOCKLIST over *client*; *api_prefix* is where its account finds the JetStream API."""
+
+    def __init__(self, client: Client, api_prefix: str) -> None:
+        self._client = client
+        self._api = api_prefix
+
+    async def state(self) -> StreamState:
+        """The leader's view.
+
+        Raises:
+            FeedReadError: no answer, no such stream, or a stream without an epoch.
+        """
+        answer = await self.ask(f"{self._api}.STREAM.INFO.{STREAM}", b"")
+        try:
+            info = json.loads(answer)
+            epoch = info["config"]["metadata"]["epoch"]
+            return StreamState(str(epoch), int(info["state"]["last_seq"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise FeedReadError("the stream BLOCKLIST is missing or has no epoch") from error
+
+    async def next_seq(self, seq: int) -> int | None:
+        """The leader's first sequence at or after *seq*, or None when it has nothing left.
+
+        Raises:
+            FeedReadError: no answer, or neither a message nor "not found".
+        """
+        body = _json({"seq": seq, "next_by_subj": f"{STATE_PREFIX}*"})
+        answer = await self.ask(f"{self._api}.STREAM.MSG.GET.{STREAM}", body)
+        try:
+            found = json.loads(answer)
+            if found.get("error", {}).get("code") == 404:
+                return None
+            return int(found["message"]["seq"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FeedReadError("the stream's leader did not answer the question") from error
+
+    async def read_after(self, seq: int, state: StreamState, into: Blocklist) -> int:
+        """Put everything after *seq* *into* the list; the sequence up to which it is then complete.
+
+        Raises:
+            FeedReadError: the stream could not be read to *state*'s end.
+        """
+        while seq < state.last_seq:
+            batch = await self._read_batch(seq + 1, into)
+            seq = max(seq, batch.last_seq)
+            if batch.pending or seq >= state.last_seq:
+                continue
+            # A replica may lag: only the leader can say that the rest has expired or was replaced.
+            following = await self.next_seq(seq + 1)
+            if following is None or following > state.last_seq:
+                return state.last_seq
+            await asyncio.sleep(LAG_PAUSE_SECONDS)
+        return seq
+
+    async def _read_batch(self, seq: int, into: Blocklist) -> Batch:
+        for _ in range(READ_TRIES - 1):
+            with suppress(FeedReadError):
+                return await self._read_once(seq, into)
+        return await self._read_once(seq, into)
+
+    async def _read_once(self, seq: int, into: Blocklist) -> Batch:
+        transfer = _Transfer(into)
+        body = _json({"seq": seq, "batch": BATCH, "next_by_subj": f"{STATE_PREFIX}*"})
+        subject = f"{self._api}.DIRECT.GET.{STREAM}"
+        return await self._exchange(subject, body, transfer.take, transfer.done, BATCH_SECONDS)
+
+    async def probe(self, subject: str, body: bytes) -> Freshness:
+        """Ask the revocation workers how far a reader must be.
+
+        Raises:
+            FeedReadError: no answer, or not one that can be read.
+        """
+        answer = await self.ask(subject, body)
+        try:
+            proof = json.loads(answer)
+            backlog_ms = max(0, int(proof["backlog_ms"]))
+            return Freshness(str(proof["epoch"]), int(proof["last_seq"]), backlog_ms / 1000)
+        except (ValueError, KeyError, TypeError) as error:
+            raise FeedReadError("the answer to a probe is not readable") from error
+
+    async def ask(self, subject: str, body: bytes) -> bytes:
+        """The first reply's body.
+
+        Raises:
+            FeedReadError: no reply within 1.5 s, or nobody is there to reply.
+        """
+        done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def on_reply(message: Msg) -> None:
+            if done.done():
+                return
+            if (message.headers or {}).get("Status"):
+                done.set_exception(FeedReadError(f"nobody answers {subject}"))
+            else:
+                done.set_result(message.data)
+
+        return await self._exchange(subject, body, on_reply, done, ASK_SECONDS)
+
+    async def _exchange(
+        self,
+        subject: str,
+        body: bytes,
+        callback: Callable[[Msg], Awaitable[None]],
+        done: "asyncio.Future[T]",
+        seconds: float,
+    ) -> T:
+        inbox = f"{self._client.new_inbox()}.{secrets.token_hex(16)}"
+        try:
+            async with asyncio.timeout(seconds):
+                subscription = await self._client.subscribe(
+                    inbox, cb=callback, pending_msgs_limit=0, pending_bytes_limit=0
+                )
+                try:
+                    await self._client.publish(subject, body, reply=inbox)
+                    return await done
+                finally:
+                    with suppress(NatsError):
+                        await subscription.unsubscribe()
+        except TimeoutError as error:
+            raise FeedReadError(f"no answer on {subject}") from error
+        except NatsError as error:
+            raise FeedReadError(f"{subject}: {error}") from error
+
+
+class _Transfer:
+    """One batch of direct get: each message names the one before it, so that a loss shows."""
+
+    def __init__(self, into: Blocklist) -> None:
+        self.done: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
+        self._into = into
+        self._previous = 0
+
+    async def take(self, message: Msg) -> None:
+        if self.done.done():
+            return
+        headers = message.headers or {}
+        status = headers.get("Status")
+        if status is not None:
+            self._end(status, headers)
+            return
+        delta = read_delta(message)
+        if delta is None:
+            at = headers.get("Nats-Sequence")
+            self.done.set_exception(FeedReadError(f"BLOCKLIST {at} is not a record we understand"))
+            return
+        if headers.get("Nats-Last-Sequence") != str(self._previous):
+            self.done.set_exception(FeedReadError("a message is missing inside a batch"))
+            return
+        self._into.apply(delta.key, delta.record)
+        self._previous = delta.seq
+
+    def _end(self, status: str, headers: dict[str, str]) -> None:
+        if status == "404":
+            self.done.set_result(Batch(0, 0))
+        elif status == "204" and headers.get("Nats-Last-Sequence") == str(self._previous):
+            self.done.set_result(Batch(self._previous, int(headers.get("Nats-Num-Pending", "0"))))
+        else:
+            self.done.set_exception(FeedReadError(f"direct get ended with status {status}"))
+
+
+def _json(value: dict[str, object]) -> bytes:
+    return json.dumps(value).encode("ascii")
