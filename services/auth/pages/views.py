@@ -1,0 +1,249 @@
+"""One frozen model per page: everything its template may say.
+
+A form token belongs to one form (`services.auth.http.form_tokens`), so a view carries one per form.
+Addresses in here are the canonical ones from the flows, never text from a query.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class View:
+    """A page and the status it is sent with."""
+
+    template: ClassVar[str]
+    status: ClassVar[int] = 200
+
+
+@dataclass(frozen=True)
+class LogIn(View):
+    """The e-mail form. *problem* says what was wrong with the last try."""
+
+    template: ClassVar[str] = "login.html"
+    form_token: str
+    next: str = ""
+    email: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class CheckMail(View):
+    """The mail is on its way: a field for its code, and again after a pause.
+
+    *email* is empty where this browser is not the one that asked; then nothing can be sent again.
+    """
+
+    template: ClassVar[str] = "check_mail.html"
+    form_token: str
+    again_token: str
+    login_id: str
+    email: str = ""
+    next: str = ""
+    start_again: str = "/auth/login"
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class OpenLink(View):
+    """Where the link in the mail leads; *login_id* is the ``?id=`` of its address, or empty."""
+
+    template: ClassVar[str] = "open_link.html"
+    inspect_token: str
+    code_token: str
+    login_id: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Confirm(View):
+    """The browser that asked opened the link: one tap. *instead_of* is who is signed in now."""
+
+    template: ClassVar[str] = "confirm.html"
+    link_token: str
+    cancel_token: str
+    token: str
+    email: str
+    instead_of: str = ""
+
+
+@dataclass(frozen=True)
+class WasThisYou(View):
+    """Another browser opened the link. *origin*: "3 minutes ago, from Firefox on Linux, …"."""
+
+    template: ClassVar[str] = "was_this_you.html"
+    link_token: str
+    cancel_token: str
+    token: str
+    email: str
+    origin: str
+    instead_of: str = ""
+
+
+@dataclass(frozen=True)
+class EndThatSession(View):
+    """Where the sign-in notice leads: one button, which ends the session it was about."""
+
+    template: ClassVar[str] = "notice.html"
+    form_token: str
+    token: str
+    email: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """A session in the list: *device* "Firefox on Linux", *detail* since when and from where."""
+
+    handle: str
+    device: str
+    detail: str
+    current: bool
+
+
+@dataclass(frozen=True)
+class Account(View):
+    """Who am I, and where else."""
+
+    template: ClassVar[str] = "account.html"
+    logout_token: str
+    sessions_token: str
+    email: str
+    sessions: tuple[SessionRow, ...]
+
+
+@dataclass(frozen=True)
+class Hop(View):
+    """A page between two redirects that goes on to *target* by itself."""
+
+    template: ClassVar[str] = "hop.html"
+    target: str
+
+
+@dataclass(frozen=True)
+class WayOn:
+    """The one link at the end of a message."""
+
+    text: str
+    href: str
+
+
+@dataclass(frozen=True)
+class Message(View):
+    """A page that says one thing."""
+
+    template: ClassVar[str] = "message.html"
+    title: str
+    paragraphs: tuple[str, ...]
+    way_on: WayOn | None = None
+    reference: str = ""
+
+
+NEW_LINK = WayOn("Get a new link", "/auth/login")
+
+
+@dataclass(frozen=True)
+class LinkSpent(Message):
+    """Used, expired and unknown are one page: which of them it was is nobody's business."""
+
+    status: ClassVar[int] = 410
+    title: str = "This link no longer works"
+    paragraphs: tuple[str, ...] = (
+        "A link works once, for 10 minutes, until another one for the same address is used.",
+    )
+    way_on: WayOn | None = NEW_LINK
+
+
+@dataclass(frozen=True)
+class LinkCancelled(Message):
+    """After Cancel and after "This was not me"."""
+
+    title: str = "The link is cancelled"
+    paragraphs: tuple[str, ...] = (
+        "Nobody was signed in, and the link and its code no longer work.",
+        "If you did not ask for it, there is nothing more to do.",
+    )
+
+
+@dataclass(frozen=True)
+class SignedOut(Message):
+    """After a sign-out; the next click on anything protected asks to log in."""
+
+    title: str = "You are signed out"
+    paragraphs: tuple[str, ...] = ("This session is over everywhere it was used.",)
+    way_on: WayOn | None = WayOn("Log in again", "/auth/login")
+
+
+@dataclass(frozen=True)
+class SignedOutEverywhere(Message):
+    """After "Sign out everywhere"."""
+
+    title: str = "You are signed out everywhere"
+    paragraphs: tuple[str, ...] = (
+        "Every session of yours is over, on this device and all others.",
+    )
+    way_on: WayOn | None = WayOn("Log in again", "/auth/login")
+
+
+@dataclass(frozen=True)
+class SessionEnded(Message):
+    """After the button of the sign-in notice."""
+
+    title: str = "That session is over"
+    paragraphs: tuple[str, ...] = (
+        "Whoever used it is out, and needs a new mail to come back.",
+        "If this happens again, look after your mailbox: who reads your mail can sign in as you.",
+    )
+
+
+@dataclass(frozen=True)
+class CookieDidNotStick(Message):
+    """A form came back without the cookie that its page had set: going on would only loop."""
+
+    status: ClassVar[int] = 403
+    title: str = "Your browser did not keep our cookie"
+    paragraphs: tuple[str, ...] = (
+        "Signing in needs a cookie of this site. Please allow it and try again.",
+    )
+    way_on: WayOn | None = WayOn("Try again", "/auth/login")
+
+
+@dataclass(frozen=True)
+class FormTooOld(Message):
+    """The form was not one of ours for this browser: forged, or from before the last sign-in."""
+
+    status: ClassVar[int] = 403
+    title: str = "This page is out of date"
+    paragraphs: tuple[str, ...] = (
+        "Nothing was done. Open the page again and repeat your last step.",
+    )
+    way_on: WayOn | None = WayOn("Start again", "/auth/login")
+
+
+@dataclass(frozen=True)
+class SignOutUnsure(Message):
+    """The cookies are gone but the facts could not be written: say so rather than "signed out"."""
+
+    status: ClassVar[int] = 503
+    title: str = "You are signed out on this device"
+    paragraphs: tuple[str, ...] = (
+        "We could not tell the other services yet. If this is not your own device, try again.",
+    )
+    way_on: WayOn | None = None
+
+
+PROBLEM_TITLES = {
+    404: "There is no such page",
+    429: "Too many tries",
+    503: "We cannot do this right now",
+}
+
+
+def problem_page(status: int, code: str, request_id: str, *, detail: str = "") -> Message:
+    """The generic error page: the stable *code* and the *request_id* are what support asks for."""
+    return Message(
+        title=PROBLEM_TITLES.get(status, "Something went wrong"),
+        paragraphs=(detail or "Nothing was done. Please try again in a moment.",),
+        way_on=WayOn("Start again", "/auth/login"),
+        reference=f"{code} · {request_id}",
+    )

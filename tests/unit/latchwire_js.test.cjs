@@ -1,0 +1,186 @@
+"use strict";
+// Run by test_latchwire_js.py: each case is one promise of /auth/latchwire.js.
+const assert = require("node:assert/strict");
+const path = require("node:path");
+const test = require("node:test");
+const fs = require("node:fs");
+const vm = require("node:vm");
+
+const FILE = path.join(__dirname, "../../services/auth/pages/static/latchwire.js");
+const { create } = require(FILE);
+
+function memory() {
+  const values = new Map();
+  return { getItem: (key) => values.get(key) ?? null, setItem: (key, value) => values.set(key, value) };
+}
+
+// One lock at a time, first come first served, as Web Locks in one browser.
+function webLocks() {
+  let last = Promise.resolve();
+  return {
+    request(_name, turn) {
+      const mine = last.then(turn);
+      last = mine.catch(() => {});
+      return mine;
+    },
+  };
+}
+
+function refusal(reason) {
+  return new Response(null, { status: 401, headers: { "X-Latchwire-Reason": reason } });
+}
+
+// A server whose access token is fresh or not; it counts what it is asked.
+function server({ fresh = false, renewable = true, reason = "token_expired" } = {}) {
+  const state = { fresh, calls: [], renewals: 0, time: 1000 };
+  state.fetch = async (input, init) => {
+    const request = input instanceof Request ? input : new Request(new URL(input, "http://site"), init);
+    state.time += 1;
+    if (new URL(request.url).pathname === "/auth/refresh") {
+      state.renewals += 1;
+      assert.equal(request.method, "POST");
+      if (renewable instanceof Error) throw renewable;
+      state.fresh = renewable;
+      return new Response(null, { status: renewable ? 200 : 401 });
+    }
+    const fresh = state.fresh;
+    state.calls.push({ method: request.method, body: await request.text(), mark: request.headers.get("X-Mark") });
+    return fresh ? new Response("ok") : refusal(reason);
+  };
+  return state;
+}
+
+function client(state, extra = {}) {
+  return create({ fetch: state.fetch, Request, now: () => state.time, storage: memory(), ...extra });
+}
+
+test("a fresh token costs one request", async () => {
+  const state = server({ fresh: true });
+  const answer = await client(state).fetch("http://site/api");
+  assert.equal(answer.status, 200);
+  assert.deepEqual([state.calls.length, state.renewals], [1, 0]);
+});
+
+test("an expired token is renewed and the request repeated whole", async () => {
+  const state = server();
+  const answer = await client(state).fetch("http://site/api", { method: "POST", body: "a=1", headers: { "X-Mark": "m" } });
+  assert.equal(answer.status, 200);
+  assert.equal(state.renewals, 1);
+  assert.deepEqual(state.calls, [
+    { method: "POST", body: "a=1", mark: "m" },
+    { method: "POST", body: "a=1", mark: "m" },
+  ]);
+});
+
+test("a Request object is repeated as well", async () => {
+  const state = server();
+  const answer = await client(state).fetch(new Request("http://site/api", { method: "PUT", body: "b" }));
+  assert.equal(answer.status, 200);
+  assert.deepEqual(state.calls.map((c) => c.body), ["b", "b"]);
+});
+
+test("many requests at once share one renewal", async () => {
+  const state = server();
+  const { fetch } = client(state);
+  const answers = await Promise.all(Array.from({ length: 20 }, () => fetch("http://site/api")));
+  assert.ok(answers.every((a) => a.status === 200));
+  assert.equal(state.renewals, 1);
+});
+
+test("two tabs share one renewal where the browser has locks", async () => {
+  const state = server();
+  const shared = { locks: webLocks(), storage: memory() };
+  const answers = await Promise.all([client(state, shared), client(state, shared)].map((c) => c.fetch("http://site/api")));
+  assert.ok(answers.every((a) => a.status === 200));
+  assert.equal(state.renewals, 1);
+});
+
+test("a slow request does not renew again what was renewed meanwhile", async () => {
+  const state = server();
+  const plain = state.fetch;
+  let release;
+  const gate = new Promise((resolve) => { release = resolve; });
+  state.fetch = async (input, init) => {
+    const answer = await plain(input, init);
+    if (input.url === "http://site/slow" && answer.status === 401) await gate;
+    return answer;
+  };
+  const { fetch } = client(state, { storage: undefined });
+  const slow = fetch("http://site/slow");
+  await fetch("http://site/api");
+  release();
+  assert.equal((await slow).status, 200);
+  assert.equal(state.renewals, 1);
+});
+
+for (const reason of ["token_revoked", "no_credentials", "token_invalid"]) {
+  test(`a 401 for ${reason} is handed on untouched`, async () => {
+    const state = server({ reason });
+    const answer = await client(state).fetch("http://site/api");
+    assert.equal(answer.status, 401);
+    assert.deepEqual([state.calls.length, state.renewals], [1, 0]);
+  });
+}
+
+test("a session that is over is asked about once and its 401 handed on", async () => {
+  const state = server({ renewable: false });
+  const answer = await client(state).fetch("http://site/api");
+  assert.equal(answer.status, 401);
+  assert.deepEqual([state.calls.length, state.renewals], [1, 1]);
+});
+
+test("a network that fails during the renewal gives the first answer, not an exception", async () => {
+  const state = server({ renewable: new TypeError("network") });
+  const answer = await client(state).fetch("http://site/api");
+  assert.equal(answer.status, 401);
+});
+
+test("a repeat that is refused again is not repeated for ever", async () => {
+  const state = server();
+  const plain = state.fetch;
+  state.fetch = async (input, init) => {
+    const answer = await plain(input, init);
+    state.fresh = false;
+    return answer;
+  };
+  const answer = await client(state).fetch("http://site/api");
+  assert.equal(answer.status, 401);
+  assert.deepEqual([state.calls.length, state.renewals], [2, 1]);
+});
+
+test("a later expiry is renewed anew", async () => {
+  const state = server();
+  const { fetch } = client(state);
+  await fetch("http://site/api");
+  state.fresh = false;
+  state.time += 900_000;
+  assert.equal((await fetch("http://site/api")).status, 200);
+  assert.equal(state.renewals, 2);
+});
+
+test("storage that is switched off does no harm", async () => {
+  const state = server();
+  const off = { getItem() { throw new Error("denied"); }, setItem() { throw new Error("denied"); } };
+  assert.equal((await client(state, { storage: off, locks: webLocks() }).fetch("http://site/api")).status, 200);
+});
+
+function inPage(dataset) {
+  const state = server();
+  const page = { fetch: state.fetch, Request, Response, URL, navigator: {}, document: { currentScript: { dataset } }, localStorage: memory() };
+  page.globalThis = page;
+  vm.runInNewContext(fs.readFileSync(FILE, "utf8"), page);
+  return { page, state };
+}
+
+test("in a page it offers latchwire.fetch and leaves fetch alone", () => {
+  const { page, state } = inPage({});
+  assert.equal(typeof page.latchwire.fetch, "function");
+  assert.equal(page.fetch, state.fetch);
+});
+
+test("with data-patch it takes the place of fetch", async () => {
+  const { page, state } = inPage({ patch: "fetch" });
+  assert.equal(page.fetch, page.latchwire.fetch);
+  assert.equal((await page.fetch("http://site/api")).status, 200);
+  assert.equal(state.renewals, 1);
+});

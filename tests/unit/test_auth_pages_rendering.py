@@ -1,0 +1,246 @@
+"""What every page of auth must be, whatever it says: checked by meaning, not by bytes."""
+
+from dataclasses import dataclass, field, fields, replace
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+import pytest
+
+from services.auth.pages import Assets, Renderer, View, views
+
+POLYGLOT = (
+    "jaVasCript:/*-/*`/*\\`/*'/*\"/**/(/* */oNcliCk=alert() )//%0D%0A%0d%0a//</stYle/</titLe/"
+    "</teXtarEa/</scRipt/--!>\\x3csVg/<sVg/oNloAd=alert()//>\\x3e"
+)
+ATTACKS = (
+    POLYGLOT,
+    '"><script>alert(1)</script>',
+    "' onmouseover='alert(1)",
+    "<img src=//evil.example/x>",
+    "{{ 7*7 }}{% raw %}",
+    "0; url=https://evil.example",
+)
+ROW = views.SessionRow("h-1", "Firefox on Linux", "since 2 hours ago, network 192.0.2.0/24", False)
+PAGES: dict[str, View] = {
+    "log in": views.LogIn("t", next="/demo"),
+    "log in again": views.LogIn("t", email="ada@", problem="That is not an e-mail address."),
+    "check your mail": views.CheckMail("t", "t2", "01J" + "0" * 23, "ada@acme.com", "/demo"),
+    "check your mail, wrong code": views.CheckMail("t", "t2", "01J", problem="No."),
+    "open link": views.OpenLink("t", "t2", "01J" + "0" * 23),
+    "open link without id": views.OpenLink("t", "t2"),
+    "confirm": views.Confirm("t", "t2", "tok", "ada@acme.com", instead_of="bob@acme.com"),
+    "was this you": views.WasThisYou("t", "t2", "tok", "ada@acme.com", "just now, from curl"),
+    "notice": views.EndThatSession("t", "tok", "ada@acme.com", "just now, from curl"),
+    "account": views.Account("t", "t2", "ada@acme.com", (ROW, replace(ROW, current=True))),
+    "hop": views.Hop("/demo"),
+    "spent": views.LinkSpent(),
+    "cancelled": views.LinkCancelled(),
+    "signed out": views.SignedOut(),
+    "signed out everywhere": views.SignedOutEverywhere(),
+    "signed out, unsure": views.SignOutUnsure(),
+    "session ended": views.SessionEnded(),
+    "cookie": views.CookieDidNotStick(),
+    "too old": views.FormTooOld(),
+    "problem": views.problem_page(503, "unavailable", "01JREQUEST"),
+}
+VOID = {"meta", "link", "input", "br", "hr", "img"}
+
+
+@dataclass
+class Page(HTMLParser):
+    """A page taken apart: every tag with its attributes, and the text a person reads."""
+
+    tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def renderer() -> Renderer:
+    return Renderer(site_name="Acme", url="https://auth.acme.com", assets=Assets.load())
+
+
+def parse(html: str) -> Page:
+    page = Page()
+    page.feed(html)
+    page.close()
+    assert page.open == []
+    return page
+
+
+@pytest.fixture(params=PAGES, ids=lambda name: name.replace(" ", "-"))
+def page(request: pytest.FixtureRequest, renderer: Renderer) -> Page:
+    return parse(renderer.render(PAGES[request.param]))
+
+
+def test_every_page_says_whose_it_is_and_has_one_heading_a_language_and_a_title(page: Page) -> None:
+    """Screen readers and people with many tabs find their way on each page."""
+    assert {"lang": "en"} in page.all("html")
+    assert len(page.all("h1")) == 1
+    assert len(page.all("title")) == 1
+    assert len(page.all("main")) == 1
+    assert "Acme auth.acme.com" in page.text
+
+
+def test_no_page_names_the_product(renderer: Renderer) -> None:
+    """The person logging in sees the site's name, never ours."""
+    assert not [n for n, view in PAGES.items() if "latchwire" in renderer.render(view).lower()]
+
+
+def test_no_page_asks_another_origin_for_anything(page: Page) -> None:
+    """No tracker, no font, no image: every address in a page is a path of this site."""
+    addresses = [
+        value
+        for _, attributes in page.tags
+        for name, value in attributes.items()
+        if name in {"href", "src", "action", "formaction", "poster", "data"} and value
+    ]
+
+    assert addresses
+    assert all(a.startswith("/") and not urlsplit(a).netloc for a in addresses)
+    assert not page.all("img")
+
+
+def test_no_page_needs_an_inline_script_or_style(page: Page) -> None:
+    """The content security policy has no exception, so nothing may need one."""
+    assert all(script.get("src") for script in page.all("script"))
+    assert not page.all("style")
+    assert not [
+        a for _, attributes in page.tags for a in attributes if a == "style" or a[:2] == "on"
+    ]
+
+
+def test_every_visible_field_has_a_label_and_says_what_to_complete(page: Page) -> None:
+    """Password managers, phones and screen readers all need to know what a field is for."""
+    labels = {label["for"] for label in page.all("label")}
+    visible = [i for i in page.all("input") if i.get("type") != "hidden"]
+
+    assert {i["id"] for i in visible} == labels
+    assert all(i.get("autocomplete") in {"email", "one-time-code"} for i in visible)
+
+
+def test_every_form_posts_to_a_form_route_with_a_token(page: Page) -> None:
+    """A form without a token could be posted by any site."""
+    forms = page.all("form")
+    tokens = [i for i in page.all("input") if i.get("name") == "form_token"]
+
+    assert all(str(f["action"]).startswith("/auth/form/") and f["method"] == "post" for f in forms)
+    assert len(tokens) == len(forms)
+    assert all(t["value"] for t in tokens)
+
+
+def test_a_page_has_one_main_button_at_most(renderer: Renderer) -> None:
+    """One thing to do per page; whatever else there is looks quieter."""
+    for name, view in PAGES.items():
+        page = parse(renderer.render(view))
+        loud = [b for b in page.all("button") if "quiet" not in (b.get("class") or "")]
+        links = [a for a in page.all("a") if a.get("class") == "button"]
+        assert len(loud) + len(links) <= 1, name
+
+
+def _attacked(view: View, text: str) -> View:
+    hostile = {
+        f.name: text
+        for f in fields(view)
+        if isinstance(getattr(view, f.name), str) and f.name != "start_again"
+    }
+    changed = replace(view, **hostile)
+    if isinstance(changed, views.Account):
+        return replace(changed, sessions=(views.SessionRow(text, text, text, False),))
+    return changed
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("name", PAGES)
+def test_text_from_outside_never_becomes_markup(renderer: Renderer, name: str, attack: str) -> None:
+    """An address, a user agent or a session's name adds no tag and no attribute to any page."""
+    plain = parse(renderer.render(_attacked(PAGES[name], "x")))
+    attacked = parse(renderer.render(_attacked(PAGES[name], attack)))
+
+    assert [(t, sorted(a)) for t, a in plain.tags] == [(t, sorted(a)) for t, a in attacked.tags]
+
+
+def test_an_attack_is_shown_to_the_reader_as_the_text_it_is(renderer: Renderer) -> None:
+    """Escaping keeps the text readable: nothing is silently cut."""
+    html = renderer.render(views.Confirm("t", "t2", "tok", ATTACKS[1]))
+
+    assert ATTACKS[1] in parse(html).text
+    assert "<script>alert" not in html
+
+
+def test_the_site_name_is_escaped_too(renderer: Renderer) -> None:
+    """A site called "Fish & Chips" is spelled that way, and cannot open a tag."""
+    odd = Renderer(site_name="Fish & <b>Chips", url="https://a.example", assets=Assets.load())
+
+    page = parse(odd.render(views.SignedOut()))
+
+    assert "Fish & <b>Chips" in page.text
+    assert not page.all("b")
+
+
+def test_the_pages_speak_the_agreed_words(renderer: Renderer) -> None:
+    """The sentences people were promised, word for word."""
+
+    def text(name: str) -> str:
+        return parse(renderer.render(PAGES[name])).text
+
+    assert "No password. You get a link and a code. Either works once, for 10 minutes." in text(
+        "log in"
+    )
+    assert "If ada@acme.com can sign in here, a message is on its way" in text("check your mail")
+    assert "You are signing in as ada@acme.com" in text("confirm")
+    assert "Was this you? Someone asked to sign in as ada@acme.com just now, from curl" in text(
+        "was this you"
+    )
+    assert "Sign in on this device" in text("was this you")
+    assert "This was not me" in text("was this you")
+    assert "This link no longer works" in text("spent")
+    assert "unavailable · 01JREQUEST" in text("problem")
+
+
+def test_the_account_page_marks_this_device_and_offers_to_end_the_others(
+    renderer: Renderer,
+) -> None:
+    """This device ends by signing out, each other one by its own labelled button."""
+    page = parse(renderer.render(PAGES["account"]))
+
+    handles = [i["value"] for i in page.all("input") if i.get("name") == "handle"]
+    assert handles == ["h-1", "all"]
+    assert page.text.count("This device") == 1
+    labelled = [b["aria-label"] for b in page.all("button") if "aria-label" in b]
+    assert labelled == [
+        "End the session on Firefox on Linux, since 2 hours ago, network 192.0.2.0/24"
+    ]
+
+
+def test_a_mistake_is_announced_beside_its_field(renderer: Renderer) -> None:
+    """A person who cannot see red hears what is wrong, in the title, as an alert and at the field."""
+    page = parse(renderer.render(PAGES["log in again"]))
+
+    (email,) = [i for i in page.all("input") if i.get("id") == "email"]
+    assert email["aria-invalid"] == "true"
+    assert email["aria-describedby"] == "problem"
+    assert email["value"] == "ada@"
+    assert [p for p in page.all("p") if p.get("role") == "alert" and p.get("id") == "problem"]
+    assert "Error: Log in · Acme" in page.text
