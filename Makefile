@@ -1,7 +1,6 @@
-# Latchwire. `make` lists what there is; every target does all its own set-up.
+# `make` lists what there is; every target does all its own set-up.
 PYTHON ?= python3
 V := .venv/bin
-PYTEST := $(V)/pytest -q
 export APP PORT MAIL_PORT
 
 help:            ## this list
@@ -12,12 +11,12 @@ up: .venv/.up    ## run the whole product here (APP=http://localhost:3000 puts y
 
 check: .venv/.dev ## the inner loop: lint, types, unit and contract tests
 	@$(MAKE) --no-print-directory lint
-	$(PYTEST) -n 2 tests/unit tests/contract
+	$(V)/pytest -q -n 2 tests/unit tests/contract
 
 test: .venv/.dev ## every test, against the real servers
 	@sh tests/support/install-debian.sh
-	$(PYTEST) -n 2 --dist loadfile tests/unit tests/contract tests/integration
-	$(PYTEST) tests/e2e tests/faults
+	$(V)/pytest -q -n 2 --dist loadfile tests/unit tests/contract tests/integration
+	$(V)/pytest -q tests/e2e tests/faults
 
 lint: .venv/.dev ## ruff, mypy --strict, import contracts
 	$(V)/ruff check .
@@ -26,7 +25,7 @@ lint: .venv/.dev ## ruff, mypy --strict, import contracts
 	PYTHONPATH=.:sdk/src $(V)/lint-imports
 
 faults: .venv/.dev ## only the fault tests: kill -9 of every part
-	$(PYTEST) tests/faults
+	$(V)/pytest -q tests/faults
 
 bench: .venv/.dev ## the figures, as ratios of paired runs on this machine
 	$(V)/python -m tests.bench

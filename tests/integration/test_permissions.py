@@ -1,0 +1,182 @@
+"""Every credential is tried on every subject: what the contract grants works, all else is denied.
+
+The expectation is written out here by hand, not derived by the renderer under test.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import nats
+import pytest
+from nats.aio.client import Client
+
+from shared import contract
+from shared.bus.permissions import EDGE_API, role_of
+from shared.contract import Role
+from tests.support.servers import CREDENTIALS, NatsServer
+
+STREAMS = [s.name for s in contract.STREAMS]
+BLOCKLIST_CALLS = ("STREAM.INFO", "STREAM.MSG.GET", "DIRECT.GET")
+OWNED = {
+    "mailer": [("LOGIN", "mailer")],
+    "revocation": [("TOKEN", "revocation"), ("BLOCKLIST", "projection")],
+}
+DESTRUCTIVE = [
+    "DELETE", "PURGE", "MSG.DELETE", "SNAPSHOT", "RESTORE", "LEADER.STEPDOWN", "PEER.REMOVE",
+]  # fmt: skip
+
+
+def stored_subjects() -> list[str]:
+    """Every fact of the contract, with its wildcard filled in."""
+    return [s.name.replace("*", "x") for s in contract.SUBJECTS if s.stored]
+
+
+def api_subjects() -> list[str]:
+    """JetStream's API, the harmless and the destructive calls, on every stream and consumer."""
+    calls = ["STREAM.CREATE", "STREAM.UPDATE", "STREAM.INFO", "STREAM.MSG.GET", "DIRECT.GET"]
+    calls += [f"STREAM.{call}" for call in DESTRUCTIVE]
+    subjects = [f"$JS.API.{call}.{stream}" for call in calls for stream in STREAMS]
+    for pair in [*OWNED["mailer"], *OWNED["revocation"], ("TOKEN", "other")]:
+        stream, name = pair
+        subjects += [
+            f"$JS.API.CONSUMER.{call}.{stream}.{name}"
+            for call in ("CREATE", "DURABLE.CREATE", "DELETE", "INFO", "MSG.NEXT", "PAUSE")
+        ]
+        subjects.append(f"$JS.ACK.{stream}.{name}.1.1.1.1.0")
+    return subjects
+
+
+def all_subjects() -> list[str]:
+    """Everything anybody could think of publishing to."""
+    questions = [q.name for q in contract.QUESTIONS]
+    heartbeats = [f"edge.heartbeat.{n}" for n in ("edge-1", "edge-2")]
+    inboxes = [f"_INBOX_{name}.x" for name in CREDENTIALS]
+    edge_api = [f"{EDGE_API}.{call}.{s}" for call in BLOCKLIST_CALLS for s in STREAMS]
+    rest = ["bl.jx", "blocklist.jx", "token.revoked.by.billing", "$SYS.REQ.SERVER.PING", "foo"]
+    return [
+        *stored_subjects(), *questions, *heartbeats, *inboxes, *edge_api, *rest, *api_subjects(),
+    ]  # fmt: skip
+
+
+def may_publish(name: str) -> set[str]:
+    """What *name* may publish, by hand."""
+    by_hand: dict[str, set[str]] = {
+        "auth": {
+            "login.requested", "login.succeeded", "login.failed", "user.registered",
+            "token.revoked", "blocklist.probe",
+        },
+        "mailer": {"mail.sent", "mail.failed", "deadletter.login.x"},
+        "revocation": {"deadletter.token.x", "bl.jx"},
+        "edge-1": {"blocklist.probe", "edge.heartbeat.edge-1"},
+        "edge-2": {"blocklist.probe", "edge.heartbeat.edge-2"},
+        "operator": {"token.revoked", "blocklist.probe", "op.explain", "op.users"},
+        "provisioner": set(),
+    }  # fmt: skip
+    return by_hand[name] | _api_of(name)
+
+
+def _api_of(name: str) -> set[str]:
+    role = role_of(name)
+    allowed: set[str] = set()
+    if role is Role.EDGE:
+        allowed |= {f"{EDGE_API}.{call}.BLOCKLIST" for call in BLOCKLIST_CALLS}
+    if role in (Role.AUTH, Role.REVOCATION, Role.OPERATOR):
+        allowed |= {f"$JS.API.{call}.BLOCKLIST" for call in BLOCKLIST_CALLS}
+    for stream, durable in OWNED.get(name, []):
+        allowed |= {
+            f"$JS.API.CONSUMER.{c}.{stream}.{durable}" for c in ("INFO", "MSG.NEXT", "PAUSE")
+        }
+        allowed |= {f"$JS.ACK.{stream}.{durable}.1.1.1.1.0", f"$JS.API.STREAM.MSG.GET.{stream}"}
+    if role is Role.OPERATOR:
+        allowed |= {
+            s for s in api_subjects() if re.match(r"\$JS\.API\.(STREAM|CONSUMER)\.INFO\.", s)
+        }
+    if role is Role.PROVISIONER:
+        calls = (
+            r"\$JS\.API\.(STREAM\.(CREATE|UPDATE|INFO)|CONSUMER\.(CREATE|DURABLE\.CREATE|INFO))\."
+        )
+        allowed |= {s for s in api_subjects() if re.match(calls, s)}
+    return allowed
+
+
+def may_subscribe(name: str) -> set[str]:
+    """What *name* may hear, by hand."""
+    by_hand: dict[str, set[str]] = {
+        "auth": {"op.users", "blocklist.jx", "blocklist.probe"},
+        "mailer": set(),
+        "revocation": {"blocklist.probe", "blocklist.jx"},
+        "edge-1": {"op.explain", "blocklist.jx", "blocklist.probe"},
+        "edge-2": {"op.explain", "blocklist.jx", "blocklist.probe"},
+        "operator": {
+            *stored_subjects(), "edge.heartbeat.edge-1", "edge.heartbeat.edge-2", "blocklist.jx",
+            "blocklist.probe",
+        },
+        "provisioner": set(),
+    }  # fmt: skip
+    return by_hand[name] | {f"_INBOX_{name}.x"}
+
+
+@asynccontextmanager
+async def watched(server: NatsServer, name: str) -> AsyncIterator[tuple[Client, list[str]]]:
+    """A bare client as credential *name*, and the subjects it was denied."""
+    denied: list[str] = []
+
+    async def failed(error: Exception) -> None:
+        found = re.search(
+            r'permissions violation for (?:publish|subscription) to "([^"]+)"', str(error)
+        )
+        if found:
+            denied.append(found.group(1))
+
+    client = await nats.connect(
+        server.url, nkeys_seed_str=server.seed(name), inbox_prefix=f"_INBOX_{name}", error_cb=failed
+    )
+    try:
+        yield client, denied
+    finally:
+        await client.close()
+
+
+@pytest.mark.parametrize("name", CREDENTIALS)
+async def test_a_credential_publishes_its_rows_and_nothing_else(
+    nats_server: NatsServer, name: str
+) -> None:
+    """Publishing anything outside the contract is denied by the server itself."""
+    async with watched(nats_server, name) as (client, denied):
+        for subject in all_subjects():
+            await client.publish(subject, b"{}")
+        await client.flush()
+        await client.flush()
+
+    expected = {s for s in all_subjects() if s not in may_publish(name)}
+    assert set(denied) == {s.lower() for s in expected}
+
+
+@pytest.mark.parametrize("name", CREDENTIALS)
+async def test_a_credential_hears_its_rows_and_nothing_else(
+    nats_server: NatsServer, name: str
+) -> None:
+    """Subscribing to anything outside the contract, another's inbox included, is denied."""
+    wide = [">", "*.>", "$JS.>", "_INBOX.>", "login.>", "token.>"]
+    async with watched(nats_server, name) as (client, denied):
+        for subject in [*all_subjects(), *wide]:
+            await client.subscribe(subject)
+        await client.flush()
+        await client.flush()
+
+    expected = {s for s in [*all_subjects(), *wide] if s not in may_subscribe(name)}
+    assert set(denied) == {s.lower() for s in expected}
+
+
+async def test_a_wrong_key_is_refused(nats_server: NatsServer) -> None:
+    """A credential that is not in the accounts cannot connect."""
+    from shared.secrets import new_seed
+
+    async def failed(_error: Exception) -> None:
+        return
+
+    with pytest.raises(nats.errors.Error):
+        await nats.connect(
+            nats_server.url, nkeys_seed_str=new_seed(), allow_reconnect=False, error_cb=failed
+        )
