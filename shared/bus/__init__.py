@@ -7,7 +7,7 @@ from shared.bus.connection import Bus, connect_bus
 from shared.bus.consumer import Delivery, RawMessage
 from shared.bus.errors import BusUnavailableError, NoAnswerError, Pause, Reject, Retry
 from shared.bus.grants import GrantError, verify_grants
-from shared.bus.state import Ack, Position
+from shared.bus.state import Ack, Position, StateMessage
 
 __all__ = [
     "Ack",
@@ -21,6 +21,7 @@ __all__ = [
     "RawMessage",
     "Reject",
     "Retry",
+    "StateMessage",
     "connect_bus",
     "verify_grants",
 ]

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from shared import contract
 from shared.bus.consumer import Consumer, Delivery, Handler, RawMessage, decode_raw, decode_with
 from shared.bus.errors import BusUnavailableError, NoAnswerError
-from shared.bus.state import Ack, BlocklistState, Position
+from shared.bus.state import Ack, BlocklistState, Position, StateMessage
 from shared.clock import Clock
 from shared.contract import Durable, M, Question, R, Role, Stream, Subject
 from shared.ids import Ids
@@ -194,6 +194,10 @@ class Bus:
     ) -> Ack | None:
         """See `BlocklistState.put`."""
         return await self.state.put(key, body, expected_seq=expected_seq, ttl_seconds=ttl_seconds)
+
+    async def next_state(self, from_seq: int) -> StateMessage | None:
+        """See `BlocklistState.next`."""
+        return await self.state.next(from_seq)
 
     async def stream_position(self, stream: Stream) -> Position:
         """See `BlocklistState.position`."""

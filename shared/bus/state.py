@@ -1,5 +1,6 @@
 """BLOCKLIST as state: read a record from the leader, write it with compare-and-set, learn positions."""
 
+import base64
 import json
 import math
 from dataclasses import dataclass
@@ -34,6 +35,15 @@ class Position:
     epoch: str
     first_seq: int
     last_seq: int
+
+
+@dataclass(frozen=True)
+class StateMessage:
+    """One record of BLOCKLIST as it is stored: its sequence, key and packed body."""
+
+    seq: int
+    key: str
+    body: bytes
 
 
 class BlocklistState:
@@ -84,6 +94,22 @@ class BlocklistState:
         except nats.errors.Error as error:
             raise BusUnavailableError(str(error)) from error
         return Ack(ack.stream, ack.seq, bool(ack.duplicate))
+
+    async def next(self, from_seq: int) -> StateMessage | None:
+        """The leader's first record at or after *from_seq*, or None when it has nothing left.
+
+        Raises:
+            BusUnavailableError: the leader did not answer.
+        """
+        found = await self._api(
+            f"STREAM.MSG.GET.{contract.BLOCKLIST.name}",
+            {"seq": from_seq, "next_by_subj": f"{contract.BLOCKLIST_STATE}.*"},
+        )
+        if "message" not in found:
+            return None
+        message = found["message"]
+        key = message["subject"].removeprefix(f"{contract.BLOCKLIST_STATE}.")
+        return StateMessage(message["seq"], key, base64.b64decode(message.get("data", "")))
 
     async def position(self, stream: contract.Stream) -> Position:
         """Epoch, first and last sequence, from the leader."""

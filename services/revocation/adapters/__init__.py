@@ -1,0 +1,1 @@
+"""The ports over Redis and the SDK."""

@@ -1,0 +1,1 @@
+"""Pure decisions: which record an event becomes, and which instants it may name."""

@@ -1,0 +1,69 @@
+"""The answer to ``blocklist.probe``: how far must an edge be, and how far are we behind ourselves.
+
+Askers that arrive together share one answer, but only one whose questions to the leaders were put after the
+asker had asked; otherwise a proof would claim more than it knows.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from prometheus_client import Gauge
+
+from services.revocation.ports import BrokerFacts
+from shared import contract
+from shared.bus import BusUnavailableError
+from shared.messages import Freshness, Probe
+
+BACKLOG = Gauge(
+    "latchwire_revocation_backlog_seconds",
+    "Age of the oldest acknowledged revocation that is not in BLOCKLIST yet.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """One round of questions, numbered by its start, and what came of it."""
+
+    number: int
+    result: Freshness | BusUnavailableError
+
+
+class FreshnessDesk:
+    """Answers probes."""
+
+    def __init__(self, broker: BrokerFacts) -> None:
+        self._broker = broker
+        self._lock = asyncio.Lock()
+        self._begun = 0
+        self._last: _Flight | None = None
+
+    async def answer(self, _probe: Probe) -> Freshness:
+        """Freshness as of some instant after this call.
+
+        Raises:
+            BusUnavailableError: a leader did not answer; the asker gets no proof.
+        """
+        begun = self._begun
+        async with self._lock:
+            if self._last is None or self._last.number <= begun:
+                self._last = await self._fly()
+            result = self._last.result
+        if isinstance(result, BusUnavailableError):
+            raise result
+        return result
+
+    async def _fly(self) -> _Flight:
+        self._begun += 1
+        number = self._begun
+        try:
+            return _Flight(number, await self._ask())
+        except BusUnavailableError as error:
+            return _Flight(number, error)
+
+    async def _ask(self) -> Freshness:
+        # The backlog first: what it does not count was in BLOCKLIST before the position is read. The
+        # other way round, an event applied between the two would be in neither.
+        backlog_ms = await self._broker.consumer_backlog_ms(contract.REVOCATION)
+        position = await self._broker.stream_position(contract.BLOCKLIST)
+        BACKLOG.set(backlog_ms / 1000)
+        return Freshness(epoch=position.epoch, last_seq=position.last_seq, backlog_ms=backlog_ms)

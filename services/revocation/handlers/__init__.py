@@ -1,0 +1,1 @@
+"""Doors: the consumers of TOKEN and BLOCKLIST."""

@@ -1,0 +1,40 @@
+"""The composition root of the revocation worker."""
+
+import contextlib
+
+from services.revocation.adapters.redis_clock import RedisClock
+from services.revocation.adapters.redis_projection import RedisProjection
+from services.revocation.flows.freshness import FreshnessDesk
+from services.revocation.flows.project import Projector
+from services.revocation.flows.revoke import Revoker
+from services.revocation.handlers.projection import consume_records
+from services.revocation.handlers.revocations import consume_revocations
+from services.revocation.settings import RevocationSettings
+from shared.contract import BLOCKLIST_PROBE, Role
+from shared.lifecycle import Runtime
+from shared.redis import StoreUnavailableError, connect_redis
+from shared.secrets import load_blocklist_key
+
+
+async def start(settings: RevocationSettings, runtime: Runtime) -> None:
+    """Put the worker together; Redis may be away, NATS may not."""
+    hash_key = load_blocklist_key(settings.secrets_dir)
+    await runtime.serve_admin(settings.revocation_admin)
+    bus = await runtime.connect_bus(Role.REVOCATION, settings)
+    redis = await runtime.enter(connect_redis(settings.redis_url))
+    store_clock = RedisClock(redis, runtime.clock)
+    with contextlib.suppress(StoreUnavailableError):
+        await store_clock.read()
+    runtime.spawn("store clock", store_clock.run(runtime.stopping))
+
+    desk = FreshnessDesk(bus)
+    consume_revocations(bus, runtime, Revoker(bus, store_clock, runtime.clock, hash_key))
+    await bus.answer(BLOCKLIST_PROBE, desk.answer)
+    projector = Projector(
+        desk=desk,
+        replay=bus,
+        projection=RedisProjection(redis),
+        clock=runtime.clock,
+        ids=runtime.ids,
+    )
+    consume_records(bus, runtime, projector)
