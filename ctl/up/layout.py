@@ -1,0 +1,166 @@
+"""The state directory: what lies where, and what `up` writes into it before anything starts.
+
+services.yaml      the catalogue; written once, then yours
+secrets/           see shared/secrets.py
+nats/ redis/       configuration and data          traefik/   configuration
+logs/PART.log      one per part, the previous run's as PART.log.1
+run.json           addresses and process ids while it runs          lock   held while it runs
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from shared import secrets as keys
+from shared.bus.permissions import render_accounts
+from shared.catalogue import load_catalogue
+from shared.clock import Clock
+
+ROOT = Path(__file__).resolve().parents[2]
+CREDENTIALS = ("auth", "mailer", "revocation", "edge-1", "edge-2", "operator", "provisioner")
+
+_CATALOGUE = """\
+# The catalogue: which service is reached where, and who may call it. Written once, from now on yours.
+# A request no service matches is refused. A change takes effect when `up` is started again.
+services:
+  demo:
+    paths: [/demo]
+    upstream: http://127.0.0.1:{demo}
+    require_auth: true
+    public_paths: [/demo/public]
+"""
+APP_STANZA = """\
+  app:
+    paths: [/]
+    upstream: {upstream}
+    require_auth: true
+"""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below the state directory *root* (absolute)."""
+
+    root: Path
+
+    @property
+    def secrets(self) -> Path:
+        """Keys and nkeys."""
+        return self.root / "secrets"
+
+    @property
+    def services(self) -> Path:
+        """The developer's catalogue."""
+        return self.root / "services.yaml"
+
+    @property
+    def services_with_app(self) -> Path:
+        """The catalogue plus the application of ``--app``, written at each start."""
+        return self.root / "services.with-app.yaml"
+
+    @property
+    def run(self) -> Path:
+        """Addresses and process ids of what runs."""
+        return self.root / "run.json"
+
+    def data(self, part: str) -> Path:
+        """A directory of *part*, made when missing."""
+        path = self.root / part
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def log(self, part: str) -> Path:
+        """The log of *part*."""
+        return self.data("logs") / f"{part}.log"
+
+
+def make_secrets(layout: Layout, clock: Clock) -> None:
+    """Make what is missing, and render the permissions for the credentials that are there."""
+    layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    date = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).strftime("%Y%m%d")
+    keys.create_secrets(layout.secrets, date=date, credentials=CREDENTIALS)
+    write_accounts(layout.secrets)
+
+
+def write_accounts(secrets: Path) -> None:
+    """Render nats/accounts.conf from the contract and the seeds beside it; it holds public keys only."""
+    seeds = sorted((secrets / "nats").glob("*.seed"))
+    public = {p.stem: keys.public_key(keys.load_seed(secrets, p.stem)) for p in seeds}
+    (secrets / "nats" / "accounts.conf").write_text(render_accounts(public), "ascii")
+
+
+def write_nats(layout: Layout) -> Path:
+    """Copy the server's configuration beside its include, because includes are relative."""
+    directory = layout.data("nats")
+    accounts = directory / "accounts.conf"
+    accounts.unlink(missing_ok=True)
+    accounts.symlink_to(layout.secrets / "nats" / "accounts.conf")
+    configuration = directory / "nats-server.conf"
+    configuration.write_text((ROOT / "nats" / "nats-server.conf").read_text("utf-8"), "utf-8")
+    return configuration
+
+
+def write_redis(layout: Layout, port: int) -> Path:
+    """Redis as a store of sessions, not as a cache: on disk before the answer, never evicting."""
+    directory = layout.data("redis")
+    configuration = directory / "redis.conf"
+    configuration.write_text(
+        f"bind 127.0.0.1\nport {port}\nprotected-mode yes\ndaemonize no\n"
+        f"dir {json.dumps(str(directory))}\n"
+        'appendonly yes\nappendfsync always\nsave ""\nmaxmemory-policy noeviction\n',
+        "utf-8",
+    )
+    return configuration
+
+
+def write_catalogue(layout: Layout, demo_port: int, app: str | None) -> Path:
+    """The catalogue to run with: the developer's own, made when there is none, plus *app*.
+
+    Raises:
+        CatalogueError: it is not usable; the message names the place and the cure.
+    """
+    if not layout.services.exists():
+        layout.services.write_text(_CATALOGUE.format(demo=demo_port), "utf-8")
+    load_catalogue(layout.services)
+    if app is None:
+        return layout.services
+    document = yaml.safe_load(layout.services.read_text("utf-8"))
+    document["services"].update(yaml.safe_load(APP_STANZA.format(upstream=json.dumps(app))))
+    layout.services_with_app.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+    load_catalogue(layout.services_with_app)
+    return layout.services_with_app
+
+
+def demo_port_of(layout: Layout) -> int | None:
+    """The port the catalogue already expects the demo at, so that a second start finds it there."""
+    if not layout.services.exists():
+        return None
+    demo = next((s for s in load_catalogue(layout.services).services if s.name == "demo"), None)
+    address = urlsplit(demo.upstream) if demo else None
+    return address.port if address and address.hostname == "127.0.0.1" else None
+
+
+def write_traefik(layout: Layout, static: dict[str, Any], dynamic: dict[str, Any]) -> Path:
+    """Both of Traefik's files; JSON is YAML, but Traefik goes by the name."""
+    directory = layout.data("traefik")
+    (directory / "dynamic.yml").write_text(json.dumps(dynamic, indent=2), "utf-8")
+    (directory / "traefik.yml").write_text(json.dumps(static, indent=2), "utf-8")
+    return directory / "traefik.yml"
+
+
+def write_run(layout: Layout, content: dict[str, Any]) -> None:
+    """Write run.json, whole or not at all."""
+    temporary = layout.run.with_suffix(".new")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    temporary.replace(layout.run)
+
+
+def rotate_logs(layout: Layout) -> None:
+    """Each start writes logs of its own; those of the start before stay beside them."""
+    for log in layout.data("logs").glob("*.log"):
+        log.replace(log.with_suffix(".log.1"))

@@ -1,0 +1,240 @@
+"""The plan: every part with its command line, environment, address and readiness, in the order of starting."""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ctl import traefik
+from ctl.up import layout as files
+from ctl.up import probes
+from ctl.up.layout import ROOT, Layout
+from ctl.up.ports import LOOPBACK
+from ctl.up.process import Program
+from shared.catalogue import load_catalogue
+
+INSIDE = (
+    "nats", "redis", "smtp", "demo",
+    "auth", "auth-admin", "edge", "edge-admin", "mailer-admin", "revocation-admin",
+)  # fmt: skip
+WORKERS = ("revocation", "auth", "edge", "mailer")
+
+# What a developer's environment may change; everything else here follows from the ports.
+_DEFAULTS = {
+    "LATCHWIRE_ALLOW": "*",
+    "LATCHWIRE_SITE_NAME": "Demo",
+    "LATCHWIRE_MAIL_FROM": "login@demo.localhost",
+    "LATCHWIRE_LOG_LEVEL": "info",
+    "LATCHWIRE_DRAIN_TIMEOUT": "3",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process: *address* is where to find it, *stop_within* the seconds it may take to end."""
+
+    name: str
+    program: Program
+    address: str
+    probe: probes.Probe
+    stop_within: float = 3.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Waves of parts: a wave starts when the one before is ready, and ends before it."""
+
+    layout: Layout
+    stores: tuple[Part, ...]
+    workers: tuple[Part, ...]
+    url: str
+    mail_url: str
+    nats_url: str
+    redis_url: str
+    catalogue: Path
+    app: str | None
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All parts in the order of starting."""
+        return self.stores + self.workers
+
+    def run_file(self, pids: Mapping[str, int]) -> dict[str, Any]:
+        """What run.json says."""
+        return {
+            "url": self.url,
+            "mail_url": self.mail_url,
+            "nats_url": self.nats_url,
+            "redis_url": self.redis_url,
+            "secrets_dir": str(self.layout.secrets),
+            "catalogue": str(self.catalogue),
+            "logs": str(self.layout.root / "logs"),
+            "app": self.app,
+            "pid": os.getpid(),
+            "addresses": {part.name: part.address for part in self.parts},
+            "pids": dict(pids),
+        }
+
+
+def make_plan(
+    layout: Layout,
+    *,
+    port: int,
+    mail_port: int,
+    inside: Mapping[str, int],
+    app: str | None,
+    environ: Mapping[str, str],
+) -> Plan:
+    """Write every configuration and say what to start. *inside*: a port for each name of `INSIDE`.
+
+    Raises:
+        CatalogueError: services.yaml is not usable.
+    """
+    url = f"http://localhost:{port}"
+    catalogue = files.write_catalogue(layout, inside["demo"], app)
+    nats_url = f"nats://{LOOPBACK}:{inside['nats']}"
+    redis_url = f"redis://{LOOPBACK}:{inside['redis']}/0"
+    settings = _settings(layout, url, nats_url, redis_url, catalogue, inside)
+    build = _Builder(layout, dict(inside), environ, {**_DEFAULTS, **_own(environ), **settings})
+    return Plan(
+        layout=layout,
+        stores=(build.nats(), build.redis(), build.mailbox(mail_port), build.demo()),
+        workers=(*(build.worker(name) for name in WORKERS), build.traefik(port, url, catalogue)),
+        url=url,
+        mail_url=f"http://localhost:{mail_port}",
+        nats_url=nats_url,
+        redis_url=redis_url,
+        catalogue=catalogue,
+        app=app,
+    )
+
+
+def _settings(
+    layout: Layout,
+    url: str,
+    nats_url: str,
+    redis_url: str,
+    catalogue: Path,
+    inside: Mapping[str, int],
+) -> dict[str, str]:
+    doors = ("auth", "edge")
+    admins = {f"{w.upper()}_ADMIN": inside[f"{w}-admin"] for w in WORKERS}
+    listens = {f"{d.upper()}_LISTEN": inside[d] for d in doors} | admins
+    values = {
+        "URL": url,
+        "SMTP_URL": f"smtp://{LOOPBACK}:{inside['smtp']}",
+        "SECRETS_DIR": str(layout.secrets),
+        "NATS_URL": nats_url,
+        "REDIS_URL": redis_url,
+        "CATALOGUE": str(catalogue),
+        "EDGE_ID": "edge-1",
+        "LOG_FORMAT": "json",
+        **{name: f"{LOOPBACK}:{port}" for name, port in listens.items()},
+    }
+    return {f"LATCHWIRE_{name}": value for name, value in values.items()}
+
+
+@dataclass(frozen=True)
+class _Builder:
+    layout: Layout
+    inside: dict[str, int]
+    environ: Mapping[str, str]
+    settings: dict[str, str]
+
+    def nats(self) -> Part:
+        port = self.inside["nats"]
+        store = str(self.layout.data("nats") / "store")
+        configuration = str(files.write_nats(self.layout))
+        argv = ("-c", configuration, "-a", LOOPBACK, "-p", str(port), "-sd", store)
+        program = self._server((_own_binary("nats-server"), *argv), "nats")
+        return Part("nats", program, f"nats://{LOOPBACK}:{port}", probes.nats(port))
+
+    def redis(self) -> Part:
+        port = self.inside["redis"]
+        configuration = str(files.write_redis(self.layout, port))
+        program = self._server((redis_binary(), configuration), "redis")
+        return Part("redis", program, f"redis://{LOOPBACK}:{port}", probes.redis(port))
+
+    def mailbox(self, web_port: int) -> Part:
+        smtp_port = self.inside["smtp"]
+        program = self._python("mailbox", "ctl.up.mailbox", str(smtp_port), str(web_port))
+        address = f"http://localhost:{web_port}  smtp://{LOOPBACK}:{smtp_port}"
+        return Part("mailbox", program, address, probes.smtp(smtp_port))
+
+    def demo(self) -> Part:
+        port = self.inside["demo"]
+        program = self._python("demo", "ctl.up.demo", str(port))
+        url = f"http://{LOOPBACK}:{port}"
+        return Part("demo", program, url, probes.http(f"{url}/demo/public"))
+
+    def worker(self, name: str) -> Part:
+        program = self._python(name, f"services.{name}")
+        door = self.inside.get(name, self.inside[f"{name}-admin"])
+        ready = f"http://{LOOPBACK}:{self.inside[f'{name}-admin']}/ready"
+        return Part(name, program, f"http://{LOOPBACK}:{door}", probes.http(ready), 5.0)
+
+    def traefik(self, port: int, url: str, catalogue: Path) -> Part:
+        gateway = traefik.Gateway(
+            auth=f"http://{LOOPBACK}:{self.inside['auth']}",
+            edge=f"http://{LOOPBACK}:{self.inside['edge']}",
+        )
+        dynamic = traefik.render(load_catalogue(catalogue), gateway)
+        directory = self.layout.data("traefik")
+        static = traefik_static(f"{LOOPBACK}:{port}", directory / "dynamic.yml")
+        configuration = str(files.write_traefik(self.layout, static, dynamic))
+        argv = (_own_binary("traefik"), f"--configFile={configuration}")
+        program = self._server(argv, "traefik")
+        # Through the front door to auth: only then routes are loaded and people can log in.
+        return Part("traefik", program, url, probes.http(f"{url}/.well-known/jwks.json"))
+
+    def _server(self, argv: tuple[str, ...], name: str) -> Program:
+        """A server of somebody else's: it gets its configuration file and none of our environment."""
+        kept = {n: self.environ[n] for n in ("PATH", "HOME", "LANG", "TMPDIR") if n in self.environ}
+        return Program(argv, kept, self.layout.root, self.layout.log(name))
+
+    def _python(self, name: str, module: str, *arguments: str) -> Program:
+        """A module of ours, run in the state directory: a production's .env elsewhere is not read."""
+        others = {n: v for n, v in self.environ.items() if not n.startswith("LATCHWIRE_")}
+        path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'sdk' / 'src'}"}
+        env = {**others, **self.settings, **path, "PYTHONUNBUFFERED": "1"}
+        argv = (sys.executable, "-m", module, *arguments)
+        return Program(argv, env, self.layout.root, self.layout.log(name))
+
+
+def traefik_static(listen: str, dynamic: Path) -> dict[str, Any]:
+    """Traefik's static configuration: one door, one file, no calls home.
+
+    ``underscoreHeadersStrategy``: upstreams that read headers like CGI take X_User_Id for X-User-Id.
+    ``forwardedHeaders``: no peer is trusted, so what clients say about themselves is dropped.
+    """
+    return {
+        "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
+        "log": {"level": "WARN"},
+        "entryPoints": {
+            "web": {
+                "address": listen,
+                "http": {"underscoreHeadersStrategy": "delete"},
+                "forwardedHeaders": {"insecure": False, "trustedIPs": []},
+                "transport": {"lifeCycle": {"graceTimeOut": "2s"}},
+            }
+        },
+        "providers": {"file": {"filename": str(dynamic), "watch": False}},
+    }
+
+
+def redis_binary() -> str:
+    """The machine's own Redis or Valkey, else the one from its wheel."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    return found or _own_binary("redis-server")
+
+
+def _own_binary(name: str) -> str:
+    """A server installed beside the interpreter by requirements/embedded.txt."""
+    return str(Path(sys.executable).parent / name)
+
+
+def _own(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name.startswith("LATCHWIRE_")}
