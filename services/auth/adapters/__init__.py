@@ -1,0 +1,1 @@
+"""What the ports stand on: Redis scripts, PyJWT, the revocation feed, the clients' file."""

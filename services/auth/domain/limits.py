@@ -1,0 +1,33 @@
+"""Limits: "30/5m" means at most 30 in any five minutes."""
+
+import re
+from dataclasses import dataclass
+
+_RATE = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,4})?(s|m|h|d)", re.ASCII)
+_UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+@dataclass(frozen=True)
+class Rate:
+    """At most *count* in any window of *window_ms*."""
+
+    count: int
+    window_ms: int
+
+
+def parse_rate(text: str) -> Rate:
+    """A rate such as ``5/h``, ``30/5m`` or ``1000/m``.
+
+    Raises:
+        ValueError: the text is none.
+    """
+    match = _RATE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("write a rate such as 5/h, 30/5m or 1000/m")
+    count, many, unit = match.groups()
+    return Rate(int(count), int(many or 1) * _UNIT_MS[unit])
+
+
+def retry_after(wait_ms: int) -> int:
+    """Whole seconds for a Retry-After header, at least one."""
+    return max(1, -(-wait_ms // 1000))

@@ -1,0 +1,1 @@
+"""One module per use case. Expected outcomes are values; an exception means "could not do it"."""

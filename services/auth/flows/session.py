@@ -1,0 +1,170 @@
+"""What a person does with a session: prove it, renew it, look at all of them, end them."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from latchwire.claims import Claims
+from services.auth.domain.client import Client
+from services.auth.domain.outcomes import (
+    ContinueTo,
+    Credentials,
+    HopTo,
+    LoginFirst,
+    NotSignedIn,
+    Refreshed,
+    SessionOver,
+    SessionView,
+    SignedIn,
+)
+from services.auth.domain.session import (
+    GRACE_MS,
+    RefreshToken,
+    Session,
+    handle_of,
+    parse_refresh_token,
+)
+from services.auth.flows.ending import Ending
+from services.auth.flows.tokens import Issuer
+from services.auth.ports import AccessTokens, Keys, Over, Revocations, Sessions
+from shared.clock import Clock
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class SessionFlow:
+    """The use cases of a session. All methods may raise the errors of `services.auth.ports`."""
+
+    sessions: Sessions
+    revocations: Revocations
+    access_tokens: AccessTokens
+    issuer: Issuer
+    ending: Ending
+    keys: Keys
+    clock: Clock
+
+    def identify(self, credentials: Credentials) -> SignedIn | NotSignedIn:
+        """Who is this? The access token is checked as an edge does it, revocations included."""
+        if not credentials.access:
+            return NotSignedIn("no_credentials")
+        now_ms = self.clock.now_ms()
+        claims = self.access_tokens.read(credentials.access, now_ms)
+        if isinstance(claims, str):
+            return NotSignedIn("token_expired" if claims == "token_expired" else "token_invalid")
+        self.revocations.require_fresh()
+        if self.revocations.refuses(claims, now_ms):
+            return NotSignedIn("token_revoked")
+        return SignedIn(claims)
+
+    async def refresh(self, text: str, *, client: Client, cookies: bool) -> Refreshed | SessionOver:
+        """Renew a session with its refresh token; in one atomic step, after the revocation feed."""
+        token = parse_refresh_token(text)
+        session = await self._genuine(token)
+        if token is None or session is None:
+            return SessionOver("refresh_invalid")
+        self.revocations.require_fresh()
+        if self._is_revoked(session, token.kid):
+            return SessionOver("session_ended")
+        result = await self.sessions.advance(session, token.counter, GRACE_MS)
+        if isinstance(result, Over):
+            return await self._over(session, result, client)
+        tokens = self.issuer.issue(
+            session,
+            counter=result.counter,
+            at_ms=self._issue_time(session, result.at_ms),
+            cookies=cookies,
+        )
+        log.info("session.renewed", sid=session.sid)
+        return Refreshed(tokens)
+
+    async def continue_(
+        self, text: str, *, target: str, client: Client, may_hop: bool
+    ) -> ContinueTo | HopTo | LoginFirst:
+        """A navigation whose access cookie ran out: renew and go on to *target* (validated).
+
+        *may_hop*: this navigation was begun elsewhere, so the browser may be keeping a Strict cookie
+        to itself; our own page has to ask once more.
+        """
+        if not text:
+            return HopTo(target) if may_hop else LoginFirst(target)
+        result = await self.refresh(text, client=client, cookies=True)
+        if isinstance(result, Refreshed):
+            return ContinueTo(target, result.tokens)
+        return LoginFirst(target)
+
+    async def held_sessions(self, credentials: Credentials) -> frozenset[str]:
+        """The sids of the living sessions this request proves to hold."""
+        held = [await self.sessions.find(sid) for sid, _ in await self._proven(credentials)]
+        return frozenset(session.sid for session in held if session and not session.ended)
+
+    async def logout(self, credentials: Credentials) -> None:
+        """End the session of either token, of any age; nothing to end is no error."""
+        for sid, sub in await self._proven(credentials):
+            await self.ending.end_session(sid, sub, "logout")
+
+    async def list_sessions(self, claims: Claims) -> list[SessionView]:
+        """The person's living sessions, newest first."""
+        return [
+            SessionView(
+                handle=handle_of(self.keys.index, session.sid),
+                current=session.sid == claims.sid,
+                started_at_ms=session.sst,
+                last_used_at_ms=session.advanced_at_ms,
+                expires_at_ms=session.expires_at_ms,
+                client=session.client,
+            )
+            for session in await self.sessions.of(claims.sub)
+        ]
+
+    async def end_session(self, claims: Claims, handle: str) -> bool:
+        """End one of the person's own sessions; False when *handle* names none of them."""
+        for session in await self.sessions.of(claims.sub):
+            if handle_of(self.keys.index, session.sid) == handle:
+                await self.ending.end_session(session.sid, session.sub, "ended_by_user")
+                return True
+        return False
+
+    async def end_all(self, claims: Claims) -> None:
+        """Sign out everywhere, here included; unopened links of the person die too."""
+        before_ms = await self.sessions.end_all(claims.sub, "everywhere")
+        await self.ending.publish_end_of_all(claims.sub, "everywhere", before_ms)
+
+    async def _genuine(self, token: RefreshToken | None) -> Session | None:
+        if token is None:
+            return None
+        session = await self.sessions.find(token.sid)
+        return session if session and self.issuer.is_genuine(token, session) else None
+
+    async def _proven(self, credentials: Credentials) -> list[tuple[str, str]]:
+        """(sid, sub) of each genuine token, at most two."""
+        proven: dict[str, str] = {}
+        if credentials.access:
+            claims = self.access_tokens.read_expired(credentials.access)
+            if claims is not None:
+                proven[claims.sid] = claims.sub
+        session = await self._genuine(parse_refresh_token(credentials.refresh))
+        if session is not None:
+            proven[session.sid] = session.sub
+        return list(proven.items())
+
+    async def _over(self, session: Session, over: Over, client: Client) -> SessionOver:
+        if over.reason == "refresh_reuse" and not over.announced:
+            log.warning("session.reused", sid=session.sid)
+            await self.ending.finish_reuse(session, client)
+        return SessionOver("session_ended")
+
+    def _is_revoked(self, session: Session, kid: str) -> bool:
+        """Whether the feed names this session, its person (sessions begun so far) or its key."""
+        claims = Claims(
+            iss="", aud="", sub=session.sub, email=session.email, sid=session.sid, jti="", kid=kid,
+            client_id=session.client_id, org="", roles=(), amr=(), auth_time=0, iat=0, exp=0,
+            # What is about to be issued is newer than any watermark of access tokens.
+            iat_ms=1 << 62, sst=session.sst, csrf="",
+        )  # fmt: skip
+        return self.revocations.refuses(claims, self.clock.now_ms())
+
+    def _issue_time(self, session: Session, at_ms: int) -> int:
+        """After every watermark of access tokens, or the new token would be born revoked."""
+        watermark = self.revocations.watermark(session.sub, session.email)
+        return max(at_ms, session.sst, watermark.tokens_before + 1)

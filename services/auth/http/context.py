@@ -1,0 +1,53 @@
+"""What every route finds under ``request.app[CONTEXT]``; `services.auth.wiring` fills it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from services.auth.domain.client import IPNetwork
+from services.auth.flows.link import LinkFlow
+from services.auth.flows.session import SessionFlow
+from services.auth.flows.tokens import Issuer
+from services.auth.http.clients import ClientList
+from shared.clock import Clock
+from shared.cookies import CookieNames
+from shared.ids import Ids
+from shared.secrets import SymmetricKeys
+
+
+@dataclass(frozen=True)
+class Context:
+    """The public face (*url* is an origin without a slash), the flows, and what requests are read with."""
+
+    url: str
+    site_name: str
+    cookies: CookieNames
+    links: LinkFlow
+    sessions: SessionFlow
+    issuer: Issuer
+    csrf_keys: SymmetricKeys
+    clients: ClientList
+    trusted_proxies: tuple[IPNetwork, ...]
+    jwks: Mapping[str, Any]
+    clock: Clock
+    ids: Ids
+
+    @property
+    def secure(self) -> bool:
+        """Whether the public side is https."""
+        return self.url.startswith("https://")
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins whose pages may send unsafe requests with our cookies."""
+        return frozenset({self.url})
+
+
+CONTEXT = web.AppKey("CONTEXT", Context)
+
+
+def context_of(request: web.Request) -> Context:
+    """The context of the application that serves *request*."""
+    return request.app[CONTEXT]

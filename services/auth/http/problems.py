@@ -1,0 +1,81 @@
+"""Problem documents (RFC 9457): one per stable code, with the request's id and nothing about the input."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+CONTENT_TYPE = "application/problem+json"
+REQUEST_ID = web.RequestKey("REQUEST_ID", str)
+
+# code -> what a developer reads. The codes are the contract; the sentences may get better.
+TITLES: Mapping[str, str] = {
+    "invalid_content_type": "Send a JSON object as application/json.",
+    "invalid_json": "The body is not one JSON object in UTF-8.",
+    "invalid_request": "The body does not have the fields this route takes.",
+    "invalid_email": "That is not one plain e-mail address.",
+    "invalid_next": "next must be a path of this site.",
+    "body_too_large": "The body is larger than this route takes.",
+    "too_many_requests": "Too many requests from this network.",
+    "link_spent": "This link or code does not work, or no longer works.",
+    "csrf_failed": "This request did not come from a page of this site.",
+    "no_credentials": "This needs an access token.",
+    "two_credentials": "More than one credential of a kind was sent.",
+    "two_subjects": "The credentials belong to different people.",
+    "token_invalid": "The access token does not count.",
+    "token_expired": "The access token has run out.",
+    "token_revoked": "The access token was revoked.",
+    "refresh_invalid": "The refresh token does not count.",
+    "session_ended": "The session is over.",
+    "invalid_client": "Unknown client, or a wrong secret.",
+    "client_only": "Only a confidential client may name the person's address and browser.",
+    "not_found": "There is nothing here.",
+    "method_not_allowed": "This route does not take that method.",
+    "unavailable": "A part this needs is away. Nothing is lost; try again.",
+    "bad_request": "The request cannot be read.",
+    "internal_error": "Something went wrong here.",
+}
+
+
+class Problem(Exception):
+    """A refusal on its way to the client: *status*, a stable *code*, optional members and headers."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.status = status
+        self.code = code
+        self.headers = dict(headers or {})
+        self.members = dict(members or {})
+        super().__init__(code)
+
+
+def problem_response(request: web.BaseRequest, problem: Problem) -> web.Response:
+    """*problem* as ``application/problem+json``."""
+    document = {
+        "type": f"urn:latchwire:problem:{problem.code}",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": TITLES[problem.code],
+        "code": problem.code,
+        "request_id": request.get(REQUEST_ID, ""),
+        **problem.members,
+    }
+    return web.Response(
+        body=json.dumps(document).encode(),
+        status=problem.status,
+        headers=problem.headers,
+        content_type=CONTENT_TYPE,
+    )
+
+
+def unavailable(what: str) -> Problem:
+    """503: *what* (store, bus, feed) is away for now. Never a reason to log anybody out."""
+    return Problem(503, "unavailable", headers={"Retry-After": "2"}, members={"missing": what})

@@ -1,0 +1,126 @@
+"""Read a request: who sends it, from where, with which credentials, and whether a cookie may act."""
+
+from aiohttp import web
+
+from services.auth.domain import csrf
+from services.auth.domain.client import (
+    Client,
+    describe_browser,
+    describe_network,
+    find_address,
+    is_within,
+)
+from services.auth.domain.outcomes import Credentials, NotSignedIn, SignedIn
+from services.auth.domain.session import parse_refresh_token
+from services.auth.http.context import context_of
+from services.auth.http.cookies import read_cookie
+from services.auth.http.problems import Problem
+
+
+def read_client(request: web.Request) -> Client:
+    """The network and browser of the person, through trusted proxies only."""
+    context = context_of(request)
+    forwarded = request.headers.getall("X-Forwarded-For", [])
+    address = find_address(request.remote or "", forwarded, context.trusted_proxies)
+    return Client(
+        describe_network(address), describe_browser(request.headers.get("User-Agent", ""))
+    )
+
+
+def is_from_proxy(request: web.Request) -> bool:
+    """Whether one of our proxies sent this, so that what it says about the client counts."""
+    return is_within(request.remote or "", context_of(request).trusted_proxies)
+
+
+def read_bearer(request: web.Request) -> str:
+    """The bearer token of the Authorization header (RFC 6750 §2.1), "" when there is none.
+
+    Raises:
+        Problem: more than one Authorization header.
+    """
+    values = request.headers.getall("Authorization", [])
+    if len(values) > 1:
+        raise Problem(400, "two_credentials")
+    scheme, _, token = values[0].partition(" ") if values else ("", "", "")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def read_credentials(request: web.Request, refresh: str = "") -> Credentials:
+    """Bearer before cookie; *refresh* (from a body) before the refresh cookie.
+
+    Raises:
+        Problem: a credential is there twice, or bearer and cookie belong to different people.
+    """
+    names = context_of(request).cookies
+    bearer, cookie = read_bearer(request), read_cookie(request, names.access)
+    refresh_cookie = read_cookie(request, names.refresh)
+    if bearer and cookie:
+        _refuse_two_people(request, bearer, cookie)
+    return Credentials(
+        access=bearer or cookie,
+        refresh=refresh or refresh_cookie,
+        by_cookie=bool((cookie and not bearer) or (refresh_cookie and not refresh)),
+    )
+
+
+def require_signed_in(request: web.Request) -> SignedIn:
+    """Whose request this is.
+
+    Raises:
+        Problem: nobody's (401, with the code of the edge).
+        FeedStaleError: it cannot be said for now.
+    """
+    result = context_of(request).sessions.identify(read_credentials(request))
+    if isinstance(result, NotSignedIn):
+        raise unauthorized(result.code)
+    return result
+
+
+def unauthorized(code: str) -> Problem:
+    """401 with RFC 6750 §3: no error member when no credential was sent."""
+    challenge = "Bearer"
+    if code != "no_credentials":
+        challenge = f'Bearer error="invalid_token", error_description="{code}"'
+    return Problem(401, code, headers={"WWW-Authenticate": challenge})
+
+
+def require_same_site(request: web.Request, *, always: bool = False) -> None:
+    """Refuse an unsafe request that another site may have made a browser send.
+
+    Needed where the request carries one of our session cookies, and (*always*) where it will get some. The
+    pre-login cookie alone proves nothing and gives nothing, so it does not count.
+
+    Raises:
+        Problem: 403 csrf_failed.
+    """
+    if request.method in csrf.SAFE_METHODS:
+        return
+    names = context_of(request).cookies
+    carried = [read_cookie(request, name) for name in (names.access, names.refresh)]
+    if not always and not any(carried):
+        return
+    if not csrf.allows(
+        fetch_site=request.headers.get("Sec-Fetch-Site"),
+        origin=request.headers.get("Origin"),
+        own_origins=context_of(request).origins,
+        token=request.headers.get("X-CSRF-Token"),
+        expected=_expected_csrf(request, *carried),
+    ):
+        raise Problem(403, "csrf_failed")
+
+
+def _expected_csrf(request: web.Request, access: str, refresh: str) -> frozenset[str]:
+    context, expected = context_of(request), frozenset[str]()
+    claims = context.sessions.access_tokens.read_expired(access) if access else None
+    if claims is not None and claims.csrf:
+        expected |= {claims.csrf}
+    token = parse_refresh_token(refresh)
+    return expected | context.issuer.csrf_hashes(token.sid) if token else expected
+
+
+def _refuse_two_people(request: web.Request, bearer: str, cookie: str) -> None:
+    """Two valid tokens of different people: nobody can say who is meant (yardstick S-09)."""
+    read = context_of(request).sessions.access_tokens.read_expired
+    by_bearer, by_cookie = read(bearer), read(cookie)
+    if by_bearer and by_cookie and by_bearer.sub != by_cookie.sub:
+        raise Problem(400, "two_subjects")

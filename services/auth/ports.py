@@ -1,0 +1,252 @@
+"""What the flows need from outside. Times in Unix ms; every store operation is one atomic step.
+
+The store's clock is the one clock for `sst`, `iat_ms` and watermarks: each operation that creates or
+advances something reads it inside that step and answers with it.
+
+Errors of all ports: `StoreUnavailableError` (Redis), `BusUnavailableError` (no PubAck) and
+`FeedStaleError`. Each means "not now": the answer is 503 and nothing is lost by trying again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from latchwire.claims import Claims
+from services.auth.domain.limits import Rate
+from services.auth.domain.link import Attempt, Muted
+from services.auth.domain.outcomes import Person
+from services.auth.domain.session import EndReason, Session
+from shared.bus import BusUnavailableError as BusUnavailableError
+from shared.contract import Subject
+from shared.messages import Message
+from shared.redis import StoreUnavailableError as StoreUnavailableError
+from shared.secrets import SymmetricKeys
+
+M = TypeVar("M", bound=Message)
+
+
+class FeedStaleError(Exception):
+    """It is not proven lately that every revocation has arrived here."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One limit to be counted: *subject* is hashed before it becomes a key."""
+
+    subject: str
+    rate: Rate
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """The three limits of a request for a link."""
+
+    address: Budget
+    network: Budget
+    whole: Budget
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The attempt is stored; *muted* may have become a limit's or a block's name."""
+
+    at_ms: int
+    muted: Muted
+
+
+@dataclass(frozen=True)
+class NetworkLimited:
+    """Nothing is stored; *wait_ms* until the oldest request of that network is forgotten."""
+
+    wait_ms: int
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Turn an attempt into a session.
+
+    *right* says whether the proof matched (compared by the caller in constant time); a wrong code is
+    counted. *watermark* is the greatest ``sessions_before`` the feed knows for the person. *session* is
+    what to create; its times are set by the store. *browser* is the hash that is remembered for
+    *browser_ms*.
+    """
+
+    attempt: Attempt
+    by_code: bool
+    right: bool
+    watermark: int
+    session: Session
+    session_ms: int
+    browser: str
+    browser_ms: int
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """The session as created; *new_browser* when the person was seen before, but never in this one."""
+
+    session: Session
+    new_browser: bool
+
+
+@dataclass(frozen=True)
+class UsedBefore:
+    """The proof is right, but the attempt has already opened *sid*."""
+
+    sid: str
+
+
+@dataclass(frozen=True)
+class NotExchanged:
+    """Refused; *reason* is for counters, never for the person."""
+
+    reason: str
+
+
+class Attempts(Protocol):
+    """Login attempts and their limits."""
+
+    async def open(
+        self, attempt: Attempt, ttl_ms: int, budgets: Budgets
+    ) -> Opened | NetworkLimited:
+        """Count, store with the store's time, and say what became of it. Safe to repeat."""
+        ...
+
+    async def open_notice(self, attempt: Attempt, ttl_ms: int) -> Opened:
+        """Store an attempt no limit counts. Safe to repeat."""
+        ...
+
+    async def find(self, login_id: str) -> Attempt | None:
+        """The attempt, used or not, while it has not expired."""
+        ...
+
+    async def cancel(self, login_id: str) -> bool:
+        """Close an open attempt; whether it was open."""
+        ...
+
+    async def exchange(self, exchange: Exchange) -> Exchanged | UsedBefore | NotExchanged:
+        """Consume the attempt and create the session, or neither. Safe to repeat with the same sid."""
+        ...
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """*counter* is now the session's; *at_ms* is the store's time. Also the answer to a repetition."""
+
+    counter: int
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class Over:
+    """The session is not alive; *reason* is its tombstone's, "" when nothing is known of it.
+
+    *announced* says whether that end is known to have been published.
+    """
+
+    reason: str
+    announced: bool = True
+
+
+class Sessions(Protocol):
+    """Sessions. An ended one keeps its tombstone for as long as its tokens could have lived."""
+
+    async def find(self, sid: str) -> Session | None:
+        """The session, or its tombstone; None when nothing is known."""
+        ...
+
+    async def advance(self, session: Session, counter: int, grace_ms: int) -> Advanced | Over:
+        """One refresh: `judge_counter` inside the store. Reuse ends the session. Safe to repeat."""
+        ...
+
+    async def end(self, sid: str, sub: str, reason: EndReason) -> int | None:
+        """Write the tombstone; when the session would have expired, None when nothing is known."""
+        ...
+
+    async def announced(self, sid: str) -> None:
+        """Remember that the end of *sid* was published."""
+        ...
+
+    async def of(self, sub: str) -> list[Session]:
+        """The living sessions of *sub*, newest first."""
+        ...
+
+    async def end_all(self, sub: str, reason: EndReason) -> int:
+        """End every session and void every open attempt of *sub*; the store's time of doing so."""
+        ...
+
+
+class People(Protocol):
+    """Who is blocked."""
+
+    async def block(self, sub: str, reason: str, actor: str) -> int:
+        """Block *sub* and end all it has, in one step; the store's time of doing so."""
+        ...
+
+    async def unblock(self, sub: str) -> None:
+        """Let *sub* sign in again; ended sessions stay ended."""
+        ...
+
+    async def find(self, sub: str) -> Person:
+        """What is known."""
+        ...
+
+
+class Events(Protocol):
+    """The bus, as far as auth speaks on it."""
+
+    async def publish(
+        self, subject: Subject[M], message: M, *, msg_id: str | None = None
+    ) -> object:
+        """Return once the stream has acknowledged. Raises: BusUnavailableError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """Sessions begun, and tokens issued, at or before these instants are refused (0: none)."""
+
+    sessions_before: int = 0
+    tokens_before: int = 0
+
+
+class Revocations(Protocol):
+    """The revocation feed."""
+
+    def require_fresh(self) -> None:
+        """Raises: FeedStaleError."""
+        ...
+
+    def watermark(self, *identifiers: str) -> Watermark:
+        """The greatest watermarks of these subjects."""
+        ...
+
+    def refuses(self, claims: Claims, now_ms: int) -> bool:
+        """Whether any record hits these claims."""
+        ...
+
+
+class AccessTokens(Protocol):
+    """Access tokens (RFC 9068)."""
+
+    def sign(self, claims: Mapping[str, Any]) -> str:
+        """A token with these claims under the newest signing key."""
+        ...
+
+    def read(self, token: str, now_ms: int) -> Claims | str:
+        """The claims of a genuine token in its time, or the code of its refusal."""
+        ...
+
+    def read_expired(self, token: str) -> Claims | None:
+        """The claims of a genuine token of any age."""
+        ...
+
+
+@dataclass(frozen=True, repr=False)
+class Keys:
+    """The symmetric keys, by purpose. *index* turns people and sessions into names for the store."""
+
+    link: SymmetricKeys
+    refresh: SymmetricKeys
+    csrf: SymmetricKeys
+    index: bytes
