@@ -1,0 +1,1 @@
+"""The outside: Redis for states, aiosmtplib for the mail server."""
