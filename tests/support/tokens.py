@@ -54,9 +54,13 @@ class SigningKey:
         return _without_absent({**members, "kid": self.kid, "alg": self.alg, "use": "sig", **over})
 
 
-@cache
 def signing_key(alg: Algorithm = "RS256", name: str = "test") -> SigningKey:
     """The key *name* of *alg*, the same one for the whole process."""
+    return _made(alg, name)
+
+
+@cache
+def _made(alg: Algorithm, name: str) -> SigningKey:
     private: PrivateKey
     if alg == "RS256":
         private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
