@@ -20,7 +20,7 @@ ATTACKS = (
     "{{ 7*7 }}{% raw %}",
     "0; url=https://evil.example",
 )
-ROW = views.SessionRow("h-1", "Firefox on Linux", "since 2 hours ago, network 192.0.2.0/24", False)
+ROW = views.SessionRow("h-1", "Firefox on Linux", "Signed in 2 days ago", "192.0.2.0/24", False)
 PAGES: dict[str, View] = {
     "log in": views.LogIn("t", next="/demo"),
     "log in again": views.LogIn("t", email="ada@", problem="That is not an e-mail address."),
@@ -167,7 +167,7 @@ def _attacked(view: View, text: str) -> View:
     }
     changed = replace(view, **hostile)
     if isinstance(changed, views.Account):
-        return replace(changed, sessions=(views.SessionRow(text, text, text, False),))
+        return replace(changed, sessions=(views.SessionRow(text, text, text, text, False),))
     return changed
 
 
@@ -229,9 +229,7 @@ def test_the_account_page_marks_this_device_and_offers_to_end_the_others(
     assert handles == ["h-1", "all"]
     assert page.text.count("This device") == 1
     labelled = [b["aria-label"] for b in page.all("button") if "aria-label" in b]
-    assert labelled == [
-        "End the session on Firefox on Linux, since 2 hours ago, network 192.0.2.0/24"
-    ]
+    assert labelled == ["End the session on Firefox on Linux: Signed in 2 days ago"]
 
 
 def test_a_mistake_is_announced_beside_its_field(renderer: Renderer) -> None:

@@ -93,11 +93,12 @@ class EndThatSession(View):
 
 @dataclass(frozen=True)
 class SessionRow:
-    """A session in the list: *device* "Firefox on Linux", *detail* since when and from where."""
+    """A session in the list: *device* "Firefox on Linux", *times* since when and used when."""
 
     handle: str
     device: str
-    detail: str
+    times: str
+    network: str
     current: bool
 
 

@@ -1,0 +1,184 @@
+"""What the pages' forms do: each a route of its own, 303 to a page when it is done."""
+
+import structlog
+from aiohttp import web
+
+from services.auth.domain.link import (
+    AlreadySignedIn,
+    CodeProof,
+    LinkAsk,
+    LinkSpent,
+    LinkView,
+    Proof,
+    TokenProof,
+    TooManyRequests,
+)
+from services.auth.domain.outcomes import Credentials, NotSignedIn, SessionOpened
+from services.auth.domain.returnto import safe_next
+from services.auth.http.context import context_of
+from services.auth.http.cookies import clear_session, read_browser, set_session
+from services.auth.http.page_context import Browser, now_ms, see_other, show
+from services.auth.http.page_errors import too_many_requests
+from services.auth.http.page_forms import read_form
+from services.auth.http.pages import ACCOUNT, continue_url, read_login_id, show_check_mail
+from services.auth.http.reading import read_client, read_credentials
+from services.auth.pages import View, phrases, views
+from services.auth.ports import BusUnavailableError, StoreUnavailableError
+from shared.emails import InvalidEmailError, canonical_email
+
+log = structlog.get_logger()
+
+NO_ADDRESS = "That is not an address we can send a message to."
+WRONG_CODE = "That code does not work. Check it, or open the link in the mail."
+EVERYWHERE = "all"
+
+
+async def login(request: web.Request) -> web.Response:
+    """Ask for a link; the same answer for every address."""
+    fields = await read_form(request, "login")
+    context = context_of(request)
+    next_ = safe_next(fields["next"], context.url) or ""
+    try:
+        email = canonical_email(fields["email"])
+    except InvalidEmailError:
+        return _login_again(request, fields["email"], next_)
+    ask = LinkAsk(email, read_client(request), browser=read_browser(request), next=next_)
+    result = await context.links.request_link(ask)
+    if isinstance(result, TooManyRequests):
+        raise too_many_requests(result.retry_after)
+    return see_other(request, f"/auth/login/sent?id={result.login_id}")
+
+
+async def code(request: web.Request) -> web.Response:
+    """Sign in by the code of a mail."""
+    fields = await read_form(request, "code")
+    login_id = read_login_id(fields["login_id"])
+    result = await _exchange(request, CodeProof(login_id, fields["code"]))
+    if isinstance(result, LinkSpent):
+        return await show_check_mail(request, login_id, problem=WRONG_CODE, status=422)
+    return await _go_on(request, result)
+
+
+async def inspect(request: web.Request) -> web.Response:
+    """Show what the link would do; consumes nothing, so that a mail scanner may press on."""
+    fields = await read_form(request, "inspect")
+    context = context_of(request)
+    held = await context.sessions.held_sessions(read_credentials(request))
+    seen = await context.links.inspect_link(
+        fields["token"], browser=read_browser(request), held=held
+    )
+    if seen is None:
+        return show(request, views.LinkSpent())
+    if isinstance(seen, AlreadySignedIn):
+        return see_other(request, seen.next or ACCOUNT)
+    browser = Browser(request)
+    return browser.show(_question(request, browser, seen, fields["token"]))
+
+
+async def link(request: web.Request) -> web.Response:
+    """Consume the link: the click that no scanner makes for a person."""
+    fields = await read_form(request, "link")
+    result = await _exchange(request, TokenProof(fields["token"]))
+    if isinstance(result, LinkSpent):
+        return show(request, views.LinkSpent())
+    return await _go_on(request, result)
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """Cancel, or "This was not me"."""
+    fields = await read_form(request, "cancel")
+    await context_of(request).links.cancel_link(fields["token"])
+    return see_other(request, "/auth/cancelled")
+
+
+async def notice(request: web.Request) -> web.Response:
+    """End the session that a sign-in notice is about."""
+    fields = await read_form(request, "notice")
+    if await context_of(request).links.end_by_notice(fields["token"]):
+        return see_other(request, "/auth/session-ended")
+    return show(request, views.LinkSpent())
+
+
+async def logout(request: web.Request) -> web.Response:
+    """Sign out here; the cookies go even when the fact cannot be written."""
+    await read_form(request, "logout")
+    try:
+        await context_of(request).sessions.logout(read_credentials(request))
+    except (BusUnavailableError, StoreUnavailableError) as error:
+        log.warning("logout.incomplete", reason=type(error).__name__)
+        response = show(request, views.SignOutUnsure())
+    else:
+        response = see_other(request, "/auth/signed-out")
+    clear_session(request, response)
+    return response
+
+
+async def sessions(request: web.Request) -> web.Response:
+    """End one session of the list, or all of them."""
+    fields = await read_form(request, "sessions")
+    flow = context_of(request).sessions
+    signed_in = flow.identify(read_credentials(request))
+    if isinstance(signed_in, NotSignedIn):
+        return see_other(request, continue_url(ACCOUNT))
+    if fields["handle"] != EVERYWHERE:
+        await flow.end_session(signed_in.claims, fields["handle"])
+        return see_other(request, ACCOUNT)
+    await flow.end_all(signed_in.claims)
+    response = see_other(request, "/auth/signed-out-everywhere")
+    clear_session(request, response)
+    return response
+
+
+def _login_again(request: web.Request, typed: str, next_: str) -> web.Response:
+    browser = Browser(request)
+    token = browser.form_token("login")
+    view = views.LogIn(token, next=next_, email=typed, problem=NO_ADDRESS)
+    return browser.show(view, status=422)
+
+
+async def _exchange(
+    request: web.Request, proof: Proof
+) -> SessionOpened | AlreadySignedIn | LinkSpent:
+    context = context_of(request)
+    return await context.links.exchange_link(
+        proof,
+        client=read_client(request),
+        browser=read_browser(request),
+        held=await context.sessions.held_sessions(read_credentials(request)),
+        cookies=True,
+    )
+
+
+async def _go_on(request: web.Request, result: SessionOpened | AlreadySignedIn) -> web.Response:
+    response = see_other(request, result.next or ACCOUNT)
+    if isinstance(result, SessionOpened):
+        await _end_replaced(request, read_credentials(request))
+        set_session(request, response, result.tokens)
+    return response
+
+
+async def _end_replaced(request: web.Request, replaced: Credentials) -> None:
+    """The session this browser held until now would live on where nobody can see or end it."""
+    try:
+        await context_of(request).sessions.logout(replaced)
+    except (BusUnavailableError, StoreUnavailableError) as error:
+        # The person is signed in by now; an old session of theirs runs out by itself.
+        log.warning("session.not_replaced", reason=type(error).__name__)
+
+
+def _question(request: web.Request, browser: Browser, seen: LinkView, token: str) -> View:
+    origin = phrases.origin(seen.requested_at_ms, now_ms(request), seen.client)
+    if seen.purpose == "notice":
+        return views.EndThatSession(browser.form_token("notice"), token, seen.email, origin)
+    tokens = browser.form_token("link"), browser.form_token("cancel")
+    instead_of = _somebody_else(request, seen.email)
+    if seen.same_browser:
+        return views.Confirm(*tokens, token, seen.email, instead_of)
+    return views.WasThisYou(*tokens, token, seen.email, origin, instead_of)
+
+
+def _somebody_else(request: web.Request, email: str) -> str:
+    signed_in = context_of(request).sessions.identify(read_credentials(request))
+    if isinstance(signed_in, NotSignedIn) or signed_in.claims.email == email:
+        return ""
+    return signed_in.claims.email

@@ -1,0 +1,64 @@
+"""What the page routes share: rendering, form tokens and the browser they are bound to."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from services.auth.http.context import Context, context_of
+from services.auth.http.cookies import ensure_browser, set_browser
+from services.auth.http.form_tokens import FormTokens
+from services.auth.http.page_responses import PageResponses
+from services.auth.pages import Assets, Renderer, View
+
+
+@dataclass(frozen=True)
+class PageContext:
+    """Made once, at start."""
+
+    responses: PageResponses
+    tokens: FormTokens
+    assets: Assets
+
+    @classmethod
+    def of(cls, context: Context) -> "PageContext":
+        """The pages of the installation that *context* describes."""
+        assets = Assets.load()
+        renderer = Renderer(site_name=context.site_name, url=context.url, assets=assets)
+        return cls(PageResponses(renderer), FormTokens(context.csrf_keys), assets)
+
+
+PAGES = web.AppKey("PAGES", PageContext)
+
+
+class Browser:
+    """One browser, known by its pre-login cookie; every form it is shown is bound to that."""
+
+    def __init__(self, request: web.Request) -> None:
+        """Raises `Problem` where the cookie is there twice."""
+        self._request = request
+        self._nonce = ensure_browser(request)
+
+    def form_token(self, form: str) -> str:
+        """A token for the form *form* in this browser."""
+        return self._request.app[PAGES].tokens.issue(form, self._nonce)
+
+    def show(self, view: View, *, status: int | None = None) -> web.Response:
+        """The page of *view*, and the cookie that its forms need."""
+        response = show(self._request, view, status=status)
+        set_browser(self._request, response, self._nonce)
+        return response
+
+
+def show(request: web.Request, view: View, *, status: int | None = None) -> web.Response:
+    """A page without a form."""
+    return request.app[PAGES].responses.page(view, status=status)
+
+
+def see_other(request: web.Request, location: str) -> web.Response:
+    """303 to a path of this site."""
+    return request.app[PAGES].responses.see_other(location)
+
+
+def now_ms(request: web.Request) -> int:
+    """The time the page is made at."""
+    return context_of(request).clock.now_ms()

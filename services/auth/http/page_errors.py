@@ -1,0 +1,79 @@
+"""Refusals and failures as pages, for whoever asked for a page; everybody else gets problem documents."""
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from services.auth.http.page_context import show
+from services.auth.http.problems import REQUEST_ID, Problem
+from services.auth.pages import View, phrases
+from services.auth.pages.views import problem_page
+from services.auth.ports import BusUnavailableError, FeedStaleError, StoreUnavailableError
+
+log = structlog.get_logger()
+
+AWAY = (BusUnavailableError, FeedStaleError, StoreUnavailableError)
+CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+RETRY_SECONDS = "2"
+
+
+class Refused(Exception):
+    """This request gets *view* and nothing was done."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        super().__init__(type(view).__name__)
+
+
+def page_middleware(page_handlers: frozenset[Handler]) -> Middleware:
+    """The innermost middleware: turns what a page's handler raises into a page.
+
+    Also what any route refuses to a browser that navigates: only those ask for ``text/html``.
+    """
+
+    @web.middleware
+    async def answer_with_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
+        wants_page = request.match_info.handler in page_handlers
+        if not wants_page and "text/html" not in request.headers.get("Accept", ""):
+            return await handler(request)
+        try:
+            return await handler(request)
+        except Refused as refused:
+            return show(request, refused.view)
+        except Problem as problem:
+            return _problem(request, problem)
+        except AWAY as error:
+            log.warning("page.unavailable", reason=type(error).__name__)
+            return _problem(
+                request, Problem(503, "unavailable", headers={"Retry-After": RETRY_SECONDS})
+            )
+        except web.HTTPException as error:
+            return _problem(request, Problem(error.status, CODES.get(error.status, "bad_request")))
+        except (
+            Exception
+        ):  # the last fence: a person never sees a bare 500, and the log has the cause
+            log.exception("page.failed")
+            return _problem(request, Problem(500, "internal_error"))
+
+    return answer_with_pages
+
+
+def too_many_requests(retry_after: int) -> Problem:
+    """429 for a network that asked too often; *retry_after* in seconds."""
+    return Problem(429, "too_many_requests", headers={"Retry-After": str(retry_after)})
+
+
+def _problem(request: web.Request, problem: Problem) -> web.Response:
+    view = problem_page(
+        problem.status, problem.code, request.get(REQUEST_ID, ""), detail=_detail(problem)
+    )
+    response = show(request, view, status=problem.status)
+    response.headers.update(problem.headers)
+    return response
+
+
+def _detail(problem: Problem) -> str:
+    if problem.status == 429:
+        wait = phrases.wait(int(problem.headers.get("Retry-After", "60")))
+        return f"Your network asked for too many links. Try again in {wait}."
+    return ""

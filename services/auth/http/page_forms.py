@@ -1,0 +1,69 @@
+"""Read a form that one of our pages showed to this browser, or refuse it."""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from services.auth.domain import csrf
+from services.auth.http.context import context_of
+from services.auth.http.cookies import ensure_browser, read_browser
+from services.auth.http.page_context import PAGES
+from services.auth.http.page_errors import Refused
+from services.auth.http.problems import Problem
+from services.auth.pages.views import CookieDidNotStick, FormTooOld
+
+FORM = "application/x-www-form-urlencoded"
+MAX_FIELDS = 8
+TOKEN_FIELD = "form_token"  # noqa: S105 - the name of a field
+
+
+async def read_form(request: web.Request, form: str) -> Mapping[str, str]:
+    """The fields of the form *form*, once each; a field that was not sent is "".
+
+    Raises:
+        Refused: another site's form, a browser without our cookie, or a token that is not its own.
+        Problem: not a form at all.
+    """
+    if not _may_be_ours(request):
+        raise Refused(FormTooOld())
+    if not read_browser(request):
+        raise Refused(CookieDidNotStick())
+    fields = await _read_fields(request)
+    token = fields.get(TOKEN_FIELD, "")
+    if not request.app[PAGES].tokens.accepts(token, form, ensure_browser(request)):
+        raise Refused(FormTooOld())
+    return _Fields(fields)
+
+
+class _Fields(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+def _may_be_ours(request: web.Request) -> bool:
+    fetch_site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    allowed = csrf.allows(
+        fetch_site=fetch_site,
+        origin=origin,
+        own_origins=context_of(request).origins,
+        token=None,
+        expected=frozenset(),
+    )
+    # A browser that says neither (our pages send no referrer, which makes the origin "null") is left to
+    # the form's token, the third part of the rule.
+    return allowed or (fetch_site is None and origin in {None, "null"})
+
+
+async def _read_fields(request: web.Request) -> dict[str, str]:
+    if request.content_type != FORM:
+        raise Problem(415, "invalid_content_type")
+    try:
+        text = (await request.read()).decode("utf-8")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise Problem(400, "bad_request") from None
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise Problem(400, "bad_request")
+    return fields

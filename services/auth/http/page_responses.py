@@ -1,0 +1,48 @@
+"""How pages and static files are sent.
+
+The headers that every answer of auth carries come from `services.auth.http.middleware`; a page has a
+policy of its own, because it may load our style sheet, our scripts and nothing else.
+"""
+
+from aiohttp import web
+
+from services.auth.pages import Asset, Renderer, View
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+class PageResponses:
+    """Makes the responses."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+
+    def page(self, view: View, *, status: int | None = None) -> web.Response:
+        """The page of *view*: never stored, never framed, nothing from elsewhere in it."""
+        return web.Response(
+            text=self._renderer.render(view),
+            status=status or view.status,
+            content_type="text/html",
+            charset="utf-8",
+            headers=HEADERS | {"Cache-Control": "no-store"},
+        )
+
+    def see_other(self, location: str) -> web.Response:
+        """After a form: 303, so that going back or reloading does not post again."""
+        headers = HEADERS | {"Cache-Control": "no-store", "Location": location}
+        return web.Response(status=303, headers=headers)
+
+    def asset(self, asset: Asset, *, version: str, known: str) -> web.Response:
+        """A static file; *version* is the digest asked for, *known* the ``If-None-Match``."""
+        caching = FOR_EVER if version == asset.digest else "no-cache"
+        headers = HEADERS | {"Cache-Control": caching, "ETag": f'"{asset.digest}"'}
+        if known == headers["ETag"]:
+            return web.Response(status=304, headers=headers)
+        return web.Response(
+            body=asset.body, content_type=asset.content_type, charset="utf-8", headers=headers
+        )

@@ -1,0 +1,148 @@
+"""The pages a person sees: what GET shows. Nothing here consumes a link or begins a session.
+
+`services.auth.http.page_actions` has the forms' own routes.
+"""
+
+import re
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from services.auth.domain.outcomes import NotSignedIn, SessionView
+from services.auth.domain.returnto import safe_next
+from services.auth.http.context import context_of
+from services.auth.http.cookies import (
+    read_browser,
+)
+from services.auth.http.page_context import PAGES, Browser, now_ms, see_other, show
+from services.auth.http.problems import Problem
+from services.auth.http.reading import read_credentials
+from services.auth.pages import phrases, views
+
+ACCOUNT = "/auth/account"
+
+# Pages that only say something; forms lead to them.
+MESSAGES: dict[str, views.Message] = {
+    "/auth/cancelled": views.LinkCancelled(),
+    "/auth/signed-out": views.SignedOut(),
+    "/auth/signed-out-everywhere": views.SignedOutEverywhere(),
+    "/auth/session-ended": views.SessionEnded(),
+}
+
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
+
+
+async def log_in(request: web.Request) -> web.Response:
+    """``GET /auth/login?next=``: the e-mail form."""
+    browser = Browser(request)
+    return browser.show(views.LogIn(browser.form_token("login"), next=read_next(request)))
+
+
+async def check_mail(request: web.Request) -> web.Response:
+    """``GET /auth/login/sent?id=``: the mail is on its way."""
+    return await show_check_mail(request, read_login_id(request.query.get("id", "")))
+
+
+async def show_check_mail(
+    request: web.Request, login_id: str, *, problem: str = "", status: int | None = None
+) -> web.Response:
+    """The page with the code field; the address is shown to the browser that typed it, only."""
+    browser = Browser(request)
+    attempt = await context_of(request).links.attempts.find(login_id) if login_id else None
+    asked_here = attempt is not None and attempt.browser == read_browser(request) != ""
+    email, next_ = (attempt.email, attempt.next) if attempt and asked_here else ("", "")
+    view = views.CheckMail(
+        form_token=browser.form_token("code"),
+        again_token=browser.form_token("login"),
+        login_id=login_id,
+        email=email,
+        next=next_,
+        start_again=login_url(next_),
+        problem=problem,
+    )
+    return browser.show(view, status=status)
+
+
+async def open_link(request: web.Request) -> web.Response:
+    """``GET /auth/link?id=#token``: a script reads the fragment; without it the code does."""
+    browser = Browser(request)
+    view = views.OpenLink(
+        inspect_token=browser.form_token("inspect"),
+        code_token=browser.form_token("code"),
+        login_id=read_login_id(request.query.get("id", "")),
+    )
+    return browser.show(view)
+
+
+async def account(request: web.Request) -> web.Response:
+    """``GET /auth/account``: who am I, and where else."""
+    context = context_of(request)
+    signed_in = context.sessions.identify(read_credentials(request))
+    if isinstance(signed_in, NotSignedIn):
+        return see_other(request, continue_url(ACCOUNT))
+    browser = Browser(request)
+    sessions = await context.sessions.list_sessions(signed_in.claims)
+    rows = [_row(session, now_ms(request)) for session in sessions]
+    view = views.Account(
+        logout_token=browser.form_token("logout"),
+        sessions_token=browser.form_token("sessions"),
+        email=signed_in.claims.email,
+        sessions=tuple(sorted(rows, key=lambda row: not row.current)),
+    )
+    return browser.show(view)
+
+
+async def say(request: web.Request) -> web.Response:
+    """The pages of `MESSAGES`."""
+    return show(request, MESSAGES[request.path])
+
+
+async def static(request: web.Request) -> web.Response:
+    """``GET /auth/static/{name}``."""
+    asset = request.app[PAGES].assets.by_name.get(request.match_info["name"])
+    if asset is None:
+        raise Problem(404, "not_found")
+    return request.app[PAGES].responses.asset(
+        asset,
+        version=request.query.get("v", ""),
+        known=request.headers.get("If-None-Match", ""),
+    )
+
+
+async def script(request: web.Request) -> web.Response:
+    """``GET /auth/latchwire.js``: for the pages of other services, so under a name that stays."""
+    return request.app[PAGES].responses.asset(
+        request.app[PAGES].assets.by_name["latchwire.js"],
+        version="",
+        known=request.headers.get("If-None-Match", ""),
+    )
+
+
+def read_next(request: web.Request) -> str:
+    """The validated ``?next=``; "" when it is absent or leads anywhere else."""
+    return safe_next(request.query.get("next", ""), context_of(request).url) or ""
+
+
+def read_login_id(text: str) -> str:
+    """*text* when it is an attempt's id, else "": nothing else is ever looked up or shown."""
+    return text if _ULID.fullmatch(text) else ""
+
+
+def login_url(next_: str) -> str:
+    """The e-mail form, leading back to *next_*."""
+    return f"/auth/login?{urlencode({'next': next_})}" if next_ else "/auth/login"
+
+
+def continue_url(next_: str) -> str:
+    """Where cookies are renewed on the way to *next_*."""
+    return f"/auth/continue?{urlencode({'next': next_})}"
+
+
+def _row(session: SessionView, now: int) -> views.SessionRow:
+    return views.SessionRow(
+        handle=session.handle,
+        device=phrases.device(session.client),
+        times=phrases.session_times(session.started_at_ms, session.last_used_at_ms, now),
+        network=session.client.network,
+        current=session.current,
+    )
