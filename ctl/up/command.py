@@ -246,7 +246,8 @@ def _app(url: str | None) -> str | None:
     if url is None:
         return None
     address = urlsplit(url)
-    if address.scheme not in {"http", "https"} or not address.hostname or address.query:
+    plain = address.path in {"", "/"} and not address.query and not address.fragment
+    if address.scheme not in {"http", "https"} or not address.hostname or not plain:
         raise ValueError(f"--app must be an address such as http://localhost:3000, not {url}")
     return url.rstrip("/")
 

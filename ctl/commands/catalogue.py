@@ -1,0 +1,67 @@
+"""``catalogue check`` and ``catalogue traefik``: is services.yaml usable, and what Traefik makes of it."""
+
+import argparse
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ctl import exits, traefik
+from ctl.output import complain
+from shared.catalogue import Catalogue, CatalogueError, load_catalogue
+from shared.settings import SettingsError, read_environment
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add ``catalogue`` to the command line."""
+    parser = commands.add_parser("catalogue", help="check services.yaml, render it for Traefik")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    check = verbs.add_parser("check", help="is services.yaml usable?")
+    check.set_defaults(run=_check)
+    render = verbs.add_parser("traefik", help="write Traefik's dynamic configuration")
+    render.add_argument("--out", type=Path, required=True, help="the file Traefik reads")
+    render.add_argument("--auth", required=True, help="http://auth:8000")
+    render.add_argument("--edge", required=True, help="http://edge:9000")
+    render.add_argument("--entry-point", default="websecure", help="default: websecure")
+    render.add_argument("--cert-resolver", help="switches TLS on, by this resolver")
+    render.set_defaults(run=_render)
+
+
+def _check(_: argparse.Namespace) -> int:
+    try:
+        path, catalogue = _load(_settings())
+    except (CatalogueError, SettingsError) as error:
+        complain(str(error))
+        return exits.FAILED
+    print(f"{path}: {len(catalogue.services)} services, as they should be")
+    return exits.DONE
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    try:
+        settings = _settings()
+        _, catalogue = _load(settings)
+    except (CatalogueError, SettingsError) as error:
+        complain(str(error))
+        return exits.FAILED
+    gateway = traefik.Gateway(
+        auth=arguments.auth,
+        edge=arguments.edge,
+        entry_point=arguments.entry_point,
+        auth_host=urlsplit(settings.get("URL", "")).hostname,
+        cert_resolver=arguments.cert_resolver,
+    )
+    # Whole or not at all: Traefik watches the file.
+    temporary = arguments.out.with_name(arguments.out.name + ".new")
+    temporary.write_text(json.dumps(traefik.render(catalogue, gateway), indent=2) + "\n", "utf-8")
+    temporary.replace(arguments.out)
+    print(f"{arguments.out} written")
+    return exits.DONE
+
+
+def _settings() -> dict[str, str]:
+    return read_environment()
+
+
+def _load(settings: dict[str, str]) -> tuple[Path, Catalogue]:
+    path = Path(settings.get("CATALOGUE", "services.yaml"))
+    return path, load_catalogue(path)

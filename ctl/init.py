@@ -1,0 +1,180 @@
+"""The command ``init``: writes what a production needs beside compose.yaml, and never overwrites.
+
+``.env`` (settings), ``secrets/`` (keys), ``services.yaml`` (the catalogue), ``data/`` (what the stores keep).
+"""
+
+import argparse
+import os
+import stat
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from pydantic import ValidationError
+
+from ctl.up.layout import write_accounts
+from shared.clock import Clock, SystemClock
+from shared.secrets import create_secrets, write_private
+from shared.settings import WorkerSettings
+
+IMAGE_USER = 10001  # the user of the image (Dockerfile)
+DATA = ("nats", "redis", "acme", "gateway")
+
+_CATALOGUE = """\
+# The catalogue: which service is reached where, and who may call it. A request no service matches is refused.
+# After a change: docker compose run --rm routes && docker compose restart edge-1 edge-2
+services:
+  example:
+    host: app.example.com
+    paths: [/]
+    upstream: http://app:3000
+    require_auth: true
+    # roles: [admin]              only these roles
+    # emails: [ada@example.com]   only these people
+    # public_paths: [/assets]     open to everybody
+"""
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add ``init`` to the command line."""
+    parser = commands.add_parser("init", help="write .env and secrets/ for a production")
+    parser.add_argument("--url", required=True, help="public address: https://auth.acme.com")
+    parser.add_argument("--allow", required=True, help="who may log in: @acme.com,sam@partner.org")
+    parser.add_argument(
+        "--smtp", required=True, help="smtp://user:password@host:587, or - to read it from stdin"
+    )
+    parser.add_argument("--mail-from", required=True, help="the sender: login@acme.com")
+    parser.add_argument("--site-name", required=True, help="what people see: Acme")
+    parser.add_argument("--edges", type=int, default=2, help="credentials for so many edges")
+    parser.add_argument("--dir", type=Path, default=Path(), help="where to write (default: here)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write what is missing; the exit code."""
+    smtp = sys.stdin.readline().strip() if arguments.smtp == "-" else arguments.smtp
+    settings = {
+        "LATCHWIRE_URL": arguments.url,
+        "LATCHWIRE_ALLOW": arguments.allow,
+        "LATCHWIRE_SITE_NAME": arguments.site_name,
+        "LATCHWIRE_SMTP_URL": smtp,
+        "LATCHWIRE_MAIL_FROM": arguments.mail_from,
+        "LATCHWIRE_SECRETS_DIR": "secrets",
+    }
+    if found := problems(settings, arguments.edges):
+        sys.stderr.write("".join(f"latchwire init: {line}\n" for line in found))
+        return 2
+    for line in initialise(arguments.dir, settings, arguments.edges, SystemClock()):
+        print(line)
+    print("\nNext: name your services in services.yaml, then: docker compose up --build --detach")
+    return 0
+
+
+def problems(settings: dict[str, str], edges: int) -> list[str]:
+    """What does not fit, one line each, without passwords."""
+    found = []
+    try:
+        WorkerSettings(url=settings["LATCHWIRE_URL"])
+    except ValidationError as error:
+        found += [f"--url {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+    if not all(_is_allowed_entry(e) for e in settings["LATCHWIRE_ALLOW"].split(",")):
+        found.append("--allow must be a list of @domain and addresses, or * for everybody")
+    if urlsplit(settings["LATCHWIRE_SMTP_URL"]).scheme not in {"smtp", "smtps"}:
+        found.append("--smtp must begin with smtp:// or smtps://")
+    elif not urlsplit(settings["LATCHWIRE_SMTP_URL"]).hostname:
+        found.append("--smtp must name a host")
+    elif not _password(urlsplit(settings["LATCHWIRE_SMTP_URL"])).isascii():
+        found.append("--smtp: a password must be ASCII")
+    if "@" not in settings["LATCHWIRE_MAIL_FROM"]:
+        found.append("--mail-from must be an address")
+    if any("\n" in value for value in settings.values()):
+        found.append("a value cannot contain a line break")
+    return found if 1 <= edges <= 64 else [*found, "--edges must be between 1 and 64"]
+
+
+def initialise(directory: Path, settings: dict[str, str], edges: int, clock: Clock) -> list[str]:
+    """Write what is missing below *directory*; one line for each thing made or kept."""
+    directory.mkdir(parents=True, exist_ok=True)
+    owner = _owner()
+    server = urlsplit(settings["LATCHWIRE_SMTP_URL"])
+    settings = {**settings, "LATCHWIRE_SMTP_URL": _without_password(server)}
+    told = [
+        _write_once(directory / ".env", _env_file(settings, owner), 0o600),
+        _write_once(directory / "services.yaml", _CATALOGUE, 0o644),
+    ]
+    secrets = directory / "secrets"
+    kept = secrets.exists()
+    date = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).strftime("%Y%m%d")
+    names = [f"edge-{number}" for number in range(1, edges + 1)]
+    others = ("auth", "mailer", "revocation", "operator", "provisioner")
+    create_secrets(secrets, date=date, credentials=(*others, *names))
+    write_accounts(secrets)
+    if not (secrets / "smtp.password").exists():
+        write_private(secrets / "smtp.password", _password(server))
+    told.append(f"{secrets}/  {'kept; what was missing is made' if kept else 'made'}")
+    for name in DATA:
+        (directory / "data" / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+    told.append(f"{directory / 'data'}/  ready")
+    if os.getuid() == 0:
+        _give(secrets, directory / "data")
+        told.append(f"secrets/ and data/ belong to user {IMAGE_USER}, who runs the containers")
+    return told
+
+
+def _owner() -> str:
+    """Who runs the containers: whoever may read the secrets; for root the image's own user."""
+    uid, gid = os.getuid(), os.getgid()
+    return f"{uid}:{gid}" if uid else f"{IMAGE_USER}:{IMAGE_USER}"
+
+
+def _env_file(settings: dict[str, str], owner: str) -> str:
+    lines = [f"{name}={_quoted(value)}" for name, value in settings.items()]
+    contact = settings["LATCHWIRE_MAIL_FROM"].rpartition("<")[2].rstrip("> ")
+    return "\n".join(
+        [
+            "# One file for all workers and for compose. A LATCHWIRE_ name that no worker knows is refused.",
+            *lines,
+            "# For compose: who owns secrets/ and data/, and the contact of the TLS certificates.",
+            f"RUN_AS={owner}",
+            f"ACME_EMAIL={_quoted(contact)}",
+            "",
+        ]
+    )
+
+
+def _password(server: SplitResult) -> str:
+    return unquote(server.password or "")
+
+
+def _without_password(server: SplitResult) -> str:
+    """The URL for .env; the password goes into a file that only the mailer gets."""
+    user, _, host = server.netloc.rpartition("@")
+    name = user.partition(":")[0]
+    return server._replace(netloc=f"{name}@{host}" if name else host).geturl()
+
+
+def _quoted(value: str) -> str:
+    """Single quotes: neither compose nor a shell looks for variables inside."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _write_once(path: Path, text: str, mode: int) -> str:
+    if path.exists():
+        return f"{path}  kept"
+    path.touch(mode=mode)
+    path.write_text(text, "utf-8")
+    return f"{path}  written"
+
+
+def _is_allowed_entry(entry: str) -> bool:
+    entry = entry.strip()
+    return entry == "*" or ("@" in entry and not entry.endswith("@") and " " not in entry)
+
+
+def _give(*roots: Path) -> None:
+    """Hand the trees to the image's user; accounts.conf holds public keys and is read by NATS."""
+    for root in roots:
+        for path in (root, *root.rglob("*")):
+            if not stat.S_ISLNK(path.lstat().st_mode):
+                os.chown(path, IMAGE_USER, IMAGE_USER)
