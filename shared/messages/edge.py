@@ -21,7 +21,11 @@ class Freshness(Message):
 
 
 class Heartbeat(Message):
-    """``edge.heartbeat.<edge_id>``: applied so far, cumulative."""
+    """``edge.heartbeat.<edge_id>``: applied so far, cumulative.
+
+    *max_staleness_ms* is the most that any route of this edge allows: that long after its last proof
+    it has closed.
+    """
 
     edge_id: Identifier
     at: Millis
@@ -32,6 +36,7 @@ class Heartbeat(Message):
     blocklist_size: int
     version: ShortText = ""
     started_at: Millis = 0
+    max_staleness_ms: int = 10_000
 
 
 class ExplainRequest(Message):

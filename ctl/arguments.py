@@ -1,0 +1,49 @@
+"""Options every command has, before or after its name."""
+
+import argparse
+from pathlib import Path
+
+TIMEOUT = 10.0  # seconds
+
+Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse gives this type no public name
+
+
+def add_globals(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
+    """Add them; without *defaults* an absent one leaves alone what was said before the command."""
+
+    def default(value: object) -> object:
+        return value if defaults else argparse.SUPPRESS
+
+    parser.add_argument(
+        "--context",
+        type=Path,
+        metavar="DIR",
+        default=default(None),
+        help="state directory of a running `up` (default: LATCHWIRE_* settings, or .latchwire)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=default(False), help="answer in JSON"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=default(TIMEOUT),
+        metavar="SECONDS",
+        help=f"how long to wait for answers (default {TIMEOUT:g})",
+    )
+
+
+def add_command(
+    commands: "Commands[argparse.ArgumentParser]", name: str, summary: str
+) -> argparse.ArgumentParser:
+    """A parser for the command *name* with the options every command has."""
+    parser = commands.add_parser(name, help=summary, description=summary)
+    add_globals(parser, defaults=False)
+    return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError("must be more than 0 and at most 3600 seconds")
+    return seconds

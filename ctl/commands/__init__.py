@@ -1,0 +1,1 @@
+"""One module per command; each has ``register(commands)`` and sets ``run(arguments) -> exit code``."""

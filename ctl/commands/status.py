@@ -1,0 +1,129 @@
+"""``status``: streams, consumers, edges, freshness and dead letters on one screen."""
+
+import argparse
+from dataclasses import asdict, dataclass
+
+from ctl import exits
+from ctl.arguments import Commands, add_command
+from ctl.commands.edges import edge_table, state_of
+from ctl.heartbeats import RollCall
+from ctl.output import say, say_json, table
+from ctl.session import Session, operate
+from shared import contract
+from shared.bus import NoAnswerError, Position
+from shared.bus.overview import ConsumerFacts, StreamFacts, consumer_facts, stream_facts
+from shared.messages import Freshness, Heartbeat, Probe
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All that `status` knows. *freshness* is None when no revocation worker answers."""
+
+    streams: list[StreamFacts]
+    consumers: list[ConsumerFacts]
+    edges: list[Heartbeat]
+    freshness: Freshness | None
+
+    @property
+    def position(self) -> Position:
+        """BLOCKLIST's end as edges should know it."""
+        if self.freshness is None:
+            return Position("", 0, 0)
+        return Position(self.freshness.epoch, 0, self.freshness.last_seq)
+
+    @property
+    def problems(self) -> list[str]:
+        """What an operator has to look at, one line each."""
+        missing = [f"stream {s.name} is missing" for s in self.streams if not s.present]
+        missing += [f"consumer {c.name} is missing" for c in self.consumers if not c.present]
+        if missing:
+            missing.append("run `latchwire streams apply`")
+        silent = [] if self.freshness else ["no revocation worker answers: edges will close"]
+        closed = [f"edge {e.edge_id} refuses" for e in self.edges if not e.ready]
+        return missing + silent + closed + ([] if self.edges else ["no edge is heard"])
+
+    @property
+    def dead_letters(self) -> int:
+        """How many messages rest where no retry helps."""
+        return sum(s.messages for s in self.streams if s.name == contract.DEADLETTER.name)
+
+
+def register(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add ``status``."""
+    parser = add_command(commands, "status", "streams, consumers, edges and dead letters")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when there is no problem, else 1."""
+    return operate(arguments, _status)
+
+
+async def _status(session: Session) -> int:
+    overview = await _look(session)
+    if session.json:
+        say_json(_as_json(overview))
+    else:
+        _tell(overview)
+    return exits.FAILED if overview.problems else exits.DONE
+
+
+async def _look(session: Session) -> Overview:
+    roll = RollCall(session.clock)
+    await roll.start(session.bus)
+    streams = [await stream_facts(session.bus, stream) for stream in contract.STREAMS]
+    consumers = [await consumer_facts(session.bus, durable) for durable in contract.DURABLES]
+    freshness = await _freshness(session)
+    await roll.complete()
+    return Overview(streams, consumers, [e.last for _, e in sorted(roll.edges.items())], freshness)
+
+
+async def _freshness(session: Session) -> Freshness | None:
+    try:
+        return await session.bus.ask(contract.BLOCKLIST_PROBE, Probe())
+    except NoAnswerError:
+        return None
+
+
+def _as_json(overview: Overview) -> dict[str, object]:
+    return {
+        "streams": [asdict(facts) for facts in overview.streams],
+        "consumers": [asdict(facts) for facts in overview.consumers],
+        "edges": [
+            beat.model_dump() | {"state": state_of(beat, overview.position)}
+            for beat in overview.edges
+        ],
+        "freshness": overview.freshness and overview.freshness.model_dump(),
+        "dead_letters": overview.dead_letters,
+        "problems": overview.problems,
+    }
+
+
+def _tell(overview: Overview) -> None:
+    say(table([("STREAM", "MESSAGES", "BYTES", "LAST"), *_stream_rows(overview)]))
+    say("")
+    say(table([("CONSUMER", "WAITING", "IN FLIGHT", "AGAIN"), *_consumer_rows(overview)]))
+    say("")
+    if overview.edges:
+        say(edge_table(overview.edges, overview.position) + "\n")
+    if overview.freshness:
+        say(
+            f"revocations waiting: {overview.freshness.backlog_ms} ms   epoch {overview.freshness.epoch}"
+        )
+    say(f"dead letters: {overview.dead_letters}")
+    for problem in overview.problems:
+        say(f"! {problem}")
+
+
+def _stream_rows(overview: Overview) -> list[tuple[object, ...]]:
+    return [
+        (s.name, s.messages, s.bytes, s.last_seq) if s.present else (s.name, "missing", "-", "-")
+        for s in overview.streams
+    ]
+
+
+def _consumer_rows(overview: Overview) -> list[tuple[object, ...]]:
+    return [
+        (f"{c.stream}/{c.name}", *((c.waiting, c.in_flight, c.redelivered) if c.present else "?--"))
+        for c in overview.consumers
+    ]

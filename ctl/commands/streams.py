@@ -1,0 +1,50 @@
+"""``streams apply``: bring the streams to what the contract says, with the deploy-only credential."""
+
+import argparse
+from dataclasses import asdict
+from functools import partial
+
+from ctl import exits
+from ctl.arguments import Commands, add_command
+from ctl.output import say, say_json
+from ctl.session import Session, operate
+from shared.bus.streams import Difference, apply_streams
+from shared.contract import Role
+
+
+def register(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add ``streams apply``."""
+    parser = add_command(commands, "streams", "provision the streams of the contract")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    apply = add_command(actions, "apply", "create or mend streams and consumers; say what differed")
+    apply.add_argument("--check", action="store_true", help="only compare")
+    apply.add_argument(
+        "--replicas", type=int, default=1, choices=(1, 3, 5), help="copies of each new stream"
+    )
+    apply.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when everything is now as the contract says."""
+    work = partial(_apply, check=arguments.check, replicas=arguments.replicas)
+    return operate(arguments, work, role=Role.PROVISIONER)
+
+
+async def _apply(session: Session, *, check: bool, replicas: int) -> int:
+    found = await apply_streams(session.bus, session.ids, check=check, replicas=replicas)
+    if session.json:
+        say_json({"differences": [asdict(difference) for difference in found]})
+    else:
+        for difference in found:
+            say(_line(difference, check=check))
+        if not found:
+            say("as the contract says")
+    return exits.DONE if all(difference.mended for difference in found) else exits.FAILED
+
+
+def _line(difference: Difference, *, check: bool) -> str:
+    what = f"{difference.what} {difference.field}".strip()
+    outcome = (
+        "mended" if difference.mended else "differs" if check else "cannot be changed in place"
+    )
+    return f"{what}: {difference.found} -> {difference.wanted} ({outcome})"

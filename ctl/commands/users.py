@@ -1,0 +1,62 @@
+"""``users block|unblock|show``: keep a person out, let them in again, see how it stands."""
+
+import argparse
+from functools import partial
+from typing import Literal
+
+from ctl import exits
+from ctl.arguments import Commands, add_command
+from ctl.output import complain, date_time, one_line, say, say_json
+from ctl.session import Session, operate
+from shared.contract import OP_USERS
+from shared.messages import BlockUser, UserState
+
+Action = Literal["block", "unblock", "show"]
+SUMMARIES: dict[Action, str] = {
+    "block": "no new login; sessions and unopened links end",
+    "unblock": "may log in again",
+    "show": "blocked or not, and how many sessions",
+}
+
+
+def register(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add ``users``."""
+    parser = add_command(commands, "users", "keep a person out")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    for action, summary in SUMMARIES.items():
+        one = add_command(actions, action, summary)
+        one.add_argument("address")
+        one.add_argument("--reason", default="", required=action == "block")
+        one.set_defaults(run=run, action=action)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when auth did it."""
+    try:
+        request = BlockUser(
+            email=arguments.address,
+            action=arguments.action,
+            reason=arguments.reason,
+            actor="operator",
+        )
+    except ValueError:
+        complain("the address or the reason is too long, or has control characters in it")
+        return exits.USAGE
+    return operate(arguments, partial(_ask, request=request))
+
+
+async def _ask(session: Session, *, request: BlockUser) -> int:
+    state = await session.bus.ask(OP_USERS, request, timeout=session.timeout)
+    if session.json:
+        say_json(state.model_dump(exclude_none=True))
+    elif state.error:
+        complain(one_line(state.error))
+    else:
+        say(_line(state))
+    return exits.FAILED if state.error else exits.DONE
+
+
+def _line(state: UserState) -> str:
+    since = f" since {date_time(state.blocked_at)}" if state.blocked_at else ""
+    standing = f"blocked{since}" if state.blocked else "may log in"
+    return one_line(f"{state.sub}: {standing}, {state.sessions} sessions")

@@ -1,0 +1,75 @@
+"""Which installation a command speaks to: `LATCHWIRE_*` settings, or what ``up`` runs in this checkout."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.settings import ENV_FILE, PREFIX, SettingsError, read_environment
+
+ROOT = Path(__file__).resolve().parents[1]
+STATE = ROOT / ".latchwire"
+NATS_URL = "nats://127.0.0.1:4222"
+
+
+class NoInstallationError(Exception):
+    """There is nothing to speak to; the message is what to print, with the cure."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where the bus and the credentials are; *origin* says where that was read."""
+
+    url: str
+    nats_url: str
+    secrets_dir: Path
+    origin: str
+
+
+def find_installation(state: Path | None = None) -> Installation:
+    """The one in the state directory *state* when given; else settings; else what ``up`` runs here.
+
+    Raises:
+        NoInstallationError: none of them.
+    """
+    if state is not None:
+        return _running(state)
+    settings = _settings()
+    if "NATS_URL" in settings or ("URL" in settings and not (STATE / "run.json").exists()):
+        return _configured(settings)
+    return _running(STATE)
+
+
+def _settings() -> dict[str, str]:
+    try:
+        return read_environment()
+    except SettingsError as error:
+        raise NoInstallationError(str(error)) from None
+
+
+def _configured(settings: dict[str, str]) -> Installation:
+    nats_url = settings.get("NATS_URL", NATS_URL)
+    return Installation(
+        url=settings.get("URL", nats_url),
+        nats_url=nats_url,
+        secrets_dir=Path(settings.get("SECRETS_DIR", "secrets")),
+        origin=f"{PREFIX}* settings" + (f" and {ENV_FILE}" if Path(ENV_FILE).is_file() else ""),
+    )
+
+
+def _running(state: Path) -> Installation:
+    path = state / "run.json"
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        return Installation(
+            url=content["url"],
+            nats_url=content["nats_url"],
+            secrets_dir=Path(content["secrets_dir"]),
+            origin=str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path),
+        )
+    except FileNotFoundError:
+        raise NoInstallationError(
+            f"no installation: {path} is not there. Start one with `make up`, or set "
+            f"{PREFIX}NATS_URL and {PREFIX}SECRETS_DIR"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise NoInstallationError(f"{path} cannot be read: {type(error).__name__}") from None

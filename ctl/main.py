@@ -1,0 +1,34 @@
+"""The command line: global options, one module per command, the exit code."""
+
+import argparse
+from collections.abc import Sequence
+
+from ctl import init
+from ctl.arguments import add_globals
+from ctl.commands import catalogue, edges, events, explain, revoke, status, streams, users, worker
+from ctl.up import command as up
+
+COMMANDS = (
+    up, init, worker, status, revoke, edges, users, explain, events, catalogue, streams,
+)  # fmt: skip
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their arguments."""
+    top = argparse.ArgumentParser(
+        prog="latchwire",
+        description="Log in by a link, be out everywhere at once. Exit codes: 0 done, 1 failed, "
+        "2 usage, 3 partly confirmed, 4 bus unreachable. Times are UTC.",
+    )
+    add_globals(top, defaults=True)
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.register(commands)
+    return top
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command."""
+    parsed = parser().parse_args(arguments)
+    code: int = parsed.run(parsed)
+    return code

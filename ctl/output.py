@@ -1,0 +1,51 @@
+"""What a command prints: its answer on standard output, everything else on standard error; times in UTC."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+
+def say(text: str) -> None:
+    """A line of the answer."""
+    print(text, flush=True)
+
+
+def say_json(value: Any) -> None:
+    """The answer as one line of JSON."""
+    say(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+
+
+def complain(text: str) -> None:
+    """A line beside the answer."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def table(rows: Iterable[Sequence[object]]) -> str:
+    """Columns as wide as they need to be; the first row is the heading."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def clock_time(ms: int) -> str:
+    """``14:02:03Z``."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M:%SZ")
+
+
+def date_time(ms: int) -> str:
+    """``2026-11-22T14:02:03Z``."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def masked(text: str) -> str:
+    """An address with all but the first letter of its local part hidden; other text as it is."""
+    local, at, domain = text.rpartition("@")
+    return f"{local[:1]}…@{domain}" if at and local else text
+
+
+def one_line(text: str) -> str:
+    """*text* without anything a terminal would obey."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

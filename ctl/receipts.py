@@ -1,0 +1,97 @@
+"""Proof that a revocation is in force: which sequence it became, and which edges have applied that."""
+
+import asyncio
+from dataclasses import dataclass
+
+from ctl.heartbeats import ROLL_CALL_SECONDS, RollCall
+from shared import contract
+from shared.bus import Ack, Bus, Position
+from shared.clock import Clock
+
+POLL_SECONDS = 0.02
+MARGIN_MS = 2_000  # the clocks of two hosts may be this far apart
+MAX_STALENESS_MS = 10_000  # an edge that cannot prove to be fresher than this refuses by itself
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One edge: *after_ms* from publishing to its word that it refuses, None when it said no such thing."""
+
+    edge_id: str
+    after_ms: float | None
+
+
+@dataclass(frozen=True)
+class Receipts:
+    """What was confirmed in time. *position* is None when no worker has applied the event yet."""
+
+    position: Position | None
+    edges: tuple[Receipt, ...]
+    safe_at_ms: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether every live edge has confirmed; without any edge there is nobody to confirm."""
+        return bool(self.edges) and all(r.after_ms is not None for r in self.edges)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A stored event: its PubAck, and when publishing began (monotonic s) and was acknowledged (Unix ms)."""
+
+    ack: Ack
+    began: float
+    acked_at_ms: int
+
+
+async def collect(
+    bus: Bus, roll: RollCall, published: Published, clock: Clock, timeout: float
+) -> Receipts:
+    """Wait until every live edge has applied the event, at most *timeout* seconds."""
+    deadline = published.began + timeout
+    position = await _applied(bus, published.ack.seq, clock, deadline)
+    if position is not None:
+        await _confirmed(roll, position, clock, published.began + ROLL_CALL_SECONDS, deadline)
+    edges = tuple(_receipt(roll, edge_id, position, published) for edge_id in sorted(roll.edges))
+    return Receipts(position, edges, _safe_at_ms(roll, published))
+
+
+async def _applied(bus: Bus, token_seq: int, clock: Clock, deadline: float) -> Position | None:
+    """BLOCKLIST's end once the event and all before it are in it.
+
+    That is at or after the record itself, also when the event changed nothing.
+    """
+    while clock.monotonic() < deadline:
+        info = await bus.state.consumer(contract.REVOCATION)
+        waiting = info["num_pending"] or info["num_ack_pending"]
+        if not waiting or info["ack_floor"]["stream_seq"] >= token_seq:
+            return await bus.stream_position(contract.BLOCKLIST)
+        await asyncio.sleep(POLL_SECONDS)
+    return None
+
+
+async def _confirmed(
+    roll: RollCall, position: Position, clock: Clock, roll_called: float, deadline: float
+) -> None:
+    while (now := clock.monotonic()) < deadline:
+        behind = [
+            e for e in roll.edges.values() if e.reached(position.epoch, position.last_seq) is None
+        ]
+        if not behind and now >= roll_called:
+            return
+        await roll.more((deadline if behind else min(roll_called, deadline)) - now)
+
+
+def _receipt(
+    roll: RollCall, edge_id: str, position: Position | None, published: Published
+) -> Receipt:
+    if position is None:
+        return Receipt(edge_id, None)
+    at = roll.edges[edge_id].reached(position.epoch, position.last_seq)
+    return Receipt(edge_id, None if at is None else max(0.0, (at - published.began) * 1000))
+
+
+def _safe_at_ms(roll: RollCall, published: Published) -> int:
+    """When the last edge, heard or not, has applied it or has closed for want of a fresher proof."""
+    allowed = [edge.last.max_staleness_ms for edge in roll.edges.values()]
+    return published.acked_at_ms + max([MAX_STALENESS_MS, *allowed]) + MARGIN_MS
