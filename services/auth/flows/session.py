@@ -26,7 +26,15 @@ from services.auth.domain.session import (
 )
 from services.auth.flows.ending import Ending
 from services.auth.flows.tokens import Issuer
-from services.auth.ports import AccessTokens, Keys, Over, Revocations, Sessions
+from services.auth.ports import (
+    AccessTokens,
+    BusUnavailableError,
+    Keys,
+    Over,
+    Revocations,
+    Sessions,
+    StoreUnavailableError,
+)
 from shared.clock import Clock
 
 log = structlog.get_logger()
@@ -103,6 +111,14 @@ class SessionFlow:
         for sid, sub in await self._proven(credentials):
             await self.ending.end_session(sid, sub, "logout")
 
+    async def end_replaced(self, credentials: Credentials) -> None:
+        """After a new sign-in in a browser: the session it held would live on where nobody sees it."""
+        try:
+            await self.logout(credentials)
+        except (BusUnavailableError, StoreUnavailableError):
+            # The person is signed in by now; the old session runs out by itself.
+            log.warning("session.not_replaced")
+
     async def list_sessions(self, claims: Claims) -> list[SessionView]:
         """The person's living sessions, newest first."""
         return [
@@ -115,6 +131,7 @@ class SessionFlow:
                 client=session.client,
             )
             for session in await self.sessions.of(claims.sub)
+            if not self._is_revoked(session)
         ]
 
     async def end_session(self, claims: Claims, handle: str) -> bool:
@@ -154,7 +171,7 @@ class SessionFlow:
             await self.ending.finish_reuse(session, client)
         return SessionOver("session_ended")
 
-    def _is_revoked(self, session: Session, kid: str) -> bool:
+    def _is_revoked(self, session: Session, kid: str = "") -> bool:
         """Whether the feed names this session, its person (sessions begun so far) or its key."""
         claims = Claims(
             iss="", aud="", sub=session.sub, email=session.email, sid=session.sid, jti="", kid=kid,

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 CONTENT_TYPE = "application/problem+json"
+REASON = "X-Latchwire-Reason"  # the code again, where a script or a proxy reads no body
 REQUEST_ID = web.RequestKey("REQUEST_ID", str)
 
 # code -> what a developer reads. The codes are the contract; the sentences may get better.
@@ -71,7 +72,7 @@ def problem_response(request: web.BaseRequest, problem: Problem) -> web.Response
     return web.Response(
         body=json.dumps(document).encode(),
         status=problem.status,
-        headers=problem.headers,
+        headers={REASON: problem.code, **problem.headers},
         content_type=CONTENT_TYPE,
     )
 

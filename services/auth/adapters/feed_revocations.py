@@ -1,0 +1,37 @@
+"""Revocations from the feed every edge follows."""
+
+from latchwire.claims import Claims
+from latchwire.feed import RevocationFeed
+from services.auth.ports import FeedStaleError, Watermark
+
+
+class FeedRevocations:
+    """`services.auth.ports.Revocations`; *max_staleness* in seconds."""
+
+    def __init__(self, feed: RevocationFeed, max_staleness: float) -> None:
+        self._feed = feed
+        self._max_staleness = max_staleness
+
+    def require_fresh(self) -> None:
+        if self._feed.staleness_seconds() > self._max_staleness:
+            raise FeedStaleError
+
+    def watermark(self, *identifiers: str) -> Watermark:
+        found = [
+            self._feed.blocklist.subject_watermark(name) for name in dict.fromkeys(identifiers)
+        ]
+        records = [record for record in found if record is not None]
+        return Watermark(
+            max((record.sessions_before for record in records), default=0),
+            max((record.tokens_before for record in records), default=0),
+        )
+
+    def refuses(self, claims: Claims, now_ms: int) -> bool:
+        blocklist = self._feed.blocklist
+        return blocklist.find(blocklist.fingerprint(claims), now_ms) is not None
+
+    def not_ready(self) -> str | None:
+        """For /ready: None, or why nobody can sign in or renew for now."""
+        if self._feed.staleness_seconds() <= self._max_staleness:
+            return None
+        return "the revocation feed is stale"

@@ -1,0 +1,36 @@
+-- One refresh. The same rule as `judge_counter` in services/auth/domain/session.py.
+-- KEYS: clock, session, subject, sessions of the subject   ARGV: sid, presented counter, grace_ms
+-- -> {'advanced', counter, now} | {'over', reason, announced}
+local presented, grace = tonumber(ARGV[2]), tonumber(ARGV[3])
+local now = read_clock(KEYS[1])
+local s = redis.call('HMGET', KEYS[2], 'ended', 'expires_at', 'counter', 'advanced_at', 'sst',
+  'announced')
+if not s[2] or now >= tonumber(s[2]) then
+  return {'over', '', 1}
+end
+if s[1] and s[1] ~= '' then
+  return {'over', s[1], tonumber(s[6] or '1')}
+end
+
+local function finish(reason, announced)
+  redis.call('HSET', KEYS[2], 'ended', reason, 'announced', announced)
+  redis.call('ZREM', KEYS[4], ARGV[1])
+  return {'over', reason, announced}
+end
+
+local person = redis.call('HMGET', KEYS[3], 'blocked_at', 'voided_before')
+if person[1] then
+  return finish('blocked', 1)
+end
+if tonumber(s[5]) <= tonumber(person[2] or '0') then
+  return finish('everywhere', 1)
+end
+local current = tonumber(s[3])
+if presented == current then
+  redis.call('HSET', KEYS[2], 'counter', current + 1, 'advanced_at', now)
+  return {'advanced', current + 1, now}
+end
+if presented == current - 1 and now - tonumber(s[4]) <= grace then
+  return {'advanced', current, now}
+end
+return finish('refresh_reuse', 0)

@@ -1,0 +1,61 @@
+-- Count the three limits and store the attempt. The same commands run for every address.
+-- KEYS: clock, attempt, address limit, network limit, whole limit, subject, open attempts
+-- ARGV: login_id, ttl_ms, muted, 3 x (count, window_ms), then field/value pairs of the attempt
+-- -> {'opened', now, muted} | {'limited', now, wait_ms}
+local id, ttl, muted = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local now = read_clock(KEYS[1])
+if redis.call('EXISTS', KEYS[2]) == 1 then -- a repetition after a lost answer
+  local stored = redis.call('HMGET', KEYS[2], 'requested_at', 'muted')
+  return {'opened', tonumber(stored[1]), stored[2]}
+end
+
+-- A sliding window: one member per counted request. 0: there is room; else ms until there is.
+local function wait_for_room(key, count, window)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window)
+  if redis.call('ZCARD', key) < count then
+    return 0
+  end
+  local oldest = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  return tonumber(oldest[2]) + window - now
+end
+
+local function take(key, counted, window)
+  redis.call('ZADD', key, counted and now or 0, id)
+  redis.call('ZREMRANGEBYSCORE', key, 0, 0)
+  redis.call('PEXPIRE', key, window)
+end
+
+local function rate(index)
+  return tonumber(ARGV[2 + 2 * index]), tonumber(ARGV[3 + 2 * index])
+end
+
+local address_count, address_window = rate(1)
+local network_count, network_window = rate(2)
+local whole_count, whole_window = rate(3)
+
+local wait = wait_for_room(KEYS[4], network_count, network_window)
+if wait > 0 then
+  return {'limited', now, wait}
+end
+local address_room = wait_for_room(KEYS[3], address_count, address_window) == 0
+local whole_room = wait_for_room(KEYS[5], whole_count, whole_window) == 0
+local blocked = redis.call('HEXISTS', KEYS[6], 'blocked_at') == 1
+if muted == '' and blocked then
+  muted = 'blocked'
+elseif muted == '' and not address_room then
+  muted = 'address_limit'
+elseif muted == '' and not whole_room then
+  muted = 'global_limit'
+end
+take(KEYS[4], true, network_window)
+take(KEYS[3], address_room, address_window)
+take(KEYS[5], muted == '', whole_window)
+
+local expires = now + ttl
+redis.call('HSET', KEYS[2], 'requested_at', now, 'expires_at', expires, 'muted', muted,
+  'state', 'open', 'tries', 0, unpack(ARGV, 10))
+redis.call('PEXPIREAT', KEYS[2], expires)
+redis.call('ZREMRANGEBYSCORE', KEYS[7], '-inf', now)
+redis.call('ZADD', KEYS[7], expires, id)
+redis.call('PEXPIREAT', KEYS[7], expires)
+return {'opened', now, muted}

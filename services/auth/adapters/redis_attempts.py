@@ -1,0 +1,156 @@
+"""Login attempts in Redis."""
+
+from typing import cast
+
+from services.auth.adapters.redis_scripts import ATTEMPT, CLOCK, SESSION, Scripts, flatten
+from services.auth.domain.client import Client
+from services.auth.domain.link import CODE_TRIES, Attempt, Muted, Purpose, State
+from services.auth.domain.session import Session
+from services.auth.ports import (
+    Budgets,
+    Exchange,
+    Exchanged,
+    NetworkLimited,
+    NotExchanged,
+    Opened,
+    UsedBefore,
+)
+
+
+class RedisAttempts:
+    """`services.auth.ports.Attempts`: each method is one script."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    async def open(
+        self, attempt: Attempt, ttl_ms: int, budgets: Budgets
+    ) -> Opened | NetworkLimited:
+        limits = (budgets.address, budgets.network, budgets.whole)
+        rates = [n for limit in limits for n in (limit.rate.count, limit.rate.window_ms)]
+        status, now, detail = await self._scripts.run(
+            "open_attempt",
+            [
+                CLOCK,
+                ATTEMPT + attempt.login_id,
+                *(f"lw:limit:{self._scripts.hash(limit.subject)}" for limit in limits),
+                self._scripts.subject(attempt.email),
+                self._scripts.subject(attempt.email, attempt.purpose),
+            ],
+            [attempt.login_id, ttl_ms, attempt.muted, *rates, *flatten(_fields(attempt))],
+        )
+        if status == b"limited":
+            return NetworkLimited(detail)
+        return Opened(now, cast("Muted", detail.decode()))
+
+    async def open_notice(self, attempt: Attempt, ttl_ms: int) -> Opened:
+        now = await self._scripts.run(
+            "open_notice",
+            [CLOCK, ATTEMPT + attempt.login_id],
+            [ttl_ms, *flatten(_fields(attempt))],
+        )
+        return Opened(now, "")
+
+    async def find(self, login_id: str) -> Attempt | None:
+        fields = await self._scripts.read_hash(ATTEMPT + login_id)
+        return _attempt(login_id, fields) if fields else None
+
+    async def cancel(self, login_id: str) -> bool:
+        return bool(await self._scripts.run("cancel_attempt", [ATTEMPT + login_id], []))
+
+    async def exchange(self, exchange: Exchange) -> Exchanged | UsedBefore | NotExchanged:
+        attempt, session = exchange.attempt, exchange.session
+        status, *rest = await self._scripts.run(
+            "exchange",
+            [
+                CLOCK,
+                ATTEMPT + attempt.login_id,
+                SESSION + session.sid,
+                self._scripts.subject(session.sub),
+                self._scripts.subject(session.sub, "sessions"),
+                self._scripts.subject(session.sub, attempt.purpose),
+                self._scripts.subject(session.sub, "browsers"),
+            ],
+            self._exchange_args(exchange),
+        )
+        if status == b"opened":
+            return _exchanged(session, *rest)
+        detail = rest[0].decode()
+        return UsedBefore(detail) if status == b"used" else NotExchanged(detail)
+
+    def _exchange_args(self, exchange: Exchange) -> list[str | int]:
+        return [
+            exchange.attempt.login_id,
+            int(exchange.by_code),
+            int(exchange.right),
+            CODE_TRIES,
+            exchange.watermark,
+            exchange.session.sid,
+            exchange.session_ms,
+            self._scripts.hash(f"browser|{exchange.browser}"),
+            exchange.browser_ms,
+            ATTEMPT,
+            *flatten(session_fields(exchange.session)),
+        ]
+
+
+def session_fields(session: Session) -> dict[str, str | int]:
+    """What is stored of a new session, apart from its times."""
+    return {
+        "sub": session.sub,
+        "email": session.email,
+        "counter": session.counter,
+        "secret": session.secret,
+        "network": session.client.network,
+        "user_agent": session.client.user_agent,
+        "client_id": session.client_id,
+        "amr": session.amr,
+    }
+
+
+def _fields(attempt: Attempt) -> dict[str, str | int]:
+    return {
+        "email": attempt.email,
+        "purpose": attempt.purpose,
+        "link_kid": attempt.link_kid,
+        "network": attempt.client.network,
+        "user_agent": attempt.client.user_agent,
+        "browser": attempt.browser,
+        "next": attempt.next,
+        "sid": attempt.sid,
+    }
+
+
+def _attempt(login_id: str, fields: dict[str, str]) -> Attempt:
+    return Attempt(
+        login_id=login_id,
+        email=fields["email"],
+        purpose=cast("Purpose", fields["purpose"]),
+        requested_at_ms=int(fields["requested_at"]),
+        expires_at_ms=int(fields["expires_at"]),
+        link_kid=fields["link_kid"],
+        client=Client(fields["network"], fields["user_agent"]),
+        browser=fields["browser"],
+        next=fields["next"],
+        state=cast("State", fields["state"]),
+        muted=cast("Muted", fields["muted"]),
+        tries=int(fields["tries"]),
+        sid=fields["sid"],
+    )
+
+
+def _exchanged(session: Session, sst: int, expires_at_ms: int, new_browser: int) -> Exchanged:
+    created = Session(
+        sid=session.sid,
+        sub=session.sub,
+        email=session.email,
+        sst=sst,
+        expires_at_ms=expires_at_ms,
+        counter=session.counter,
+        advanced_at_ms=sst,
+        secret=session.secret,
+        client=session.client,
+        client_id=session.client_id,
+        amr=session.amr,
+    )
+    return Exchanged(created, bool(new_browser))

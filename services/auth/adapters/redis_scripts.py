@@ -1,0 +1,79 @@
+"""The keys and the Lua scripts of auth in Redis.
+
+Keys hold no personal data: people and networks appear as keyed hashes. Some scripts reach keys that
+they compute (a person's sessions), so this is for one Redis with replicas, not for a Redis Cluster.
+
+    lw:clock                       greatest time ever given out (ms)
+    lw:attempt:<login_id>          hash, lives as long as the link
+    lw:session:<sid>               hash, lives as long as the session; ended ones are tombstones
+    lw:subject:<hash>              hash: blocked_at, voided_before
+    lw:subject:<hash>:sessions     sorted set: sid -> expires_at
+    lw:subject:<hash>:browsers     sorted set: browser's hash -> last sign-in
+    lw:subject:<hash>:<purpose>    sorted set: login_id -> expires_at
+    lw:limit:<hash>                sorted set: login_id -> when
+"""
+
+import hmac
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+
+from shared.redis import translate_redis_errors
+
+CLOCK = "lw:clock"
+ATTEMPT = "lw:attempt:"
+SESSION = "lw:session:"
+KEEP_MS = 8 * 86_400_000  # a watermark outlives every session it ends
+
+_LUA = Path(__file__).parent / "lua"
+
+
+class Scripts:
+    """The scripts, loaded once; `run` translates errors."""
+
+    def __init__(self, redis: Redis, index_key: bytes) -> None:
+        self.redis = redis
+        self._index_key = index_key
+        clock = (_LUA / "clock.lua").read_text("utf-8")
+        self._scripts: dict[str, AsyncScript] = {
+            path.stem: redis.register_script(clock + path.read_text("utf-8"))
+            for path in sorted(_LUA.glob("*.lua"))
+            if path.stem != "clock"
+        }
+
+    async def run(self, name: str, keys: list[str], args: list[Any]) -> Any:
+        """Run script *name*: one round trip. Raises: StoreUnavailableError."""
+        with translate_redis_errors():
+            return await self._scripts[name](keys=keys, args=args)
+
+    async def read_hash(self, key: str) -> dict[str, str]:
+        """The fields of a hash as text; empty when there is none. Raises: StoreUnavailableError."""
+        with translate_redis_errors():
+            fields = await self.redis.hgetall(key)
+        return {_text(name): _text(value) for name, value in fields.items()}
+
+    async def members(self, key: str) -> list[str]:
+        """The members of a sorted set, lowest first. Raises: StoreUnavailableError."""
+        with translate_redis_errors():
+            found: list[Any] = await self.redis.zrange(key, 0, -1)
+        return [_text(member) for member in found]
+
+    def hash(self, text: str) -> str:
+        """What stands for *text* in a key: 128 bits of an HMAC, hexadecimal."""
+        return hmac.digest(self._index_key, f"redis/v1|{text}".encode(), "sha256")[:16].hex()
+
+    def subject(self, sub: str, part: str = "") -> str:
+        """The key of a person, or of one *part* of what is kept about one."""
+        name = f"lw:subject:{self.hash(f'subject|{sub}')}"
+        return f"{name}:{part}" if part else name
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def flatten(fields: dict[str, str | int]) -> list[str | int]:
+    """Field/value pairs as a script takes them."""
+    return [item for pair in fields.items() for item in pair]

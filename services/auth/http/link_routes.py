@@ -1,0 +1,197 @@
+"""``/auth/login`` and ``/auth/link``: ask for a link, look at it, cancel it, exchange it."""
+
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import Field
+
+from services.auth.domain.client import Client, describe_browser, describe_network
+from services.auth.domain.link import (
+    AlreadySignedIn,
+    CodeProof,
+    LinkAsk,
+    LinkSpent,
+    LinkView,
+    Proof,
+    TokenProof,
+    TooManyRequests,
+)
+from services.auth.domain.outcomes import SessionOpened
+from services.auth.domain.returnto import safe_next
+from services.auth.flows.link import FIRST_PARTY
+from services.auth.http.answers import session_answer
+from services.auth.http.bodies import Body, read_body
+from services.auth.http.clients import read_client_id
+from services.auth.http.context import context_of
+from services.auth.http.cookies import ensure_browser, hash_browser, read_browser, set_browser
+from services.auth.http.problems import Problem
+from services.auth.http.reading import read_client, read_credentials, require_same_site
+from shared.emails import InvalidEmailError, canonical_email
+
+
+class ClientBody(Body):
+    """The person behind a confidential client: the address and User-Agent as its server saw them."""
+
+    address: Annotated[str, Field(max_length=64)] = ""
+    user_agent: Annotated[str, Field(max_length=1024)] = ""
+
+
+class LoginBody(Body):
+    """POST /auth/login."""
+
+    email: Annotated[str, Field(max_length=1024)]
+    next: Annotated[str, Field(max_length=2048)] = ""
+    locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}$")] = "en"
+    client: ClientBody | None = None
+
+
+class TokenBody(Body):
+    """POST /auth/link/inspect and /auth/link/cancel."""
+
+    token: Annotated[str, Field(max_length=256)]
+
+
+class ExchangeBody(Body):
+    """POST /auth/link: *token*, or *login_id* with *code*."""
+
+    token: Annotated[str, Field(max_length=256)] | None = None
+    login_id: Annotated[str, Field(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")] | None = None
+    code: Annotated[str, Field(max_length=64)] | None = None
+    cookies: bool = False
+    client: ClientBody | None = None
+
+    def proof(self) -> Proof:
+        """The one proof that is given. Raises: Problem."""
+        if self.token is not None and self.login_id is None and self.code is None:
+            return TokenProof(self.token)
+        if self.token is None and self.login_id is not None and self.code is not None:
+            return CodeProof(self.login_id, self.code)
+        raise Problem(400, "invalid_request", members={"fields": ["token", "login_id", "code"]})
+
+
+async def request_link(request: web.Request) -> web.Response:
+    """POST /auth/login: 202 for every address, 429 when the network asks too often."""
+    context = context_of(request)
+    client_id = read_client_id(request, context.clients)
+    body = await read_body(request, LoginBody)
+    require_same_site(request)
+    nonce = "" if client_id else ensure_browser(request)
+    ask = LinkAsk(
+        email=read_email(body.email),
+        client=_client(request, client_id, body.client),
+        browser=hash_browser(nonce) if nonce else "",
+        next=read_next(body.next, context.url),
+        locale=body.locale,
+    )
+    result = await context.links.request_link(ask)
+    if isinstance(result, TooManyRequests):
+        retry = {"Retry-After": str(result.retry_after)}
+        raise Problem(429, "too_many_requests", headers=retry)
+    answer = {"login_id": result.login_id, "expires_in": result.expires_in}
+    response = web.json_response(answer, status=202)
+    if nonce:
+        set_browser(request, response, nonce)
+    return response
+
+
+async def inspect_link(request: web.Request) -> web.Response:
+    """POST /auth/link/inspect: who asked, from where, when. Consumes nothing."""
+    context = context_of(request)
+    read_client_id(request, context.clients)
+    body = await read_body(request, TokenBody)
+    held = await context.sessions.held_sessions(read_credentials(request))
+    view = await context.links.inspect_link(body.token, browser=read_browser(request), held=held)
+    if view is None:
+        raise link_spent()
+    if isinstance(view, AlreadySignedIn):
+        return web.json_response({"already_signed_in": True, "next": view.next})
+    return web.json_response(_view(view))
+
+
+async def cancel_link(request: web.Request) -> web.Response:
+    """POST /auth/link/cancel: 204, whatever the token was."""
+    context = context_of(request)
+    read_client_id(request, context.clients)
+    body = await read_body(request, TokenBody)
+    await context.links.cancel_link(body.token)
+    return web.Response(status=204)
+
+
+async def exchange_link(request: web.Request) -> web.Response:
+    """POST /auth/link: a session for a link or a code, once. Without cookies:true the proof is enough."""
+    context = context_of(request)
+    client_id = read_client_id(request, context.clients)
+    body = await read_body(request, ExchangeBody)
+    require_same_site(request, always=body.cookies)
+    credentials = read_credentials(request)
+    held = await context.sessions.held_sessions(credentials)
+    result = await context.links.exchange_link(
+        body.proof(),
+        client=_client(request, client_id, body.client),
+        browser=read_browser(request),
+        held=held,
+        cookies=body.cookies,
+        client_id=client_id or FIRST_PARTY,
+    )
+    if isinstance(result, LinkSpent):
+        raise link_spent()
+    if isinstance(result, AlreadySignedIn):
+        return web.json_response({"already_signed_in": True, "next": result.next})
+    if body.cookies:
+        await context.sessions.end_replaced(credentials)
+    return _opened(request, result, cookies=body.cookies)
+
+
+def read_email(text: str) -> str:
+    """The canonical form of an address. Raises: Problem."""
+    try:
+        return canonical_email(text)
+    except InvalidEmailError as error:
+        raise Problem(400, "invalid_email", members={"reason": error.code}) from error
+
+
+def read_next(text: str, url: str) -> str:
+    """A path of ours, "" when none is asked for. Raises: Problem."""
+    target = safe_next(text, url) if text else ""
+    if target is None:
+        raise Problem(400, "invalid_next")
+    return target
+
+
+def link_spent() -> Problem:
+    """One answer for a link or code that opens nothing, whatever the reason."""
+    return Problem(410, "link_spent")
+
+
+def _opened(request: web.Request, opened: SessionOpened, *, cookies: bool) -> web.Response:
+    extra = {"next": opened.next} if opened.next else {}
+    return session_answer(request, opened.tokens, cookies=cookies, extra=extra)
+
+
+def _client(request: web.Request, client_id: str | None, body: ClientBody | None) -> Client:
+    if body is None:
+        return read_client(request)
+    if client_id is None:
+        raise Problem(403, "client_only")
+    return Client(describe_network(body.address), describe_browser(body.user_agent))
+
+
+def _view(view: LinkView) -> dict[str, object]:
+    return {
+        "login_id": view.login_id,
+        "email": view.email,
+        "purpose": view.purpose,
+        "requested_at": view.requested_at_ms,
+        "expires_at": view.expires_at_ms,
+        "client": {"network": view.client.network, "user_agent": view.client.user_agent},
+        "same_browser": view.same_browser,
+        "next": view.next,
+    }
+
+
+ROUTES = (
+    web.post("/auth/login", request_link),
+    web.post("/auth/link", exchange_link),
+    web.post("/auth/link/inspect", inspect_link),
+    web.post("/auth/link/cancel", cancel_link),
+)

@@ -1,0 +1,141 @@
+"""Refresh, continue, logout, me, sessions."""
+
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import Field
+
+from services.auth.domain.outcomes import Credentials, SessionOver, SessionView
+from services.auth.http.answers import session_answer
+from services.auth.http.bodies import Body, read_body
+from services.auth.http.clients import read_client_id
+from services.auth.http.context import context_of
+from services.auth.http.cookies import clear_session, read_cookie
+from services.auth.http.problems import Problem, problem_response, unavailable
+from services.auth.http.reading import (
+    read_bearer,
+    read_client,
+    require_same_site,
+    require_signed_in,
+    unauthorized,
+)
+from services.auth.ports import BusUnavailableError, StoreUnavailableError
+
+
+class RefreshBody(Body):
+    """POST /auth/refresh and /auth/logout; without it the cookie speaks."""
+
+    refresh_token: Annotated[str, Field(max_length=512)] = ""
+
+
+async def refresh(request: web.Request) -> web.Response:
+    """POST /auth/refresh: answers in kind, to the body or to the cookie. 503 never costs the cookies."""
+    context = context_of(request)
+    read_client_id(request, context.clients)
+    body = await read_body(request, RefreshBody, empty_ok=True)
+    cookies = not body.refresh_token
+    if cookies:
+        require_same_site(request)
+    token = body.refresh_token or read_cookie(request, context.cookies.refresh)
+    if not token:
+        raise unauthorized("no_credentials")
+    result = await context.sessions.refresh(token, client=read_client(request), cookies=cookies)
+    if isinstance(result, SessionOver):
+        return _over(request, result, cookies=cookies)
+    return session_answer(request, result.tokens, cookies=cookies)
+
+
+async def logout(request: web.Request) -> web.Response:
+    """POST or DELETE /auth/logout: 204 once the end is on the stream; 503 clears the cookies as well."""
+    read_client_id(request, context_of(request).clients)
+    body = await read_body(request, RefreshBody, empty_ok=True)
+    require_same_site(request)
+    response: web.Response = web.Response(status=204)
+    try:
+        await context_of(request).sessions.logout(_all_credentials(request, body.refresh_token))
+    except (BusUnavailableError, StoreUnavailableError) as error:
+        missing = "bus" if isinstance(error, BusUnavailableError) else "store"
+        response = problem_response(request, unavailable(missing))
+    clear_session(request, response)
+    return response
+
+
+async def me(request: web.Request) -> web.Response:
+    """GET /auth/me: what the access token says."""
+    claims = require_signed_in(request).claims
+    return web.json_response(
+        {
+            "sub": claims.sub,
+            "email": claims.email,
+            "org": claims.org,
+            "roles": list(claims.roles),
+            "client_id": claims.client_id,
+            "amr": list(claims.amr),
+            "auth_time": claims.auth_time,
+            "expires_at": claims.exp,
+        }
+    )
+
+
+async def list_sessions(request: web.Request) -> web.Response:
+    """GET /auth/sessions."""
+    claims = require_signed_in(request).claims
+    sessions = await context_of(request).sessions.list_sessions(claims)
+    return web.json_response({"sessions": [_session(view) for view in sessions]})
+
+
+async def end_session(request: web.Request) -> web.Response:
+    """DELETE /auth/sessions/{handle}: 204, or 404 when it is none of the person's own."""
+    require_same_site(request)
+    claims = require_signed_in(request).claims
+    handle = request.match_info["handle"]
+    if not await context_of(request).sessions.end_session(claims, handle):
+        raise Problem(404, "not_found")
+    return web.Response(status=204)
+
+
+async def end_all(request: web.Request) -> web.Response:
+    """DELETE /auth/sessions: sign out everywhere, here included."""
+    require_same_site(request)
+    await context_of(request).sessions.end_all(require_signed_in(request).claims)
+    response = web.Response(status=204)
+    clear_session(request, response)
+    return response
+
+
+def _all_credentials(request: web.Request, refresh_token: str) -> Credentials:
+    """For a logout: two people in one request is no reason to keep either signed in."""
+    names = context_of(request).cookies
+    return Credentials(
+        access=read_bearer(request) or read_cookie(request, names.access),
+        refresh=refresh_token or read_cookie(request, names.refresh),
+    )
+
+
+def _over(request: web.Request, over: SessionOver, *, cookies: bool) -> web.Response:
+    response = problem_response(request, unauthorized(over.code))
+    if cookies:
+        clear_session(request, response)
+    return response
+
+
+def _session(view: SessionView) -> dict[str, object]:
+    return {
+        "handle": view.handle,
+        "current": view.current,
+        "started_at": view.started_at_ms,
+        "last_used_at": view.last_used_at_ms,
+        "expires_at": view.expires_at_ms,
+        "client": {"network": view.client.network, "user_agent": view.client.user_agent},
+    }
+
+
+ROUTES = (
+    web.post("/auth/refresh", refresh),
+    web.post("/auth/logout", logout),
+    web.delete("/auth/logout", logout),
+    web.get("/auth/me", me),
+    web.get("/auth/sessions", list_sessions),
+    web.delete("/auth/sessions", end_all),
+    web.delete("/auth/sessions/{handle}", end_session),
+)

@@ -1,0 +1,35 @@
+"""Public documents: the keys (RFC 7517) and the server's metadata (RFC 8414)."""
+
+from aiohttp import web
+
+from services.auth.http.context import context_of
+
+_CACHE = {"Cache-Control": "public, max-age=300", "Cross-Origin-Resource-Policy": "cross-origin"}
+
+
+async def jwks(request: web.Request) -> web.Response:
+    """GET /.well-known/jwks.json: public members only."""
+    return web.json_response(dict(context_of(request).jwks), headers=_CACHE)
+
+
+async def metadata(request: web.Request) -> web.Response:
+    """GET /.well-known/oauth-authorization-server: what is true of this server, and no more.
+
+    There is no authorization endpoint and no token endpoint in the sense of RFC 6749, so no response type and
+    no grant type is supported.
+    """
+    url = context_of(request).url
+    document = {
+        "issuer": url,
+        "jwks_uri": f"{url}/.well-known/jwks.json",
+        "response_types_supported": [],
+        "grant_types_supported": [],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+    }
+    return web.json_response(document, headers=_CACHE)
+
+
+ROUTES = (
+    web.get("/.well-known/jwks.json", jwks),
+    web.get("/.well-known/oauth-authorization-server", metadata),
+)

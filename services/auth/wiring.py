@@ -1,0 +1,177 @@
+"""The composition root of auth: what stands on what."""
+
+import json
+from dataclasses import dataclass
+
+from latchwire.feed import RevocationFeed
+from latchwire.tokens import TokenPolicy
+from services.auth.adapters.client_file import load_client_secrets
+from services.auth.adapters.feed_revocations import FeedRevocations
+from services.auth.adapters.pyjwt_tokens import PyJWTTokens
+from services.auth.adapters.redis_attempts import RedisAttempts
+from services.auth.adapters.redis_people import RedisPeople
+from services.auth.adapters.redis_scripts import Scripts
+from services.auth.adapters.redis_sessions import RedisSessions
+from services.auth.flows.ending import Ending
+from services.auth.flows.link import LinkFlow, LinkPolicy
+from services.auth.flows.session import SessionFlow
+from services.auth.flows.tokens import Issuer
+from services.auth.flows.users import UserFlow
+from services.auth.http.app import make_app
+from services.auth.http.clients import ClientList
+from services.auth.http.context import Context
+from services.auth.ports import (
+    AccessTokens,
+    Attempts,
+    Events,
+    Keys,
+    People,
+    Revocations,
+    Sessions,
+)
+from services.auth.settings import AuthSettings
+from shared.bus import Bus
+from shared.clock import Clock
+from shared.contract import BLOCKLIST_PROBE, OP_USERS, Role
+from shared.cookies import CookieNames
+from shared.ids import Ids
+from shared.lifecycle import Runtime
+from shared.redis import connect_redis
+from shared.secrets import load_blocklist_key, load_symmetric
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything the flows stand on."""
+
+    attempts: Attempts
+    sessions: Sessions
+    people: People
+    events: Events
+    revocations: Revocations
+    access_tokens: AccessTokens
+    keys: Keys
+    clock: Clock
+    ids: Ids
+
+
+async def start(settings: AuthSettings, runtime: Runtime) -> None:
+    """Compose and run; returns when requests are served."""
+    keys, access_tokens = (
+        load_keys(settings),
+        PyJWTTokens.load(settings.secrets_dir, policy(settings)),
+    )
+    redis = await runtime.enter(connect_redis(settings.redis_url))
+    await runtime.serve_admin(settings.auth_admin)
+    bus = await runtime.connect_bus(Role.AUTH, settings)
+    feed = make_feed(bus, keys, runtime.clock)
+    await feed.start()
+    runtime.spawn("revocation feed", feed.run())
+    revocations = FeedRevocations(feed, settings.max_staleness)
+    runtime.health.check("feed", revocations.not_ready)
+    scripts = Scripts(redis, keys.index)
+    ports = Ports(
+        attempts=RedisAttempts(scripts),
+        sessions=RedisSessions(scripts),
+        people=RedisPeople(scripts),
+        events=bus,
+        revocations=revocations,
+        access_tokens=access_tokens,
+        keys=keys,
+        clock=runtime.clock,
+        ids=runtime.ids,
+    )
+    await bus.answer(OP_USERS, UserFlow(ports.people, make_ending(ports)).answer)
+    await runtime.serve_http(make_app(make_context(settings, ports)), settings.auth_listen)
+
+
+def load_keys(settings: AuthSettings) -> Keys:
+    """The symmetric keys. Raises: SecretsError."""
+    directory = settings.secrets_dir
+    return Keys(
+        link=load_symmetric(directory, "link"),
+        refresh=load_symmetric(directory, "refresh"),
+        csrf=load_symmetric(directory, "csrf"),
+        index=load_blocklist_key(directory),
+    )
+
+
+def policy(settings: AuthSettings) -> TokenPolicy:
+    """What this installation's access tokens must say."""
+    return TokenPolicy(issuer=settings.url, audience=settings.audience)
+
+
+def make_feed(bus: Bus, keys: Keys, clock: Clock) -> RevocationFeed:
+    """The feed on auth's own connection."""
+    return RevocationFeed(
+        bus.client,
+        hash_key=keys.index,
+        api_prefix=bus.api_prefix,
+        probe_subject=BLOCKLIST_PROBE.name,
+        edge_id=bus.name,
+        monotonic=clock.monotonic,
+        now_ms=clock.now_ms,
+    )
+
+
+def make_ending(ports: Ports) -> Ending:
+    """The one place that ends sessions."""
+    return Ending(
+        attempts=ports.attempts,
+        sessions=ports.sessions,
+        events=ports.events,
+        keys=ports.keys,
+        clock=ports.clock,
+        ids=ports.ids,
+    )
+
+
+def make_context(settings: AuthSettings, ports: Ports) -> Context:
+    """What the routes need."""
+    issuer = Issuer(
+        issuer=settings.url,
+        audience=settings.audience,
+        access_tokens=ports.access_tokens,
+        keys=ports.keys,
+        clock=ports.clock,
+        ids=ports.ids,
+    )
+    ending = make_ending(ports)
+    return Context(
+        url=settings.url,
+        site_name=settings.site_name,
+        cookies=CookieNames.derive(secure=settings.secure, domain=settings.cookie_domain),
+        links=make_links(settings, ports, issuer, ending),
+        sessions=SessionFlow(
+            sessions=ports.sessions,
+            revocations=ports.revocations,
+            access_tokens=ports.access_tokens,
+            issuer=issuer,
+            ending=ending,
+            keys=ports.keys,
+            clock=ports.clock,
+        ),
+        issuer=issuer,
+        csrf_keys=ports.keys.csrf,
+        clients=ClientList(load_client_secrets(settings.secrets_dir)),
+        trusted_proxies=settings.proxies,
+        jwks=json.loads((settings.secrets_dir / "jwks.json").read_text("ascii")),
+        clock=ports.clock,
+        ids=ports.ids,
+    )
+
+
+def make_links(settings: AuthSettings, ports: Ports, issuer: Issuer, ending: Ending) -> LinkFlow:
+    """The flows of a link, under the installation's limits."""
+    address, network, whole = settings.rates
+    return LinkFlow(
+        attempts=ports.attempts,
+        events=ports.events,
+        revocations=ports.revocations,
+        issuer=issuer,
+        ending=ending,
+        keys=ports.keys,
+        policy=LinkPolicy(settings.allow_list, address, network, whole),
+        clock=ports.clock,
+        ids=ports.ids,
+    )
