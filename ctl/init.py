@@ -36,7 +36,7 @@ services:
 """
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add ``init`` to the command line."""
     parser = commands.add_parser("init", help="write .env and secrets/ for a production")
     parser.add_argument("--url", required=True, help="public address: https://auth.acme.com")

@@ -47,7 +47,7 @@ class Options:
     inside: Mapping[str, int]
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add ``up`` to the command line."""
     parser = commands.add_parser(
         "up", help="run the whole product on this machine, with a mailbox and a demo"
