@@ -70,7 +70,7 @@ class MailWriter:
         _set_text(message, _TEXT.get_template(f"{wording.template}.txt").render(facts), "plain")
         html = EmailMessage(policy=SMTP)
         _set_text(html, _HTML.get_template(f"{wording.template}.html").render(facts), "html")
-        message.make_alternative(boundary=f"=_{request.id}")
+        message.make_alternative(boundary=f"=_{mail_key(request.login_id, request.notice)}")
         del html["MIME-Version"]
         message.attach(html)
         return Letter(
