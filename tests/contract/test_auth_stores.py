@@ -1,0 +1,469 @@
+"""What the flows of auth rely on: the same suite on the fake and on a real Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from services.auth.adapters.redis_attempts import RedisAttempts
+from services.auth.adapters.redis_people import RedisPeople
+from services.auth.adapters.redis_scripts import Scripts
+from services.auth.adapters.redis_sessions import RedisSessions
+from services.auth.domain.client import Client
+from services.auth.domain.limits import Rate
+from services.auth.domain.link import Attempt
+from services.auth.domain.session import SESSION_MS, Session
+from services.auth.ports import (
+    Advanced,
+    Attempts,
+    Budget,
+    Budgets,
+    Exchange,
+    Exchanged,
+    NetworkLimited,
+    NotExchanged,
+    Opened,
+    Over,
+    People,
+    Sessions,
+    UsedBefore,
+)
+from shared.clock import SystemClock
+from shared.ids import SystemIds
+from shared.redis import connect_redis
+from tests.support.fakes.auth_store import FakeAttempts, FakeAuthStore, FakePeople, FakeSessions
+
+ADA = "ada@acme.com"
+TTL = 600_000
+GRACE = 10_000
+LATE = -1  # a window that is over before it began
+MANY = Rate(1000, 60_000)
+
+
+@dataclass
+class Stores:
+    attempts: Attempts
+    sessions: Sessions
+    people: People
+
+
+@pytest.fixture(params=["fake", "redis"])
+async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
+    """Both implementations."""
+    if request.param == "fake":
+        store = FakeAuthStore(SystemClock())
+        yield Stores(FakeAttempts(store), FakeSessions(store), FakePeople(store))
+        return
+    server = request.getfixturevalue("redis_server")
+    async with connect_redis(server.url) as redis:
+        scripts = Scripts(redis, b"i" * 32)
+        yield Stores(RedisAttempts(scripts), RedisSessions(scripts), RedisPeople(scripts))
+
+
+def new_attempt(email: str = ADA, **changes: object) -> Attempt:
+    ulid = SystemIds().ulid(SystemClock().now_ms())
+    base = Attempt(ulid, email, "sign_in", 0, 0, "kid", Client("203.0.113.0/24", "Firefox"), "b")
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def new_session(sub: str = ADA) -> Session:
+    ids = SystemIds()
+    ulid = ids.ulid(SystemClock().now_ms())
+    return Session(ulid, sub, sub, 0, 0, 1, 0, ids.secret(), Client("n", "u"), "latchwire", "link")
+
+
+def budgets(
+    address: Rate = MANY, network: Rate = MANY, whole: Rate = MANY, email: str = ADA
+) -> Budgets:
+    return Budgets(
+        Budget(f"address|{email}", address), Budget("network|n", network), Budget("whole", whole)
+    )
+
+
+def exchange_of(attempt: Attempt, **changes: object) -> Exchange:
+    base = Exchange(
+        attempt=attempt,
+        by_code=False,
+        right=True,
+        watermark=0,
+        session=new_session(attempt.email),
+        session_ms=SESSION_MS,
+        browser="browser-1",
+        browser_ms=1_000_000,
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+async def open_one(stores: Stores, attempt: Attempt | None = None) -> Attempt:
+    attempt = attempt or new_attempt()
+    assert isinstance(await stores.attempts.open(attempt, TTL, budgets()), Opened)
+    return attempt
+
+
+async def sign_in(stores: Stores, email: str = ADA) -> Session:
+    attempt = await open_one(stores, new_attempt(email))
+    result = await stores.attempts.exchange(exchange_of(attempt))
+    assert isinstance(result, Exchanged)
+    return result.session
+
+
+async def test_an_opened_attempt_is_found_as_it_was_asked_for(stores: Stores) -> None:
+    """Everything the confirm page shows survives the store; times are the store's."""
+    attempt = await open_one(stores, new_attempt(next="/a?b=c"))
+
+    found = await stores.attempts.find(attempt.login_id)
+
+    assert found is not None
+    expected = replace(
+        attempt, requested_at_ms=found.requested_at_ms, expires_at_ms=found.expires_at_ms
+    )
+    assert expected == found
+    assert found.expires_at_ms - found.requested_at_ms == TTL
+
+
+async def test_opening_twice_after_a_lost_answer_counts_once(stores: Stores) -> None:
+    """A retried command neither doubles the attempt nor eats another mail of the address."""
+    attempt, one = new_attempt(), budgets(address=Rate(1, 60_000))
+    first = await stores.attempts.open(attempt, TTL, one)
+    second = await stores.attempts.open(attempt, TTL, one)
+
+    assert isinstance(first, Opened)
+    assert first == second
+
+
+async def test_the_sixth_mail_of_an_hour_is_muted_without_saying_so(stores: Stores) -> None:
+    """Over five mails an hour the attempt is stored all the same, but opens nothing."""
+    limit = budgets(address=Rate(5, 3_600_000))
+    results = [await stores.attempts.open(new_attempt(), TTL, limit) for _ in range(7)]
+
+    muted = [result.muted for result in results if isinstance(result, Opened)]
+    assert [""] * 5 + ["address_limit"] * 2 == muted
+
+
+async def test_muted_requests_do_not_use_up_the_global_cap(stores: Stores) -> None:
+    """Asking for strangers' addresses cannot stop everybody's mail."""
+    limit = budgets(whole=Rate(1, 60_000))
+    for _ in range(3):
+        await stores.attempts.open(new_attempt("x@evil.test", muted="not_allowed"), TTL, limit)
+
+    first = await stores.attempts.open(new_attempt(), TTL, limit)
+    second = await stores.attempts.open(new_attempt(), TTL, limit)
+
+    assert isinstance(first, Opened)
+    assert first.muted == ""
+    assert isinstance(second, Opened)
+    assert second.muted == "global_limit"
+
+
+async def test_a_network_over_its_limit_is_told_when_to_come_back(stores: Stores) -> None:
+    """Nothing is stored, and the wait is within the window."""
+    limit = budgets(network=Rate(2, 60_000))
+    attempts = [new_attempt() for _ in range(3)]
+    results = [await stores.attempts.open(attempt, TTL, limit) for attempt in attempts]
+
+    assert isinstance(results[2], NetworkLimited)
+    assert 0 < results[2].wait_ms <= 60_000
+    assert await stores.attempts.find(attempts[2].login_id) is None
+
+
+async def test_a_window_that_has_passed_makes_room_again(stores: Stores) -> None:
+    """A limit is a sliding window, not a lock-out."""
+    limit = budgets(network=Rate(1, 1))
+    await stores.attempts.open(new_attempt(), TTL, limit)
+
+    async with asyncio.timeout(5):
+        while isinstance(await stores.attempts.open(new_attempt(), TTL, limit), NetworkLimited):
+            pass
+
+
+async def test_one_attempt_opens_one_session(stores: Stores) -> None:
+    """The second exchange learns which session the first one opened, and opens none."""
+    attempt = await open_one(stores)
+    first = await stores.attempts.exchange(exchange_of(attempt))
+    second = await stores.attempts.exchange(exchange_of(attempt))
+
+    assert isinstance(first, Exchanged)
+    assert UsedBefore(first.session.sid) == second
+    assert [first.session] == await stores.sessions.of(ADA)
+
+
+async def test_two_hundred_parallel_exchanges_open_one_session(stores: Stores) -> None:
+    """Single use holds under concurrency."""
+    attempt = await open_one(stores)
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(stores.attempts.exchange(exchange_of(attempt))) for _ in range(200)
+        ]
+
+    assert 1 == sum(isinstance(task.result(), Exchanged) for task in tasks)
+    assert 1 == len(await stores.sessions.of(ADA))
+
+
+async def test_an_exchange_repeated_after_a_lost_answer_gives_the_same_session(
+    stores: Stores,
+) -> None:
+    """The client's retry of the very same step is not a second click."""
+    attempt = await open_one(stores)
+    exchange = exchange_of(attempt)
+    first = await stores.attempts.exchange(exchange)
+    second = await stores.attempts.exchange(exchange)
+
+    assert isinstance(first, Exchanged)
+    assert isinstance(second, Exchanged)
+    assert first.session == second.session
+
+
+async def test_five_wrong_codes_kill_the_code_but_not_the_link(stores: Stores) -> None:
+    """The sixth try fails although it is right; the link of the same mail still works."""
+    attempt = await open_one(stores)
+    for _ in range(5):
+        wrong = await stores.attempts.exchange(exchange_of(attempt, by_code=True, right=False))
+        assert isinstance(wrong, NotExchanged)
+
+    right = await stores.attempts.exchange(exchange_of(attempt, by_code=True))
+    link = await stores.attempts.exchange(exchange_of(attempt))
+
+    assert isinstance(right, NotExchanged)
+    assert isinstance(link, Exchanged)
+
+
+async def test_fifty_parallel_guesses_get_five_tries_together(stores: Stores) -> None:
+    """Tries are counted in the same step that judges them."""
+    attempt = await open_one(stores)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(50):
+            group.create_task(
+                stores.attempts.exchange(exchange_of(attempt, by_code=True, right=False))
+            )
+
+    found = await stores.attempts.find(attempt.login_id)
+    assert found is not None
+    assert found.tries == 5
+
+
+async def test_the_first_success_voids_the_older_links_of_that_person(stores: Stores) -> None:
+    """Two mails are out: using one ends the other; another person's stays."""
+    older, newer = await open_one(stores), await open_one(stores)
+    other = await open_one(stores, new_attempt("bob@acme.com"))
+
+    await stores.attempts.exchange(exchange_of(newer))
+
+    assert isinstance(await stores.attempts.exchange(exchange_of(older)), NotExchanged)
+    assert isinstance(await stores.attempts.exchange(exchange_of(other)), Exchanged)
+
+
+async def test_an_older_link_still_works_while_none_was_used(stores: Stores) -> None:
+    """A stranger who asks again cannot take a person's link away."""
+    older = await open_one(stores)
+    await open_one(stores)
+
+    assert isinstance(await stores.attempts.exchange(exchange_of(older)), Exchanged)
+
+
+async def test_a_muted_attempt_opens_nothing(stores: Stores) -> None:
+    """Even with the right proof."""
+    attempt = await open_one(stores, new_attempt(muted="not_allowed"))
+
+    assert isinstance(await stores.attempts.exchange(exchange_of(attempt)), NotExchanged)
+
+
+async def test_an_expired_attempt_opens_nothing(stores: Stores) -> None:
+    """At its very last millisecond it is over."""
+    attempt = new_attempt()
+    await stores.attempts.open(attempt, 1, budgets())
+    async with asyncio.timeout(5):
+        while await stores.attempts.find(attempt.login_id) is not None:
+            pass
+
+    assert isinstance(await stores.attempts.exchange(exchange_of(attempt)), NotExchanged)
+
+
+async def test_a_cancelled_attempt_opens_nothing(stores: Stores) -> None:
+    """ "This was not me" is final, and said once."""
+    attempt = await open_one(stores)
+
+    assert await stores.attempts.cancel(attempt.login_id)
+    assert not await stores.attempts.cancel(attempt.login_id)
+    assert isinstance(await stores.attempts.exchange(exchange_of(attempt)), NotExchanged)
+
+
+async def test_a_watermark_after_the_request_kills_the_unopened_link(stores: Stores) -> None:
+    """A revoked person's mail opens nothing, not even a minute later."""
+    attempt = await open_one(stores)
+    found = await stores.attempts.find(attempt.login_id)
+    assert found is not None
+
+    result = await stores.attempts.exchange(exchange_of(attempt, watermark=found.requested_at_ms))
+
+    assert isinstance(result, NotExchanged)
+
+
+async def test_a_session_begins_after_every_watermark(stores: Stores) -> None:
+    """A thousand times revoke and sign in within the same milliseconds: never born revoked."""
+    for _ in range(100):
+        before = await stores.sessions.end_all(ADA, "everywhere")
+        attempt = await open_one(stores)
+        result = await stores.attempts.exchange(exchange_of(attempt))
+        while isinstance(result, NotExchanged):  # asked within the very millisecond
+            attempt = await open_one(stores)
+            result = await stores.attempts.exchange(exchange_of(attempt))
+        assert isinstance(result, Exchanged)
+        assert before < result.session.sst
+
+
+async def test_only_a_second_browser_of_a_known_person_is_new(stores: Stores) -> None:
+    """The first sign-in ever is no news to its owner; another browser's is; then it is known."""
+    seen = []
+    for browser in ("one", "one", "two", "two", "one"):
+        attempt = await open_one(stores)
+        result = await stores.attempts.exchange(exchange_of(attempt, browser=browser))
+        assert isinstance(result, Exchanged)
+        seen.append(result.new_browser)
+
+    assert [False, False, True, False, False] == seen
+
+
+async def test_a_notice_is_stored_once(stores: Stores) -> None:
+    """Repeated, it keeps its time; and no limit counts it."""
+    notice = new_attempt(purpose="notice", sid="s")
+    first = await stores.attempts.open_notice(notice, TTL)
+    second = await stores.attempts.open_notice(notice, TTL)
+
+    found = await stores.attempts.find(notice.login_id)
+    assert first == second
+    assert found is not None
+    assert ("notice", "s") == (found.purpose, found.sid)
+
+
+async def test_a_refresh_advances_and_its_repetition_gets_the_same_successor(
+    stores: Stores,
+) -> None:
+    """Two tabs and lost answers converge on one token."""
+    session = await sign_in(stores)
+    first = await stores.sessions.advance(session, 1, GRACE)
+    again = await stores.sessions.advance(session, 1, GRACE)
+    onwards = await stores.sessions.advance(session, 2, GRACE)
+
+    assert isinstance(first, Advanced)
+    assert isinstance(again, Advanced)
+    assert isinstance(onwards, Advanced)
+    assert [2, 2, 3] == [first.counter, again.counter, onwards.counter]
+
+
+async def test_a_hundred_parallel_refreshes_have_one_successor(stores: Stores) -> None:
+    """Nothing forks."""
+    session = await sign_in(stores)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(stores.sessions.advance(session, 1, GRACE)) for _ in range(100)]
+
+    counters = {r.counter for r in (t.result() for t in tasks) if isinstance(r, Advanced)}
+    assert {2} == counters
+
+
+@pytest.mark.parametrize(("presented", "grace"), [(1, LATE), (0, GRACE), (9, GRACE)])
+async def test_an_old_late_or_future_token_ends_the_session(
+    stores: Stores, presented: int, grace: int
+) -> None:
+    """The previous one too late, a grandparent, and one from a store that was rolled back."""
+    session = await sign_in(stores)
+    await stores.sessions.advance(session, 1, GRACE)
+
+    result = await stores.sessions.advance(session, presented, grace)
+    after = await stores.sessions.advance(session, 2, GRACE)
+
+    assert Over("refresh_reuse", announced=False) == result
+    assert Over("refresh_reuse", announced=False) == after
+    assert [] == await stores.sessions.of(ADA)
+
+
+async def test_a_reuse_is_remembered_as_announced(stores: Stores) -> None:
+    """Once published, it is not published again."""
+    session = await sign_in(stores)
+    await stores.sessions.advance(session, 7, GRACE)
+    await stores.sessions.announced(session.sid)
+
+    assert Over("refresh_reuse", announced=True) == await stores.sessions.advance(session, 1, GRACE)
+
+
+async def test_announcing_an_unknown_session_makes_none(stores: Stores) -> None:
+    """No half session is left behind by a write that came too late."""
+    await stores.sessions.announced("nobody")
+
+    assert await stores.sessions.find("nobody") is None
+
+
+async def test_an_ended_session_renews_nothing_and_keeps_its_first_reason(stores: Stores) -> None:
+    """The tombstone is in the way of every refresh; ending again is no error."""
+    session = await sign_in(stores)
+    first = await stores.sessions.end(session.sid, ADA, "logout")
+    second = await stores.sessions.end(session.sid, ADA, "ended_by_user")
+
+    assert session.expires_at_ms == first == second
+    assert Over("logout") == await stores.sessions.advance(session, 1, GRACE)
+
+
+async def test_ending_an_unknown_session_says_that_nothing_is_known(stores: Stores) -> None:
+    """The caller publishes all the same."""
+    assert await stores.sessions.end("nobody", ADA, "logout") is None
+
+
+async def test_refreshes_racing_a_logout_never_survive_it(stores: Stores) -> None:
+    """Whatever the order, after the tombstone no refresh succeeds."""
+    session = await sign_in(stores)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(20):
+            group.create_task(stores.sessions.advance(session, 1, GRACE))
+        group.create_task(stores.sessions.end(session.sid, ADA, "logout"))
+
+    for counter in (1, 2, 3):
+        assert isinstance(await stores.sessions.advance(session, counter, GRACE), Over)
+
+
+async def test_signing_out_everywhere_ends_all_and_voids_unopened_links(stores: Stores) -> None:
+    """Both laptops and the mail that was never opened; another person is not touched."""
+    one, two, bob = (
+        await sign_in(stores),
+        await sign_in(stores),
+        await sign_in(stores, "bob@acme.com"),
+    )
+    link = await open_one(stores)
+
+    await stores.sessions.end_all(ADA, "everywhere")
+
+    assert isinstance(await stores.sessions.advance(one, 1, GRACE), Over)
+    assert isinstance(await stores.sessions.advance(two, 1, GRACE), Over)
+    assert isinstance(await stores.sessions.advance(bob, 1, GRACE), Advanced)
+    assert isinstance(await stores.attempts.exchange(exchange_of(link)), NotExchanged)
+
+
+async def test_a_blocked_person_gets_nothing_until_unblocked(stores: Stores) -> None:
+    """No mail, no link, no refresh; afterwards a new sign-in, but none of the old sessions."""
+    session, link = await sign_in(stores), await open_one(stores)
+
+    await stores.people.block(ADA, "left the company", "root")
+    person = await stores.people.find(ADA)
+    muted = await stores.attempts.open(new_attempt(), TTL, budgets())
+
+    assert person.blocked_at_ms is not None
+    assert person.sessions == 0
+    assert isinstance(muted, Opened)
+    assert muted.muted == "blocked"
+    assert isinstance(await stores.attempts.exchange(exchange_of(link)), NotExchanged)
+    assert isinstance(await stores.sessions.advance(session, 1, GRACE), Over)
+
+    await stores.people.unblock(ADA)
+
+    assert (await stores.people.find(ADA)).blocked_at_ms is None
+    assert isinstance(await stores.sessions.advance(session, 1, GRACE), Over)
+
+
+async def test_sessions_are_listed_newest_first_with_their_clients(stores: Stores) -> None:
+    """What the account page shows."""
+    first, second = await sign_in(stores), await sign_in(stores)
+
+    listed = await stores.sessions.of(ADA)
+
+    assert {first.sid, second.sid} == {session.sid for session in listed}
+    assert listed[0].sst >= listed[1].sst
+    assert Client("n", "u") == listed[0].client

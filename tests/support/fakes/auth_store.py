@@ -1,0 +1,249 @@
+"""The stores of auth in memory, on a test's clock: one object behind three ports."""
+
+from collections import defaultdict
+from dataclasses import replace
+
+from services.auth.domain.link import CODE_TRIES, Attempt
+from services.auth.domain.outcomes import Person
+from services.auth.domain.session import EndReason, Session, judge_counter
+from services.auth.ports import (
+    Advanced,
+    Budget,
+    Budgets,
+    Exchange,
+    Exchanged,
+    NetworkLimited,
+    NotExchanged,
+    Opened,
+    Over,
+    UsedBefore,
+)
+from shared.clock import Clock
+from shared.redis import StoreUnavailableError
+
+
+class FakeAuthStore:
+    """State and time; *away* makes every call fail. `calls` counts them."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.away = False
+        self.calls: list[str] = []
+        self.attempts: dict[str, Attempt] = {}
+        self.sessions: dict[str, Session] = {}
+        self.limits: dict[str, dict[str, int]] = defaultdict(dict)
+        self.blocked: dict[str, int] = {}
+        self.voided: dict[str, int] = {}
+        self.browsers: dict[str, dict[str, int]] = defaultdict(dict)
+
+    def enter(self, call: str) -> int:
+        """The store's time, or its absence."""
+        self.calls.append(call)
+        if self.away:
+            raise StoreUnavailableError
+        return self.clock.now_ms()
+
+    def wait_for_room(self, budget: Budget, now: int) -> int:
+        taken = self.limits[budget.subject]
+        for login_id, at in list(taken.items()):
+            if at <= now - budget.rate.window_ms:
+                del taken[login_id]
+        if len(taken) < budget.rate.count:
+            return 0
+        return min(taken.values()) + budget.rate.window_ms - now
+
+    def end_person(self, sub: str, reason: EndReason, now: int) -> None:
+        self.voided[sub] = now
+        for sid, session in self.sessions.items():
+            if session.sub == sub:
+                self.sessions[sid] = replace(session, ended=reason)
+
+
+class FakeAttempts:
+    """`services.auth.ports.Attempts`."""
+
+    def __init__(self, store: FakeAuthStore) -> None:
+        self._store = store
+
+    async def open(
+        self, attempt: Attempt, ttl_ms: int, budgets: Budgets
+    ) -> Opened | NetworkLimited:
+        store, now = self._store, self._store.enter("open")
+        known = store.attempts.get(attempt.login_id)
+        if known is not None:
+            return Opened(known.requested_at_ms, known.muted)
+        wait = store.wait_for_room(budgets.network, now)
+        if wait > 0:
+            return NetworkLimited(wait)
+        address_room = store.wait_for_room(budgets.address, now) == 0
+        muted = attempt.muted
+        if not muted and attempt.email in store.blocked:
+            muted = "blocked"
+        elif not muted and not address_room:
+            muted = "address_limit"
+        elif not muted and store.wait_for_room(budgets.whole, now) > 0:
+            muted = "global_limit"
+        store.limits[budgets.network.subject][attempt.login_id] = now
+        if address_room:
+            store.limits[budgets.address.subject][attempt.login_id] = now
+        if not muted:
+            store.limits[budgets.whole.subject][attempt.login_id] = now
+        self._keep(attempt, now, ttl_ms)
+        store.attempts[attempt.login_id] = replace(store.attempts[attempt.login_id], muted=muted)
+        return Opened(now, muted)
+
+    async def open_notice(self, attempt: Attempt, ttl_ms: int) -> Opened:
+        now = self._store.enter("open_notice")
+        known = self._store.attempts.get(attempt.login_id)
+        if known is not None:
+            return Opened(known.requested_at_ms, "")
+        self._keep(attempt, now, ttl_ms)
+        return Opened(now, "")
+
+    async def find(self, login_id: str) -> Attempt | None:
+        now = self._store.enter("find")
+        found = self._store.attempts.get(login_id)
+        return found if found and now < found.expires_at_ms else None
+
+    async def cancel(self, login_id: str) -> bool:
+        self._store.enter("cancel")
+        found = self._store.attempts.get(login_id)
+        if found is None or found.state != "open":
+            return False
+        self._store.attempts[login_id] = replace(found, state="cancelled")
+        return True
+
+    async def exchange(self, exchange: Exchange) -> Exchanged | UsedBefore | NotExchanged:
+        store, now = self._store, self._store.enter("exchange")
+        found = store.attempts.get(exchange.attempt.login_id)
+        refusal = self._refusal(exchange, found, now)
+        if refusal is not None:
+            return refusal
+        assert found is not None
+        sub = exchange.session.sub
+        if found.state == "used":
+            if found.sid == exchange.session.sid:
+                return Exchanged(store.sessions[found.sid], new_browser=False)
+            return UsedBefore(found.sid)
+        voided = max(exchange.watermark, store.voided.get(sub, 0))
+        if found.state != "open" or found.muted or sub in store.blocked:
+            return NotExchanged("closed")
+        if found.requested_at_ms <= voided:
+            return NotExchanged("voided")
+        sst = max(now, voided + 1)
+        session = replace(
+            exchange.session, sst=sst, expires_at_ms=sst + exchange.session_ms, advanced_at_ms=sst
+        )
+        store.sessions[session.sid] = session
+        self._consume(found, session.sid)
+        return Exchanged(session, self._remember(exchange, now))
+
+    def _refusal(self, exchange: Exchange, found: Attempt | None, now: int) -> NotExchanged | None:
+        if found is None or now >= found.expires_at_ms:
+            return NotExchanged("unknown")
+        if exchange.by_code and found.tries >= CODE_TRIES:
+            return NotExchanged("too_many_tries")
+        if exchange.right:
+            return None
+        if exchange.by_code:
+            self._store.attempts[found.login_id] = replace(found, tries=found.tries + 1)
+        return NotExchanged("wrong")
+
+    def _consume(self, found: Attempt, sid: str) -> None:
+        for login_id, other in self._store.attempts.items():
+            same = other.email == found.email and other.purpose == found.purpose
+            if same and other.state == "open":
+                self._store.attempts[login_id] = replace(other, state="voided")
+        self._store.attempts[found.login_id] = replace(found, state="used", sid=sid)
+
+    def _remember(self, exchange: Exchange, now: int) -> bool:
+        known = self._store.browsers[exchange.session.sub]
+        new = bool(known) and exchange.browser not in known
+        known[exchange.browser] = now
+        return new
+
+    def _keep(self, attempt: Attempt, now: int, ttl_ms: int) -> None:
+        self._store.attempts[attempt.login_id] = replace(
+            attempt, requested_at_ms=now, expires_at_ms=now + ttl_ms
+        )
+
+
+class FakeSessions:
+    """`services.auth.ports.Sessions`."""
+
+    def __init__(self, store: FakeAuthStore) -> None:
+        self._store = store
+
+    async def find(self, sid: str) -> Session | None:
+        now = self._store.enter("find")
+        found = self._store.sessions.get(sid)
+        return found if found and now < found.expires_at_ms else None
+
+    async def advance(self, session: Session, counter: int, grace_ms: int) -> Advanced | Over:
+        store, now = self._store, self._store.enter("advance")
+        found = await self.find(session.sid)
+        if found is None:
+            return Over("")
+        if found.ended:
+            return Over(found.ended, found.announced)
+        if found.sub in store.blocked:
+            return self._finish(found, "blocked", announced=True)
+        if found.sst <= store.voided.get(found.sub, 0):
+            return self._finish(found, "everywhere", announced=True)
+        verdict = judge_counter(counter, found.counter, now - found.advanced_at_ms, grace_ms)
+        if verdict == "reuse":
+            return self._finish(found, "refresh_reuse", announced=False)
+        if verdict == "advance":
+            found = replace(found, counter=found.counter + 1, advanced_at_ms=now)
+            store.sessions[found.sid] = found
+        return Advanced(found.counter, now)
+
+    async def end(self, sid: str, sub: str, reason: EndReason) -> int | None:
+        self._store.enter("end")
+        found = self._store.sessions.get(sid)
+        if found is None:
+            return None
+        if not found.ended:
+            self._store.sessions[sid] = replace(found, ended=reason)
+        return found.expires_at_ms
+
+    async def announced(self, sid: str) -> None:
+        self._store.enter("announced")
+        if sid in self._store.sessions:
+            self._store.sessions[sid] = replace(self._store.sessions[sid], announced=True)
+
+    async def of(self, sub: str) -> list[Session]:
+        self._store.enter("of")
+        living = [s for s in self._store.sessions.values() if s.sub == sub and not s.ended]
+        return sorted(living, key=lambda session: session.sst, reverse=True)
+
+    async def end_all(self, sub: str, reason: EndReason) -> int:
+        now = self._store.enter("end_all")
+        self._store.end_person(sub, reason, now)
+        return now
+
+    def _finish(self, session: Session, reason: EndReason, *, announced: bool) -> Over:
+        self._store.sessions[session.sid] = replace(session, ended=reason, announced=announced)
+        return Over(reason, announced)
+
+
+class FakePeople:
+    """`services.auth.ports.People`."""
+
+    def __init__(self, store: FakeAuthStore) -> None:
+        self._store = store
+
+    async def block(self, sub: str, reason: str, actor: str) -> int:
+        now = self._store.enter("block")
+        self._store.end_person(sub, "blocked", now)
+        self._store.blocked.setdefault(sub, now)
+        return now
+
+    async def unblock(self, sub: str) -> None:
+        self._store.enter("unblock")
+        self._store.blocked.pop(sub, None)
+
+    async def find(self, sub: str) -> Person:
+        self._store.enter("person")
+        living = [s for s in self._store.sessions.values() if s.sub == sub and not s.ended]
+        return Person(sub, self._store.blocked.get(sub), len(living))
