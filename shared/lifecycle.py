@@ -47,17 +47,25 @@ class Runtime:
         self.stopping = asyncio.Event()
         self.health = Health()
         self.failure: str | None = None
+        self.started = False
         self._tasks = tasks
         self._stack = stack
         self._spawned: list[asyncio.Task[None]] = []
+        self._background: list[asyncio.Task[None]] = []
+        self.health.check("start", lambda: None if self.started else "starting")
 
     async def enter(self, context: AbstractAsyncContextManager[T]) -> T:
         """Enter *context*; it is left at the end, in reverse order."""
         return await self._stack.enter_async_context(context)
 
-    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run *work* for the worker's life; if it ends before `stopping`, the worker ends."""
-        self._spawned.append(self._tasks.create_task(self._watch(name, work), name=name))
+    def spawn(self, name: str, work: Coroutine[Any, Any, None], *, drains: bool = True) -> None:
+        """Run *work* for the worker's life; if it ends before `stopping`, the worker ends.
+
+        Work that *drains* heeds `stopping` and is waited for; other work has nothing to finish and is
+        cancelled once the rest has drained.
+        """
+        task = self._tasks.create_task(self._watch(name, work), name=name)
+        (self._spawned if drains else self._background).append(task)
 
     def stop(self, reason: str, *, failed: bool = False) -> None:
         """Begin the shutdown."""
@@ -118,6 +126,8 @@ class Runtime:
             for task in pending_set:
                 log.warning("worker.cancelled", part=task.get_name())
                 task.cancel()
+        for task in self._background:
+            task.cancel()
 
     async def _close_door(self, site: web.TCPSite) -> None:
         await self.stopping.wait()
@@ -179,6 +189,7 @@ async def _start(
         log.exception("worker.start_failed")
         runtime.stop("could not start", failed=True)
     else:
+        runtime.started = True
         log.info("worker.started")
 
 

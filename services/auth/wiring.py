@@ -66,7 +66,7 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     bus = await runtime.connect_bus(Role.AUTH, settings)
     feed = make_feed(bus, keys, runtime.clock)
     await feed.start()
-    runtime.spawn("revocation feed", feed.run())
+    runtime.spawn("revocation feed", feed.run(), drains=False)
     revocations = FeedRevocations(feed, settings.max_staleness)
     runtime.health.check("feed", revocations.not_ready)
     scripts = Scripts(redis, keys.index)
