@@ -1,8 +1,8 @@
 """The mailer's settings: where to hand mail in, as whom, and where its links lead."""
 
+import re
 from email.errors import HeaderParseError
 from email.headerregistry import Address
-from email.utils import parseaddr
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -12,6 +12,8 @@ from shared.emails import InvalidEmailError, canonical_email
 from shared.settings import WorkerSettings
 
 MAX_NAME = 64
+_SENDER_RULE = "must be login@acme.com or Acme <login@acme.com>"
+_SENDER = re.compile(r"(?P<name>[^<>@]*?) ?<(?P<named>[^<>]+)>|(?P<bare>[^<> ]+)")
 
 
 class MailerSettings(WorkerSettings):
@@ -76,14 +78,16 @@ def parse_sender(text: str) -> Address:
     Raises:
         ValueError: anything else, such as two addresses or a line break.
     """
-    if not text.isprintable():
-        raise ValueError("must be one address on one line")
-    name, address = parseaddr(text)
+    match = _SENDER.fullmatch(text)
+    if match is None or not text.isprintable():
+        raise ValueError(_SENDER_RULE)
     try:
-        local, _, domain = canonical_email(address).partition("@")
-        return Address(display_name=name, username=local, domain=domain)
+        local, _, domain = canonical_email(match["named"] or match["bare"]).partition("@")
+        return Address(
+            display_name=(match["name"] or "").strip('" '), username=local, domain=domain
+        )
     except (InvalidEmailError, HeaderParseError) as error:
-        raise ValueError("must be login@acme.com or Acme <login@acme.com>") from error
+        raise ValueError(_SENDER_RULE) from error
 
 
 def _check_link_target(value: str) -> None:
