@@ -1,0 +1,30 @@
+"""The whole product, real servers and all: `stack` shared by the session, `lab` one for each test."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.stack import Lab, Stack, start_lab, start_stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One ``./latchwire up`` for all tests; each uses addresses of its own."""
+    running = start_stack(
+        tmp_path_factory.mktemp("stack") / "state",
+        LATCHWIRE_LIMIT_NETWORK="100000/5m",
+        LATCHWIRE_LOG_LEVEL="debug",
+    )
+    yield running
+    try:
+        assert running.up.end() == 0, running.up.text
+    finally:
+        running.up.kill()
+
+
+@pytest.fixture
+async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
+    """The same parts, but the test may kill and start them."""
+    async with start_lab(tmp_path / "lab", LIMIT_NETWORK="100000/5m") as running:
+        yield running

@@ -1,0 +1,337 @@
+"""The whole product for tests: `stack` as people start it, `lab` with parts that can be killed one by one."""
+
+import asyncio
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from ctl.up import layout as files
+from ctl.up import ports, probes, process
+from ctl.up.layout import Layout
+from ctl.up.plan import INSIDE, Part, Plan, make_plan
+from ctl.up.streams import provision
+from shared.clock import SystemClock
+from tests.support.waiting import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_WITHIN = 60.0  # seconds
+END_WITHIN = 15.0  # seconds
+
+
+class Inbox:
+    """The development mailbox at *url*, read as its JSON."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def mails_to(self, address: str) -> list[dict[str, Any]]:
+        """All mails to *address*, newest first."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self._url}/api/messages", params={"to": address}) as answer,
+        ):
+            found: list[dict[str, Any]] = await answer.json()
+            return found
+
+    async def mail_to(self, address: str, *, count: int = 1, within: float = 15) -> dict[str, Any]:
+        """The newest mail to *address* once there are at least *count*."""
+
+        async def newest() -> dict[str, Any] | None:
+            mails = await self.mails_to(address)
+            return mails[0] if len(mails) >= count else None
+
+        mail = await eventually(newest, within=within, message=f"no mail number {count}")
+        assert mail is not None
+        return mail
+
+
+@dataclass
+class Up:
+    """One ``./latchwire up``: a process group's head, its output line by line."""
+
+    process: subprocess.Popen[bytes]
+    state: Path
+    output: list[str] = field(default_factory=list)
+    _rest: bytes = b""
+
+    @classmethod
+    def start(cls, state: Path, *arguments: str, **environment: str) -> "Up":
+        """Start it with *arguments*; nothing is waited for."""
+        clean = {n: v for n, v in os.environ.items() if not n.startswith("LATCHWIRE_")}
+        for name in ("APP", "PORT", "MAIL_PORT"):
+            clean.pop(name, None)
+        running = subprocess.Popen(
+            [ROOT / "latchwire", "up", "--state", state, *arguments],
+            env={**clean, **environment},
+            cwd=state.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        return cls(running, state)
+
+    @property
+    def text(self) -> str:
+        """What it has printed so far."""
+        return "\n".join(self.output)
+
+    def wait_for(self, text: str, within: float = READY_WITHIN) -> str:
+        """Read until a line contains *text*; that line."""
+        deadline = time.monotonic() + within
+        seen = 0
+        while True:
+            for line in self.output[seen:]:
+                if text in line:
+                    return line
+            seen = len(self.output)
+            if not self._read(deadline):
+                raise AssertionError(f"{text!r} was not printed:\n{self.text}")
+
+    def run(self) -> dict[str, Any]:
+        """run.json."""
+        content: dict[str, Any] = json.loads((self.state / "run.json").read_text())
+        return content
+
+    def wait(self, within: float = END_WITHIN) -> int:
+        """Read to the end; the exit code."""
+        deadline = time.monotonic() + within
+        while self._read(deadline):
+            pass
+        return self.process.wait(max(0.1, deadline - time.monotonic()))
+
+    def end(self, number: int = signal.SIGINT, within: float = END_WITHIN) -> int:
+        """Send a signal and wait for the end; the exit code."""
+        self.process.send_signal(number)
+        return self.wait(within)
+
+    def kill(self) -> None:
+        """Whatever is left, by force; the kernel ends its parts."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def _read(self, deadline: float) -> bool:
+        """Take what has been printed; False at the end of the output or at the deadline."""
+        assert self.process.stdout is not None
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
+            return False
+        chunk = os.read(self.process.stdout.fileno(), 65536)
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        self.output += [line.decode() for line in lines]
+        return bool(chunk)
+
+
+@dataclass
+class Stack:
+    """A ready `up`: *url* is the front door, *run* is run.json."""
+
+    up: Up
+    run: dict[str, Any]
+
+    @property
+    def url(self) -> str:
+        return str(self.run["url"])
+
+    @property
+    def mail_url(self) -> str:
+        return str(self.run["mail_url"])
+
+    @property
+    def inbox(self) -> Inbox:
+        return Inbox(self.mail_url)
+
+    def logs(self, part: str) -> str:
+        """Everything *part* has logged."""
+        return (self.up.state / "logs" / f"{part}.log").read_text()
+
+    async def mail_to(
+        self, address: str, *, count: int = 1, within: float = 15.0
+    ) -> dict[str, Any]:
+        """The newest mail to *address*, once there are *count*."""
+        return await self.inbox.mail_to(address, count=count, within=within)
+
+    def command(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run ``./latchwire --context STATE arguments`` as an operator."""
+        return subprocess.run(
+            [ROOT / "latchwire", "--context", self.up.state, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+def start_stack(state: Path, *arguments: str, **environment: str) -> Stack:
+    """`up` on free ports, ready."""
+    chosen = ports.choose(("front", "mail"), {})
+    doors = ("--port", str(chosen["front"]), "--mail-port", str(chosen["mail"]))
+    up = Up.start(state, *doors, *arguments, **environment)
+    try:
+        up.wait_for("Ready after")
+    except AssertionError:
+        up.kill()
+        raise
+    return Stack(up, up.run())
+
+
+class Lab:
+    """The parts of `up`, but supervised by the test: killed and started one by one, on the same ports."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._parts = {part.name: part for part in plan.parts}
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+
+    @property
+    def url(self) -> str:
+        return self.plan.url
+
+    @property
+    def inbox(self) -> Inbox:
+        return Inbox(self.plan.mail_url)
+
+    @property
+    def layout(self) -> Layout:
+        return self.plan.layout
+
+    def pid(self, name: str) -> int:
+        """The process id of *name*."""
+        return self._running[name].pid
+
+    def logs(self, name: str) -> str:
+        """Everything *name* has logged, over all its lives."""
+        return self._parts[name].program.log.read_text()
+
+    def env(self, name: str) -> dict[str, str]:
+        """The environment of *name*."""
+        return dict(self._parts[name].program.env)
+
+    async def mail_to(
+        self, address: str, *, count: int = 1, within: float = 15.0
+    ) -> dict[str, Any]:
+        """The newest mail to *address*, once there are *count*."""
+        return await self.inbox.mail_to(address, count=count, within=within)
+
+    async def launch(self, name: str) -> None:
+        """Start *name* without waiting until it is ready."""
+        self._running[name] = await process.start(self._parts[name].program)
+
+    async def ready(self, name: str, within: float = 30.0) -> None:
+        """Wait until *name* is ready."""
+        reason = await probes.until_ready(self._parts[name].probe, within)
+        assert reason is None, f"{name}: {reason}\n{self.logs(name)[-3000:]}"
+
+    async def start(self, name: str, within: float = 30.0) -> None:
+        """Start *name* and wait until it is ready."""
+        await self.launch(name)
+        await self.ready(name, within)
+
+    async def kill9(self, name: str) -> None:
+        """kill -9."""
+        self.signal(name, signal.SIGKILL)
+        await self._running[name].wait()
+
+    async def stop(self, name: str, within: float = 10.0) -> int:
+        """SIGTERM; the exit code."""
+        await process.stop(self._running[name], within)
+        code = self._running[name].returncode
+        assert code is not None
+        return code
+
+    def signal(self, name: str, number: int) -> None:
+        """Send any signal (SIGSTOP, SIGCONT)."""
+        self._running[name].send_signal(number)
+
+    async def another(self, name: str, label: str, **settings: str) -> str:
+        """A second process of worker *name*, called *label*, on ports of its own; its address.
+
+        *settings* are names without ``LATCHWIRE_``: ``EDGE_ID="edge-2"``.
+        """
+        door, admin = ports.choose(("door", "admin"), {}).values()
+        listens = {f"{name.upper()}_ADMIN": f"127.0.0.1:{admin}"}
+        if name in {"auth", "edge"}:
+            listens[f"{name.upper()}_LISTEN"] = f"127.0.0.1:{door}"
+        changed = {f"LATCHWIRE_{n}": v for n, v in {**listens, **settings}.items()}
+        first = self._parts[name]
+        program = replace(
+            first.program,
+            env={**first.program.env, **changed},
+            log=self.layout.log(label),
+        )
+        address = f"http://127.0.0.1:{door}"
+        ready = probes.http(f"http://127.0.0.1:{admin}/ready")
+        self._parts[label] = Part(label, program, address, ready)
+        await self.start(label)
+        return address
+
+    async def up(self) -> None:
+        """Start everything, as `up` does."""
+        await self._start_all(self.plan.stores)
+        await provision(self.plan.nats_url, self.layout.secrets)
+        await self._start_all(self.plan.workers)
+
+    async def down(self) -> None:
+        """End everything by force."""
+        for running in self._running.values():
+            if running.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    running.kill()
+                await running.wait()
+
+    async def _start_all(self, parts: tuple[Part, ...]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(self.start(part.name))
+
+
+@asynccontextmanager
+async def start_lab(state: Path, **settings: str) -> AsyncIterator[Lab]:
+    """A lab, everything ready. *settings* are names without ``LATCHWIRE_``: ``MAX_STALENESS="2"``."""
+    layout = Layout(state)
+    await asyncio.to_thread(files.make_secrets, layout, SystemClock())
+    chosen = ports.choose((*INSIDE, "front", "mail"), {})
+    environ = {n: v for n, v in os.environ.items() if not n.startswith("LATCHWIRE_")}
+    plan = make_plan(
+        layout,
+        port=chosen.pop("front"),
+        mail_port=chosen.pop("mail"),
+        inside=chosen,
+        app=None,
+        environ={**environ, **{f"LATCHWIRE_{n}": v for n, v in settings.items()}},
+    )
+    lab = Lab(plan)
+    try:
+        await lab.up()
+        yield lab
+    finally:
+        await lab.down()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs (a zombie does not)."""
+    if sys.platform != "linux":
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 0)
+            return True
+        return False
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"

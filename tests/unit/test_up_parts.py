@@ -1,0 +1,112 @@
+"""The small parts of `up`: refusals for people, the mailbox's pages, what Traefik is told."""
+
+import json
+
+import pytest
+
+from ctl import traefik
+from ctl.up.mailbox import pages
+from ctl.up.mailbox.store import Mailbox
+from ctl.up.refusals import readable
+from shared.catalogue import Catalogue, Service
+
+GATEWAY = traefik.Gateway(auth="http://127.0.0.1:1", edge="http://127.0.0.1:2")
+DEMO = Service("demo", None, ("/demo",), "http://127.0.0.1:3", public_paths=("/demo/public",))
+
+
+def test_a_refusal_is_one_readable_line() -> None:
+    """What was asked for, the answer, the code and what it means."""
+    event = {
+        "event": "check.refused", "method": "GET", "path": "/demo", "status": 401,
+        "reason": "no_credentials",
+    }  # fmt: skip
+
+    line = readable(json.dumps(event))
+
+    assert line == "refused  GET /demo  401 no_credentials: not logged in"
+
+
+def test_a_path_cannot_steer_the_terminal() -> None:
+    """Escape sequences and line breaks that a client sends are not printed."""
+    event = {"event": "check.refused", "path": "/\x1b[2J\nready", "method": "GET"}
+
+    line = readable(json.dumps(event))
+
+    assert line is not None
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("line", ["", "Traceback", "[]", '{"event": "worker.started"}'])
+def test_other_log_lines_are_not_refusals(line: str) -> None:
+    """Only the edge's own event is told."""
+    assert readable(line) is None
+
+
+def test_a_mail_cannot_put_markup_into_the_mailbox() -> None:
+    """Subject, addresses and text are escaped; a link stays a link, without its full stop."""
+    mailbox = Mailbox()
+    raw = (
+        b"From: a@example.com\r\nSubject: <script>alert(1)</script>\r\n"
+        b"Content-Type: text/plain; charset=utf-8\r\n\r\n"
+        b'Open http://localhost:8080/auth/link#abc. <b>"x"</b>\r\n'
+    )
+    mailbox.receive(['"<i>"@example.com'], raw, at=0)
+
+    [mail] = mailbox.newest_first()
+    page = pages.message(mail) + pages.inbox([mail])
+
+    assert "<script>" not in page
+    assert "<b>" not in page
+    assert "<i>" not in page
+    assert '<a href="http://localhost:8080/auth/link#abc" rel="noreferrer">' in page
+
+
+def test_the_mailbox_finds_the_newest_mail_to_an_address_first() -> None:
+    """Whatever the case it is asked in; each recipient has a copy."""
+    mailbox = Mailbox()
+    mailbox.receive(["ada@example.com", "bob@example.com"], b"Subject: one\r\n\r\n", at=1)
+    mailbox.receive(["ada@example.com"], b"Subject: two\r\n\r\n", at=2)
+
+    assert [m.subject for m in mailbox.newest_first("ADA@example.com")] == ["two", "one"]
+    assert list(mailbox.newest_first("bob@example.com")[0].as_json()) == [
+        "from", "id", "to", "subject", "text", "html", "at",
+    ]  # fmt: skip
+
+
+def test_every_service_of_the_catalogue_goes_through_the_edge() -> None:
+    """The open paths too: only the edge's answer removes identity headers a client sent."""
+    routers = traefik.render(Catalogue((DEMO,)), GATEWAY)["http"]["routers"]
+
+    unchecked = {name for name, router in routers.items() if "middlewares" not in router}
+
+    assert unchecked == {"auth"}
+    assert routers["service-demo-0"]["rule"] == "(Path(`/demo`) || PathPrefix(`/demo/`))"
+
+
+def test_the_most_specific_route_wins_as_it_does_at_the_edge() -> None:
+    """The way to log in above all, then an exact host, then the longest path."""
+    app = Service("app", None, ("/",), "http://127.0.0.1:4")
+    bound = Service("bound", "app.example.com", ("/demo",), "http://127.0.0.1:5")
+    routers = traefik.render(Catalogue((app, DEMO, bound)), GATEWAY)["http"]["routers"]
+
+    ordered = sorted(routers, key=lambda name: routers[name]["priority"], reverse=True)
+
+    assert ordered == ["auth", "service-bound-0", "service-demo-0", "service-app-0"]
+
+
+def test_traefik_believes_no_client_and_removes_every_spelling_of_an_identity_header() -> None:
+    """F-01 and F-02: every header the edge owns is listed; dots and underscores are matched too."""
+    middleware = traefik.forward_auth("http://edge:9000")
+
+    assert middleware["trustForwardHeader"] is False
+    assert set(middleware["authResponseHeaders"]) == set(traefik.IDENTITY_HEADERS)
+    assert "X[-._]User[-._]Id" in middleware["authResponseHeadersRegex"]
+    assert not set(middleware["authRequestHeaders"]) & set(traefik.IDENTITY_HEADERS) - {
+        "X-Request-Id"
+    }
+
+
+def test_a_path_that_would_break_out_of_a_rule_is_refused() -> None:
+    """Rules quote with backticks."""
+    with pytest.raises(ValueError, match="backtick"):
+        traefik.path_rule("/a`) || PathPrefix(`/")
