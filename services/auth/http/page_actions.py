@@ -19,7 +19,7 @@ from services.auth.http.context import context_of
 from services.auth.http.cookies import clear_session, read_browser, set_session
 from services.auth.http.page_context import Browser, now_ms, see_other, show
 from services.auth.http.page_errors import too_many_requests
-from services.auth.http.page_forms import read_form
+from services.auth.http.page_forms import is_same_origin, read_form
 from services.auth.http.pages import ACCOUNT, continue_url, read_login_id, show_check_mail
 from services.auth.http.reading import read_client, read_credentials
 from services.auth.pages import View, phrases, views
@@ -100,8 +100,12 @@ async def notice(request: web.Request) -> web.Response:
 
 
 async def logout(request: web.Request) -> web.Response:
-    """Sign out here; the cookies go even when the fact cannot be written."""
-    await read_form(request, "logout")
+    """Sign out here; the cookies go even when the fact cannot be written.
+
+    A service behind the same address may have the button: it has no form token, but the same origin.
+    """
+    if not is_same_origin(request):
+        await read_form(request, "logout")
     try:
         await context_of(request).sessions.logout(read_credentials(request))
     except (BusUnavailableError, StoreUnavailableError) as error:

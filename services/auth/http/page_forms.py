@@ -36,6 +36,13 @@ async def read_form(request: web.Request, form: str) -> Mapping[str, str]:
     return _Fields(fields)
 
 
+def is_same_origin(request: web.Request) -> bool:
+    """Whether the browser itself says that a page of our own origin sent this."""
+    if request.headers.get("Sec-Fetch-Site") == "same-origin":
+        return True
+    return request.headers.get("Origin") in context_of(request).origins
+
+
 class _Fields(dict[str, str]):
     def __missing__(self, name: str) -> str:
         return ""
