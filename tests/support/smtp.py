@@ -222,7 +222,7 @@ class _Session:
     async def sign_in(self, line: str) -> None:
         assert self.server.credentials is not None
         _, method, initial = line.split(" ")
-        _, user, password = (base64.b64decode(initial).decode().split("\0") + ["", ""])[:3]
+        _, user, password = [*base64.b64decode(initial).decode().split("\0"), "", ""][:3]
         good = method == "PLAIN" and (user, password) == self.server.credentials
         self.user = user if good else ""
         await self.say("AUTH", line, Answer(235) if good else Answer(535, "5.7.8 bad credentials"))
