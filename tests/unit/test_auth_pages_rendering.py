@@ -1,12 +1,12 @@
 """What every page of auth must be, whatever it says: checked by meaning, not by bytes."""
 
-from dataclasses import dataclass, field, fields, replace
-from html.parser import HTMLParser
+from dataclasses import fields, replace
 from urllib.parse import urlsplit
 
 import pytest
 
 from services.auth.pages import Assets, Renderer, View, views
+from tests.support.html import Page, parse_page
 
 POLYGLOT = (
     "jaVasCript:/*-/*`/*\\`/*'/*\"/**/(/* */oNcliCk=alert() )//%0D%0A%0d%0a//</stYle/</titLe/"
@@ -43,37 +43,6 @@ PAGES: dict[str, View] = {
     "too old": views.FormTooOld(),
     "problem": views.problem_page(503, "unavailable", "01JREQUEST"),
 }
-VOID = {"meta", "link", "input", "br", "hr", "img"}
-
-
-@dataclass
-class Page(HTMLParser):
-    """A page taken apart: every tag with its attributes, and the text a person reads."""
-
-    tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    open: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +50,9 @@ def renderer() -> Renderer:
     return Renderer(site_name="Acme", url="https://auth.acme.com", assets=Assets.load())
 
 
-def parse(html: str) -> Page:
-    page = Page()
-    page.feed(html)
-    page.close()
-    assert page.open == []
-    return page
-
-
 @pytest.fixture(params=PAGES, ids=lambda name: name.replace(" ", "-"))
 def page(request: pytest.FixtureRequest, renderer: Renderer) -> Page:
-    return parse(renderer.render(PAGES[request.param]))
+    return parse_page(renderer.render(PAGES[request.param]))
 
 
 def test_every_page_says_whose_it_is_and_has_one_heading_a_language_and_a_title(page: Page) -> None:
@@ -153,7 +114,7 @@ def test_every_form_posts_to_a_form_route_with_a_token(page: Page) -> None:
 def test_a_page_has_one_main_button_at_most(renderer: Renderer) -> None:
     """One thing to do per page; whatever else there is looks quieter."""
     for name, view in PAGES.items():
-        page = parse(renderer.render(view))
+        page = parse_page(renderer.render(view))
         loud = [b for b in page.all("button") if "quiet" not in (b.get("class") or "")]
         links = [a for a in page.all("a") if a.get("class") == "button"]
         assert len(loud) + len(links) <= 1, name
@@ -175,8 +136,8 @@ def _attacked(view: View, text: str) -> View:
 @pytest.mark.parametrize("name", PAGES)
 def test_text_from_outside_never_becomes_markup(renderer: Renderer, name: str, attack: str) -> None:
     """An address, a user agent or a session's name adds no tag and no attribute to any page."""
-    plain = parse(renderer.render(_attacked(PAGES[name], "x")))
-    attacked = parse(renderer.render(_attacked(PAGES[name], attack)))
+    plain = parse_page(renderer.render(_attacked(PAGES[name], "x")))
+    attacked = parse_page(renderer.render(_attacked(PAGES[name], attack)))
 
     assert [(t, sorted(a)) for t, a in plain.tags] == [(t, sorted(a)) for t, a in attacked.tags]
 
@@ -185,7 +146,7 @@ def test_an_attack_is_shown_to_the_reader_as_the_text_it_is(renderer: Renderer) 
     """Escaping keeps the text readable: nothing is silently cut."""
     html = renderer.render(views.Confirm("t", "t2", "tok", ATTACKS[1]))
 
-    assert ATTACKS[1] in parse(html).text
+    assert ATTACKS[1] in parse_page(html).text
     assert "<script>alert" not in html
 
 
@@ -193,7 +154,7 @@ def test_the_site_name_is_escaped_too(renderer: Renderer) -> None:
     """A site called "Fish & Chips" is spelled that way, and cannot open a tag."""
     odd = Renderer(site_name="Fish & <b>Chips", url="https://a.example", assets=Assets.load())
 
-    page = parse(odd.render(views.SignedOut()))
+    page = parse_page(odd.render(views.SignedOut()))
 
     assert "Fish & <b>Chips" in page.text
     assert not page.all("b")
@@ -203,7 +164,7 @@ def test_the_pages_speak_the_agreed_words(renderer: Renderer) -> None:
     """The sentences people were promised, word for word."""
 
     def text(name: str) -> str:
-        return parse(renderer.render(PAGES[name])).text
+        return parse_page(renderer.render(PAGES[name])).text
 
     assert "No password. You get a link and a code. Either works once, for 10 minutes." in text(
         "log in"
@@ -223,7 +184,7 @@ def test_the_account_page_marks_this_device_and_offers_to_end_the_others(
     renderer: Renderer,
 ) -> None:
     """This device ends by signing out, each other one by its own labelled button."""
-    page = parse(renderer.render(PAGES["account"]))
+    page = parse_page(renderer.render(PAGES["account"]))
 
     handles = [i["value"] for i in page.all("input") if i.get("name") == "handle"]
     assert handles == ["h-1", "all"]
@@ -234,7 +195,7 @@ def test_the_account_page_marks_this_device_and_offers_to_end_the_others(
 
 def test_a_mistake_is_announced_beside_its_field(renderer: Renderer) -> None:
     """A person who cannot see red hears what is wrong, in the title, as an alert and at the field."""
-    page = parse(renderer.render(PAGES["log in again"]))
+    page = parse_page(renderer.render(PAGES["log in again"]))
 
     (email,) = [i for i in page.all("input") if i.get("id") == "email"]
     assert email["aria-invalid"] == "true"

@@ -58,9 +58,8 @@ def _renewed(request: web.Request, result: ContinueTo) -> web.Response:
 
 def _log_in(request: web.Request, result: LoginFirst, *, had_token: bool) -> web.Response:
     response = see_other(request, login_url(result.next))
-    if (
-        had_token
-    ):  # it will never work again; without it an edge sends the person straight to log in
+    if had_token:
+        # It will never work again, and without it an edge sends the person straight to log in.
         clear_session(request, response)
     return response
 

@@ -1,0 +1,95 @@
+"""Auth as people meet it: its own process on real NATS and Redis, with the revocation worker beside it.
+
+There is no mailer: `AuthSite.token_of` and `AuthSite.code_of` derive what its mail would carry.
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shared.links import link_token, login_code
+from shared.secrets import load_symmetric
+from tests.support.servers import (
+    ROOT,
+    NatsServer,
+    RedisServer,
+    Server,
+    free_port,
+    make_nats,
+    make_redis,
+    make_secrets,
+)
+
+ADDRESS = "ada@acme.com"
+
+
+@dataclass
+class AuthSite:
+    """A running auth: *url* is its public base URL and where it listens."""
+
+    url: str
+    secrets_dir: Path
+    nats: NatsServer
+    redis: RedisServer
+    workers: list[Server] = field(default_factory=list)
+
+    def token_of(self, login_id: str, email: str = ADDRESS, purpose: str = "sign_in") -> str:
+        """The token in the link of the mail for *login_id*."""
+        return link_token(self._key, purpose, login_id, email)
+
+    def code_of(self, login_id: str, email: str = ADDRESS) -> str:
+        """The code in that mail."""
+        return login_code(self._key, "sign_in", login_id, email)
+
+    @property
+    def _key(self) -> bytes:
+        keys = load_symmetric(self.secrets_dir, "link")
+        return keys.by_kid[keys.current]
+
+
+@contextmanager
+def running_auth(directory: Path) -> Iterator[AuthSite]:
+    """Auth with everything it needs in *directory*, ended with the block."""
+    secrets_dir = make_secrets(directory / "secrets")
+    nats, redis = make_nats(directory / "nats", secrets_dir), make_redis(directory / "redis")
+    port = free_port()
+    site = AuthSite(f"http://localhost:{port}", secrets_dir, nats, redis)
+    with ExitStack() as stack:
+        for server in (nats, redis):
+            server.start()
+            stack.callback(server.kill)
+        asyncio.run(nats.provision())
+        for name, door in (("revocation", free_port()), ("auth", port)):
+            worker = _worker(name, door, directory, site)
+            stack.callback(worker.kill)
+            worker.start()
+            site.workers.append(worker)
+        yield site
+
+
+def _worker(name: str, port: int, directory: Path, site: AuthSite) -> Server:
+    environment = {
+        "LATCHWIRE_URL": site.url,
+        "LATCHWIRE_ALLOW": "@acme.com",
+        "LATCHWIRE_SITE_NAME": "Acme",
+        "LATCHWIRE_LIMIT_NETWORK": "10000/5m",
+        "LATCHWIRE_LOG_LEVEL": "debug",
+        "LATCHWIRE_SECRETS_DIR": str(site.secrets_dir),
+        "LATCHWIRE_NATS_URL": site.nats.url,
+        "LATCHWIRE_REDIS_URL": site.redis.url,
+        "LATCHWIRE_AUTH_LISTEN": f"127.0.0.1:{port}",
+        "LATCHWIRE_AUTH_ADMIN": f"127.0.0.1:{free_port()}",
+        "LATCHWIRE_REVOCATION_ADMIN": f"127.0.0.1:{port}",
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'sdk' / 'src'}",
+    }
+    command = [
+        "/usr/bin/env",
+        *(f"{key}={value}" for key, value in environment.items()),
+        sys.executable,
+        "-m",
+        f"services.{name}",
+    ]
+    return Server(command, port, directory / f"{name}.log")
