@@ -28,7 +28,7 @@ faults: .venv/.dev ## only the fault tests: kill -9 of every part
 	$(V)/pytest -q tests/faults
 
 bench: .venv/.dev ## the figures, as ratios of paired runs on this machine
-	$(V)/python -m tests.bench
+	PYTHONPATH=.:sdk/src $(V)/python -m tests.bench
 
 lock: .venv/.dev ## pin requirements/*.in again, with hashes and without index addresses
 	sh requirements/lock.sh
