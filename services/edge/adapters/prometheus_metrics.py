@@ -1,0 +1,52 @@
+"""The edge's figures for Prometheus, read when scraped; no label names a user, a path or a host."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from services.edge.adapters.feed_revocations import FeedRevocations
+from services.edge.flows.counts import CheckCounts
+from services.edge.flows.tokens import VerifiedTokens
+
+
+class EdgeCollector(Collector):
+    """Register once per process."""
+
+    def __init__(
+        self, counts: CheckCounts, tokens: VerifiedTokens, revocations: FeedRevocations
+    ) -> None:
+        self._counts = counts
+        self._tokens = tokens
+        self._revocations = revocations
+
+    def collect(self) -> Iterator[Metric]:
+        """One family after the other."""
+        checks = CounterMetricFamily(
+            "latchwire_check", "Checks answered.", labels=["proxy", "outcome", "reason"]
+        )
+        for (proxy, outcome, reason), number in sorted(self._counts.items()):
+            checks.add_metric([proxy, outcome, reason], number)
+        yield checks
+        cache = CounterMetricFamily(
+            "latchwire_token_cache", "Look-ups of verified tokens.", labels=["result"]
+        )
+        cache.add_metric(["hit"], self._tokens.hits)
+        cache.add_metric(["miss"], self._tokens.misses)
+        yield cache
+        yield CounterMetricFamily(
+            "latchwire_feed_fills", "Gaps filled by direct get.", self._revocations.fills
+        )
+        yield from self._gauges()
+
+    def _gauges(self) -> Iterator[Metric]:
+        revocations = self._revocations
+        yield GaugeMetricFamily(
+            "latchwire_edge_staleness_seconds",
+            "Age of the last proof that the blocklist is complete.",
+            revocations.staleness_seconds(),
+        )
+        yield GaugeMetricFamily("latchwire_blocklist_size", "Live records.", revocations.size)
+        yield GaugeMetricFamily(
+            "latchwire_blocklist_seq", "Applied stream sequence.", revocations.seq
+        )

@@ -1,0 +1,96 @@
+"""The decision table: every code an edge may refuse with, and what the gateway hears.
+
+401 asks for a credential, 403 means that none would help, 503 that the edge cannot know now. A stale
+edge never says 401: nobody is logged out because a server is away.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from latchwire.blocklist import Fingerprint
+from latchwire.claims import Claims
+from services.edge.domain.original import Original
+from services.edge.domain.routes import Route
+from shared.catalogue import Service
+
+Code: TypeAlias = Literal[
+    "untrusted_peer",
+    "bad_forwarded",
+    "ambiguous_path",
+    "no_route",
+    "stale",
+    "two_credentials",
+    "two_subjects",
+    "no_credentials",
+    "token_invalid",
+    "token_expired",
+    "token_revoked",
+    "csrf_failed",
+    "not_allowed",
+    "internal",
+]
+
+STATUS: Final[dict[Code, int]] = {
+    "untrusted_peer": 403,
+    "bad_forwarded": 403,
+    "ambiguous_path": 403,
+    "no_route": 403,
+    "stale": 503,
+    "two_credentials": 403,
+    "two_subjects": 403,
+    "no_credentials": 401,
+    "token_invalid": 401,
+    "token_expired": 401,
+    "token_revoked": 401,
+    "csrf_failed": 403,
+    "not_allowed": 403,
+    "internal": 503,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedToken:
+    """A token whose signature, issuer, audience and form are right, with what each check needs.
+
+    *identity* is its identity headers as they go on the wire.
+    """
+
+    claims: Claims
+    fingerprint: Fingerprint
+    identity: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Let it through: as *token*'s owner, or as nobody (a public route or a preflight)."""
+
+    route: Route
+    token: VerifiedToken | None
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Do not let it through. *detail* is for an operator's eyes; it repeats nothing of the token.
+
+    *original* is there when it could be read; *cookie* tells that a session cookie came and no bearer.
+    """
+
+    code: Code
+    detail: str = ""
+    original: Original | None = None
+    service: str = ""
+    cookie: bool = False
+    token: VerifiedToken | None = None
+
+
+Decision: TypeAlias = Allowed | Denied
+
+
+def may_use(service: Service, claims: Claims) -> bool:
+    """Whether a signed-in person may use *service*: one of its roles and one of its e-mails."""
+    if service.roles and not set(service.roles) & set(claims.roles):
+        return False
+    if not service.emails:
+        return True
+    domain = claims.email[claims.email.rfind("@") :]
+    return claims.email in service.emails or domain in service.emails

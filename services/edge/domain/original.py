@@ -1,0 +1,75 @@
+"""The original request, as the proxy in front tells it: four ``X-Forwarded-*`` headers, nothing else.
+
+Exactly one each of Method, Proto, Host and Uri, in exactly the form a proxy writes; what is missing is
+never guessed. Other families (``X-Original-*``, ``X-Forwarded-Prefix``, ``X-Forwarded-Port``, ``Forwarded``) are
+not looked at.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+# Request headers by lower-case name: each line's raw value, in order.
+Fields: TypeAlias = Mapping[bytes, list[bytes]]
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_METHOD: Final = re.compile(rb"[A-Z][A-Z-]{0,31}")
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_TARGET: Final = re.compile(rb"/[\x21-\x7e]{0,8189}")
+# Traefik's entry point names a WebSocket handshake ws or wss (traefik#6388).
+_SCHEMES: Final = {
+    b"http": ("http", False),
+    b"https": ("https", False),
+    b"ws": ("http", True),
+    b"wss": ("https", True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What the client asked the proxy for. *target* is path and query, raw; *host* may have a port."""
+
+    method: str
+    scheme: str
+    host: str
+    target: str
+    websocket: bool = False
+
+    @property
+    def origin(self) -> str:
+        """The origin the browser sees, as it writes it in ``Origin``."""
+        return f"{self.scheme}://{self.host.lower()}"
+
+    @property
+    def safe(self) -> bool:
+        """Whether the method promises to change nothing (RFC 9110 §9.2.1); a WebSocket does not."""
+        return self.method in SAFE_METHODS and not self.websocket
+
+
+def one(fields: Fields, name: bytes) -> bytes | None:
+    """The value of header *name* when it stands exactly once."""
+    values = fields.get(name)
+    return values[0] if values is not None and len(values) == 1 else None
+
+
+def read_original(fields: Fields) -> Original | None:
+    """The original request, or None when any of the four headers is missing, repeated or odd."""
+    method, host = one(fields, b"x-forwarded-method"), one(fields, b"x-forwarded-host")
+    target = one(fields, b"x-forwarded-uri")
+    scheme = _SCHEMES.get(one(fields, b"x-forwarded-proto") or b"")
+    if method is None or host is None or target is None or scheme is None:
+        return None
+    if not (_METHOD.fullmatch(method) and _HOST.fullmatch(host) and _TARGET.fullmatch(target)):
+        return None
+    return Original(method.decode(), scheme[0], host.decode(), target.decode(), scheme[1])
+
+
+def is_preflight(original: Original, fields: Fields) -> bool:
+    """Whether this is a real CORS preflight, which carries no credentials by design (Fetch §4.8)."""
+    return (
+        original.method == "OPTIONS"
+        and bool(one(fields, b"origin"))
+        and _METHOD.fullmatch(one(fields, b"access-control-request-method") or b"") is not None
+    )

@@ -1,0 +1,46 @@
+"""Paths as every reader would understand them: decoded once, or refused as ambiguous.
+
+Gateways, frameworks and file systems disagree about ``..``, ``//``, ``%2f``, ``;``, ``\\`` and double encoding;
+each disagreement has been a way around somebody's rules (GHSA-p224-6x5r-fjpm, CVE-2026-40912,
+GHSA-pxq7-h93f-9jrg). So a path that two of them could read differently matches no rule at all.
+"""
+
+import re
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+MAX_CHARS: Final = 8_190
+
+# Segments of unreserved and sub-delimiter characters without ";", none empty, "." or "..".
+_PLAIN: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?", re.ASCII)
+_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})", re.ASCII)
+_ENCODED: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@/%-]+", re.ASCII)
+# What may not come out of an escape: separators, dots (a segment could become ".."), another
+# escape, the ends of a path, and control characters.
+_FORBIDDEN: Final = re.compile(r"[/\\;%?#.\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_ESCAPES: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+", re.ASCII)
+
+
+def plain_path(target: str) -> str | None:
+    """The path of *target* (path and query), percent-decoded once; None when it is ambiguous."""
+    path = target.partition("?")[0]
+    if "#" in target or not path.startswith("/") or len(target) > MAX_CHARS:
+        return None
+    if _PLAIN.fullmatch(path):
+        return path
+    return _decoded(path) if "%" in path else None
+
+
+def _decoded(path: str) -> str | None:
+    if not _ENCODED.fullmatch(path) or _ESCAPE.search(path):
+        return None
+    try:
+        texts = [unquote_to_bytes(run).decode("utf-8") for run in _ESCAPES.findall(path)]
+    except UnicodeDecodeError:
+        return None
+    if any(_FORBIDDEN.search(text) for text in texts):
+        return None
+    # Nothing decoded can be a separator or a dot, so the shape can be checked on the escaped text.
+    if not _PLAIN.fullmatch(_ESCAPES.sub("a", path)):
+        return None
+    return unquote_to_bytes(path).decode("utf-8")

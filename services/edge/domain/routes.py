@@ -1,0 +1,52 @@
+"""Which rule of the catalogue a request falls under: exact host first, then the longest prefix."""
+
+from dataclasses import dataclass
+
+from shared.catalogue import Catalogue, Service
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The rule that counts: a service, and whether this part of it is open to everybody."""
+
+    service: Service
+    public: bool
+
+
+class RouteTable:
+    """The catalogue arranged for look-ups; each costs one dictionary access per path segment."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._by_host: dict[str | None, dict[str, Route]] = {}
+        for service in catalogue.services:
+            table = self._by_host.setdefault(service.host, {})
+            for prefix in service.paths:
+                table[_key(prefix)] = Route(service, public=not service.require_auth)
+            for prefix in service.public_paths:
+                table[_key(prefix)] = Route(service, public=True)
+
+    def find(self, host: str, path: str) -> Route | None:
+        """The route of *path* (decoded, unambiguous) on *host* (any case, port allowed), or None."""
+        own = self._by_host.get(_bare_host(host))
+        route = _longest(own, path) if own is not None else None
+        if route is None and (free := self._by_host.get(None)) is not None:
+            route = _longest(free, path)
+        return route
+
+
+def _longest(table: dict[str, Route], path: str) -> Route | None:
+    rest = path
+    while True:
+        route = table.get(rest)
+        if route is not None or not rest:
+            return route
+        rest = rest[: rest.rindex("/")]
+
+
+def _key(prefix: str) -> str:
+    return "" if prefix == "/" else prefix
+
+
+def _bare_host(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdigit() else host).lower()

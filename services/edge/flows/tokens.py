@@ -1,0 +1,68 @@
+"""Verified signatures, remembered: what does not change about a token is computed once.
+
+Time and revocation are not remembered: they are asked on every request, hit or miss.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from latchwire.blocklist import Fingerprint
+from latchwire.claims import Claims
+from latchwire.keys import KeyRing
+from latchwire.tokens import Refused, TokenPolicy, decode_access_token
+from services.edge.domain.decision import VerifiedToken
+from services.edge.domain.identity import encode_headers, identity_headers
+
+CAPACITY: Final = 10_000  # tokens per generation; about 2 kB each
+
+
+class VerifiedTokens:
+    """Two generations of verified tokens by their bytes: what is in use survives, the rest goes at once.
+
+    Refusals are not kept: they would let a flood of forgeries push out what is good.
+    """
+
+    def __init__(
+        self,
+        ring: KeyRing,
+        policy: TokenPolicy,
+        fingerprint: Callable[[Claims], Fingerprint],
+        *,
+        capacity: int = CAPACITY,
+    ) -> None:
+        self._ring = ring
+        self._policy = policy
+        self._fingerprint = fingerprint
+        self._capacity = capacity
+        self._young: dict[bytes, VerifiedToken] = {}
+        self._old: dict[bytes, VerifiedToken] = {}
+        self.hits = 0
+        self.misses = 0
+
+    def verify(self, token: bytes) -> VerifiedToken | Refused:
+        """The token if it is genuine; whether it is still good at this moment is another question."""
+        known = self._young.get(token)
+        if known is not None:
+            self.hits += 1
+            return known
+        known = self._old.get(token)
+        if known is not None:
+            self.hits += 1
+            self._keep(token, known)
+            return known
+        return self._decode(token)
+
+    def _decode(self, token: bytes) -> VerifiedToken | Refused:
+        self.misses += 1
+        claims = decode_access_token(token, self._ring, self._policy)
+        if isinstance(claims, Refused):
+            return claims
+        identity = encode_headers(identity_headers(claims))
+        verified = VerifiedToken(claims, self._fingerprint(claims), identity)
+        self._keep(token, verified)
+        return verified
+
+    def _keep(self, token: bytes, verified: VerifiedToken) -> None:
+        if len(self._young) >= self._capacity:
+            self._old, self._young = self._young, {}
+        self._young[token] = verified

@@ -1,0 +1,1 @@
+"""What the edge says and answers on the bus."""

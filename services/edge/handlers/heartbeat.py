@@ -1,0 +1,57 @@
+"""``edge.heartbeat.<edge_id>``: how far this edge has applied, each second and, while it applies, at once.
+
+Receipts of revocations are read from these, so one follows each applied record within 10 ms; in between it
+may cover many.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from latchwire import __version__
+from services.edge.flows.check import Checker
+from services.edge.ports import Revocations
+from shared.bus import Bus
+from shared.clock import Clock
+from shared.contract import EDGE_HEARTBEAT
+from shared.messages import Heartbeat
+
+EVERY_SECONDS = 1.0
+AT_MOST_EVERY_SECONDS = 0.010
+NEVER_MS = 2**31 - 1  # staleness before the first proof
+
+
+def staleness_ms(revocations: Revocations) -> int:
+    """The staleness in whole milliseconds, bounded."""
+    return int(min(revocations.staleness_seconds() * 1000, NEVER_MS))
+
+
+async def beat(
+    bus: Bus,
+    *,
+    edge_id: str,
+    revocations: Revocations,
+    checker: Checker,
+    applied: asyncio.Event,
+    clock: Clock,
+) -> None:
+    """Send heartbeats until cancelled; *applied* is set whenever a record was."""
+    subject = EDGE_HEARTBEAT.of(edge_id)
+    started_at = clock.now_ms()
+    while True:
+        applied.clear()
+        heartbeat = Heartbeat(
+            edge_id=edge_id,
+            at=clock.now_ms(),
+            epoch=revocations.epoch,
+            seq=revocations.seq,
+            ready=not checker.is_stale(),
+            staleness_ms=staleness_ms(revocations),
+            blocklist_size=revocations.size,
+            version=__version__,
+            started_at=started_at,
+        )
+        await bus.signal(subject, heartbeat)
+        await asyncio.sleep(AT_MOST_EVERY_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EVERY_SECONDS - AT_MOST_EVERY_SECONDS):
+                await applied.wait()

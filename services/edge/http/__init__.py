@@ -1,0 +1,1 @@
+"""The doors of the edge: one endpoint per proxy, because their contracts differ."""

@@ -1,0 +1,116 @@
+"""Answers as bytes: what can be encoded before a request comes is, and one write sends it.
+
+Building a response through header dictionaries costs aiohttp more than everything a check does.
+"""
+
+from email.utils import formatdate
+from http import HTTPStatus
+from itertools import count
+
+from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
+
+from services.edge.domain.decision import STATUS, Code
+from services.edge.domain.identity import encode_headers, identity_headers
+from shared.clock import Clock
+from shared.ids import Ids
+
+NOBODY = encode_headers(identity_headers(None))
+RETRY_AFTER_SECONDS = 1
+
+
+class Answer(web.StreamResponse):
+    """A whole response without a body, ready to send. *lines* are header lines, each with its CRLF."""
+
+    def __init__(self, status: int, lines: bytes) -> None:
+        # The base class prepares dictionaries that nobody would read; `prepare` and `write_eof` are all
+        # that the server calls, and both are ours.
+        self._status_line = _STATUS_LINES[status]
+        self._lines = lines
+        self._alive = False
+
+    @property
+    def status(self) -> int:
+        return int(self._status_line[9:12])
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._alive
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send it; to HTTP/1.0 (nginx's default) and to whoever asks for it, with a close."""
+        self._alive = request.keep_alive and request.version == HttpVersion11
+        end = b"\r\n" if self._alive else b"Connection: close\r\n\r\n"
+        if request.transport is not None:
+            request.transport.write(self._status_line + self._lines + end)
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to send."""
+
+
+class Answers:
+    """Makes answers; the Date header is encoded once a second."""
+
+    def __init__(self, *, clock: Clock, ids: Ids, url: str) -> None:
+        self._clock = clock
+        self._prefix = ids.ulid(clock.now_ms())
+        self._numbers = count(1)
+        realm = url.partition("://")[2]
+        self._challenge = f'WWW-Authenticate: Bearer realm="{realm}"'
+        self._second = -1
+        self._date = b""
+
+    def new_request_id(self) -> bytes:
+        """An id no other process makes: this process's ULID and a number."""
+        return f"{self._prefix}-{next(self._numbers):x}".encode("ascii")
+
+    def allow(self, identity: bytes, request_id: bytes) -> Answer:
+        """200 with every identity header."""
+        return Answer(200, b"%b%bX-Request-Id: %b\r\n" % (self._dated(), identity, request_id))
+
+    def deny(self, code: Code, request_id: bytes) -> Answer:
+        """The status and headers of *code*; no body, and nothing a browser would keep."""
+        status = STATUS[code]
+        return Answer(status, self._refusal(code, request_id) + self._advice(code, status))
+
+    def redirect(self, code: Code, request_id: bytes, location: str, *, safe: bool) -> Answer:
+        """Send a browser on: 302, or 303 so that a form is not posted to the sign-in page."""
+        line = b"Location: %b\r\n" % location.encode("ascii")
+        return Answer(302 if safe else 303, self._refusal(code, request_id) + line)
+
+    def not_found(self) -> Answer:
+        """What every other path gets."""
+        return Answer(404, self._dated() + b"Cache-Control: no-store\r\n")
+
+    def _refusal(self, code: Code, request_id: bytes) -> bytes:
+        return b"%bCache-Control: no-store\r\nX-Latchwire-Reason: %b\r\nX-Request-Id: %b\r\n" % (
+            self._dated(),
+            code.encode("ascii"),
+            request_id,
+        )
+
+    def _advice(self, code: Code, status: int) -> bytes:
+        if status == 503:
+            return b"Retry-After: %d\r\n" % RETRY_AFTER_SECONDS
+        if status != 401:
+            return b""
+        # RFC 6750 §3.1: a request without a credential gets no error code.
+        error = f', error="invalid_token", error_description="{code}"'
+        challenge = self._challenge + ("" if code == "no_credentials" else error)
+        return f"{challenge}\r\n".encode("ascii")
+
+    def _dated(self) -> bytes:
+        second = self._clock.now_ms() // 1000
+        if second != self._second:
+            self._second = second
+            self._date = b"Content-Length: 0\r\nDate: %b\r\n" % formatdate(
+                second, usegmt=True
+            ).encode("ascii")
+        return self._date
+
+
+_STATUS_LINES = {
+    status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode("ascii")
+    for status in (200, 302, 303, 401, 403, 404, 503)
+}

@@ -1,0 +1,37 @@
+"""What a check needs from outside: the revocations and how fresh they are."""
+
+from typing import Protocol
+
+from latchwire.blocklist import Fingerprint, Hit
+from latchwire.claims import Claims
+
+
+class Revocations(Protocol):
+    """The replicated blocklist. Nothing here waits."""
+
+    @property
+    def epoch(self) -> str:
+        """The stream's epoch; "" before the first load."""
+        ...
+
+    @property
+    def seq(self) -> int:
+        """Applied up to here, without a gap."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Live records."""
+        ...
+
+    def staleness_seconds(self) -> float:
+        """Age of the last proof that nothing is missing; infinite before the first."""
+        ...
+
+    def fingerprint(self, claims: Claims) -> Fingerprint:
+        """The keys under which *claims* could be revoked; the same for the life of the process."""
+        ...
+
+    def find(self, fingerprint: Fingerprint, now_ms: int) -> Hit | None:
+        """Why the token is revoked, or None."""
+        ...

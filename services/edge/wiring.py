@@ -1,0 +1,148 @@
+"""The composition of an edge. The door opens first and says 503 until the feed has proven itself."""
+
+import asyncio
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any
+
+import structlog
+from prometheus_client import REGISTRY
+
+from latchwire.feed import RevocationFeed
+from latchwire.keys import KeyRing
+from latchwire.tokens import TokenPolicy
+from services.edge.adapters.feed_revocations import FeedRevocations
+from services.edge.adapters.prometheus_metrics import EdgeCollector
+from services.edge.domain.routes import RouteTable
+from services.edge.flows.check import Checker
+from services.edge.flows.counts import CheckCounts
+from services.edge.flows.tokens import VerifiedTokens
+from services.edge.handlers.explain import explain
+from services.edge.handlers.heartbeat import beat
+from services.edge.http.answers import Answers
+from services.edge.http.peers import TrustedPeers
+from services.edge.http.refusals import RefusalLog
+from services.edge.http.traefik import TraefikDoor, make_server
+from services.edge.settings import EdgeSettings
+from shared.bus import Bus
+from shared.catalogue import load_catalogue
+from shared.contract import OP_EXPLAIN, Role
+from shared.cookies import CookieNames
+from shared.lifecycle import Runtime
+from shared.messages import ExplainRequest, Explanation
+from shared.secrets import load_blocklist_key
+
+log = structlog.get_logger()
+
+
+async def start(settings: EdgeSettings, runtime: Runtime) -> None:
+    """Serve, then connect and replicate.
+
+    Raises:
+        CatalogueError: services.yaml is not usable.
+        InvalidJWKSError: jwks.json is not.
+        SecretsError: the blocklist key or the bus credential is missing.
+    """
+    revocations = FeedRevocations(load_blocklist_key(settings.secrets_dir))
+    policy = TokenPolicy(issuer=settings.url, audience=settings.audience)
+    ring = KeyRing.from_jwks((settings.secrets_dir / "jwks.json").read_text("ascii"))
+    tokens = VerifiedTokens(ring, policy, revocations.fingerprint)
+    checker = _make_checker(settings, runtime, tokens, revocations, policy)
+    counts = CheckCounts()
+    door = _make_door(settings, runtime, checker, counts)
+    REGISTRY.register(EdgeCollector(counts, tokens, revocations))
+    runtime.health.check("blocklist", partial(_staleness_problem, checker, revocations))
+    await runtime.serve_admin(settings.edge_admin)
+    await runtime.serve_http(make_server(door), settings.edge_listen)
+    bus = await runtime.connect_bus(Role.EDGE, settings, settings.edge_id)
+    await _join(bus, settings, runtime, checker, revocations)
+
+
+def _make_checker(
+    settings: EdgeSettings,
+    runtime: Runtime,
+    tokens: VerifiedTokens,
+    revocations: FeedRevocations,
+    policy: TokenPolicy,
+) -> Checker:
+    catalogue = load_catalogue(settings.catalogue)
+    log.info("catalogue.loaded", services=len(catalogue.services))
+    names = CookieNames.derive(secure=settings.secure, domain=settings.cookie_domain)
+    return Checker(
+        routes=RouteTable(catalogue),
+        tokens=tokens,
+        revocations=revocations,
+        policy=policy,
+        clock=runtime.clock,
+        cookie_name=names.access,
+        max_staleness=settings.max_staleness,
+    )
+
+
+def _make_door(
+    settings: EdgeSettings, runtime: Runtime, checker: Checker, counts: CheckCounts
+) -> TraefikDoor:
+    return TraefikDoor(
+        checker=checker,
+        peers=TrustedPeers(settings.trusted_proxies),
+        answers=Answers(clock=runtime.clock, ids=runtime.ids, url=settings.url),
+        refusals=RefusalLog(runtime.clock),
+        counts=counts,
+        url=settings.url,
+    )
+
+
+async def _join(
+    bus: Bus,
+    settings: EdgeSettings,
+    runtime: Runtime,
+    checker: Checker,
+    revocations: FeedRevocations,
+) -> None:
+    """Replicate the blocklist, tell how far it is, and answer operators."""
+    feed = RevocationFeed(
+        bus.client,
+        hash_key=load_blocklist_key(settings.secrets_dir),
+        api_prefix=bus.api_prefix,
+        edge_id=settings.edge_id,
+        monotonic=runtime.clock.monotonic,
+        now_ms=runtime.clock.now_ms,
+    )
+    applied = asyncio.Event()
+    feed.on_applied.append(lambda _key, _record: applied.set())
+    await feed.start()
+    revocations.attach(feed)
+    heartbeats = beat(
+        bus,
+        edge_id=settings.edge_id,
+        revocations=revocations,
+        checker=checker,
+        applied=applied,
+        clock=runtime.clock,
+    )
+    runtime.spawn("feed", _until(runtime.stopping, feed.run()))
+    runtime.spawn("heartbeat", _until(runtime.stopping, heartbeats))
+
+    async def on_explain(request: ExplainRequest) -> Explanation:
+        return explain(request, edge_id=settings.edge_id, checker=checker, revocations=revocations)
+
+    await bus.answer(OP_EXPLAIN, on_explain)
+
+
+def _staleness_problem(checker: Checker, revocations: FeedRevocations) -> str | None:
+    if not revocations.epoch:
+        return "the blocklist is not loaded yet"
+    if checker.is_stale():
+        seconds = revocations.staleness_seconds()
+        return f"no proof that the blocklist is complete for {seconds:.0f} s"
+    return None
+
+
+async def _until(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Run *work*, which never ends by itself, until *stopping* is set."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(work)
+        stop = group.create_task(stopping.wait())
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        task.cancel()
+        stop.cancel()
