@@ -1,0 +1,390 @@
+"""The revocation worker as a process, against real NATS and Redis."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from latchwire.records import Record
+from services.revocation.domain.records import MARGIN_MS, SESSION_LIFE_MS
+from services.revocation.flows.revoke import Revoker, Stored
+from shared import contract
+from shared.bus import Bus, NoAnswerError
+from shared.clock import SystemClock
+from shared.messages import DeadLetter, Freshness, Probe, TokenRevoked
+from shared.redis import connect_redis
+from tests.conftest import BusFactory
+from tests.support.revocation import Ledger, RevocationWorker, make_worker
+from tests.support.servers import NatsServer, RedisServer, start_in_thread
+from tests.support.waiting import eventually
+
+ADA = "ada@example.com"
+NOBODY = "redis://127.0.0.1:1/0"  # nothing listens there
+WorkerFactory = Callable[..., RevocationWorker]
+
+
+@pytest.fixture
+def worker_of(nats_server: NatsServer, tmp_path: Path) -> Iterator[WorkerFactory]:
+    """``worker_of(redis_url)``: a worker, not started; killed at the end."""
+    workers: list[RevocationWorker] = []
+
+    def make(redis_url: str = NOBODY) -> RevocationWorker:
+        workers.append(make_worker(nats_server, redis_url, tmp_path))
+        return workers[-1]
+
+    yield make
+    for worker in workers:
+        worker.kill()
+
+
+@pytest.fixture
+async def operator(bus_of: BusFactory) -> Bus:
+    """The operator's bus."""
+    return await bus_of("operator")
+
+
+@pytest.fixture
+async def ledger(bus_of: BusFactory, secrets_dir: Path) -> Ledger:
+    """A look into BLOCKLIST."""
+    return Ledger(await bus_of("revocation"), secrets_dir)
+
+
+async def revoke(bus: Bus, body: object) -> dict[str, object]:
+    """``nats req token.revoked BODY``: the PubAck."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    reply = await bus.client.request("token.revoked", data, timeout=5)
+    answer: dict[str, object] = json.loads(reply.data)
+    return answer
+
+
+async def freshness(bus: Bus) -> Freshness | None:
+    """The answer to a probe, or None while nobody answers."""
+    try:
+        return await bus.ask(contract.BLOCKLIST_PROBE, Probe(), timeout=1.0)
+    except NoAnswerError:
+        return None
+
+
+async def test_a_request_typed_by_hand_becomes_a_record(
+    worker_of: WorkerFactory, operator: Bus, ledger: Ledger, redis_server: RedisServer
+) -> None:
+    """DESIGN section 4 to the letter: capitals, no id, no time; the reply is the PubAck."""
+    await start_in_thread(worker_of(redis_server.url))
+    before = SystemClock().now_ms()
+
+    ack = await revoke(
+        operator,
+        {"scope": "subject", "sub": "Ada@example.com", "reason": "laptop stolen"},
+    )
+    record = await eventually(lambda: ledger.record("subject", ADA))
+
+    assert ack == {"stream": "TOKEN", "seq": 1}
+    assert before <= record.sessions_before <= SystemClock().now_ms()
+    assert record.tokens_before == 0
+    assert record.until_ms - before == pytest.approx(SESSION_LIFE_MS + MARGIN_MS, abs=5_000)
+
+
+async def test_the_server_itself_forgets_a_record_whose_time_is_over(
+    worker_of: WorkerFactory, operator: Bus, ledger: Ledger
+) -> None:
+    """The message's own life is the record's, rounded up to whole seconds."""
+    await start_in_thread(worker_of())
+    until = SystemClock().now_ms() - MARGIN_MS + 1_500
+
+    await revoke(operator, {"scope": "token", "jti": "t1", "affected_until": until})
+    record = await eventually(lambda: ledger.record("token", "t1"))
+
+    async def forgotten() -> bool:
+        return await ledger.record("token", "t1") is None
+
+    assert record.until_ms == until + MARGIN_MS
+    await eventually(forgotten, within=6)
+    assert SystemClock().now_ms() >= record.until_ms
+
+
+async def test_without_redis_revocations_go_on(
+    worker_of: WorkerFactory, operator: Bus, ledger: Ledger
+) -> None:
+    """The watermark comes from the broker's clock, with what it may be behind; nothing waits."""
+    await start_in_thread(worker_of())
+    await eventually(lambda: freshness(operator))
+    began = SystemClock().now_ms()
+
+    await revoke(operator, {"scope": "subject", "sub": ADA})
+    record = await eventually(lambda: ledger.record("subject", ADA))
+
+    assert 0 <= record.sessions_before - began - 2_000 < 1_000
+    assert SystemClock().now_ms() - began < 1_000
+
+
+async def test_two_workers_on_the_same_keys_lose_nothing(
+    worker_of: WorkerFactory, bus_of: BusFactory, ledger: Ledger
+) -> None:
+    """Four hundred revocations of four people, each with its own watermark: the greatest stand."""
+    await asyncio.gather(*(start_in_thread(worker_of()) for _ in range(2)))
+    auth = await bus_of("auth")
+    base = SystemClock().now_ms() - 100_000
+    events = [
+        TokenRevoked(
+            scope="subject",
+            sub=f"p{n % 4}@example.com",
+            applies_to="access" if n % 8 < 4 else "sessions",
+            before=base + (n * 7919) % 1000,
+        )
+        for n in range(400)
+    ]
+
+    await asyncio.gather(*(auth.publish(contract.TOKEN_REVOKED, event) for event in events))
+    await eventually(lambda: drained(auth), within=30)
+
+    for person in range(4):
+        sub = f"p{person}@example.com"
+        mine = [event for event in events if event.sub == sub]
+        record = await ledger.record("subject", sub)
+        assert record is not None
+        assert record.sessions_before == greatest(mine, "sessions")
+        assert record.tokens_before == greatest(mine, "access")
+
+
+async def drained(bus: Bus) -> bool:
+    """Whether a probe finds no revocation waiting."""
+    found = await freshness(bus)
+    return found is not None and found.backlog_ms == 0
+
+
+def greatest(events: list[TokenRevoked], applies_to: str) -> int:
+    """The last watermark among *events*."""
+    return max((e.before or 0 for e in events if e.applies_to == applies_to), default=0)
+
+
+async def test_killed_again_and_again_in_the_middle_it_loses_nothing(
+    worker_of: WorkerFactory, bus_of: BusFactory, ledger: Ledger
+) -> None:
+    """kill -9 under load, three times: each acknowledged revocation is in BLOCKLIST afterwards."""
+    auth = await bus_of("auth")
+    worker = worker_of()
+    await start_in_thread(worker)
+    sids = [f"sid-{n}" for n in range(300)]
+
+    async def publish(part: list[str]) -> None:
+        for sid in part:
+            await auth.publish(contract.TOKEN_REVOKED, TokenRevoked(scope="session", sid=sid))
+
+    async with asyncio.TaskGroup() as group:
+        for start in range(3):
+            group.create_task(publish(sids[start::3]))
+        for stored in (30, 90, 150):
+            await eventually(lambda least=stored: recorded(auth, least), within=20)
+            worker.kill()
+            await start_in_thread(worker)
+    await eventually(lambda: drained(auth), within=40)
+
+    missing = [sid for sid in sids if await ledger.record("session", sid) is None]
+    assert missing == []
+
+
+async def test_killed_between_merge_and_acknowledgement_it_repeats_itself_harmlessly(
+    worker_of: WorkerFactory, operator: Bus, bus_of: BusFactory, ledger: Ledger
+) -> None:
+    """The event comes again, finds its own record, writes nothing and is acknowledged."""
+    event = TokenRevoked(scope="subject", sub=ADA, before=SystemClock().now_ms() - 1)
+    ack = await operator.publish(contract.TOKEN_REVOKED, event)
+    crashed = Revoker(await bus_of("revocation"), NoStoreClock(), SystemClock(), ledger.hash_key)
+    merged = await crashed.revoke(event, stored_at_ms=SystemClock().now_ms())
+    assert isinstance(merged, Stored)
+
+    await start_in_thread(worker_of())
+    await eventually(lambda: drained(operator), within=10)
+
+    record = await ledger.record("subject", ADA)
+    assert record is not None
+    assert record.sessions_before == event.before
+    floor = (await operator.state.consumer(contract.REVOCATION))["ack_floor"]["stream_seq"]
+    assert floor == ack.seq
+
+
+class NoStoreClock:
+    """Redis is away."""
+
+    def now_ms(self) -> int | None:
+        return None
+
+
+async def recorded(bus: Bus, least: int) -> bool:
+    """Whether BLOCKLIST has come to *least*."""
+    return (await bus.stream_position(contract.BLOCKLIST)).last_seq >= least
+
+
+POISON = {
+    "not JSON": b"\xff\xfe{",
+    "empty": b"",
+    "no object": b"[]",
+    "wrong types": b'{"scope":"session","sid":7}',
+    "unknown scope": b'{"scope":"everybody","sub":"x"}',
+    "two ids": b'{"scope":"session","sid":"s","sub":"ada@example.com"}',
+    "no id": b'{"scope":"session"}',
+    "another scope's id": b'{"scope":"session","jti":"t"}',
+    "an end in the far future": b'{"scope":"session","sid":"s","affected_until":9e99}',
+    "not a number": b'{"scope":"session","sid":"s","affected_until":NaN}',
+    "negative time": b'{"scope":"subject","sub":"s","before":-1}',
+    "an id of 60 kB": b'{"scope":"token","jti":"' + b"j" * 60_000 + b'"}',
+    "control characters": b'{"scope":"session","sid":"a\\u0000b"}',
+    "nested": b'{"scope":"session","sid":"s","more":' + b"[" * 25_000 + b"]" * 25_000 + b"}",
+    "watermark for a session's access": b'{"scope":"session","sid":"s","applies_to":"access"}',
+}
+
+
+async def test_poison_is_put_aside_without_its_payload_and_the_next_event_goes_on(
+    worker_of: WorkerFactory, operator: Bus, ledger: Ledger
+) -> None:
+    """Each kind becomes one dead letter with hash and size only; what follows is done in a second."""
+    letters: list[DeadLetter] = []
+
+    async def keep(letter: DeadLetter) -> None:
+        letters.append(letter)
+
+    await operator.listen(contract.DEADLETTER_TOKEN, keep)
+    await start_in_thread(worker_of())
+    await eventually(lambda: freshness(operator))
+    for name, body in POISON.items():
+        await revoke(operator, body)
+        await revoke(operator, {"scope": "session", "sid": name})
+        await eventually(lambda sid=name: ledger.record("session", sid), within=1)
+    await eventually(lambda: len(letters) == len(POISON))
+
+    assert {letter.payload_sha256 for letter in letters} == {
+        hashlib.sha256(body).hexdigest() for body in POISON.values()
+    }
+    assert {letter.payload for letter in letters} == {None}
+    assert await drained(operator)
+
+
+async def test_a_revocation_larger_than_the_stream_takes_is_refused_to_its_sender(
+    worker_of: WorkerFactory, operator: Bus
+) -> None:
+    """Half a megabyte gets an error instead of a PubAck; nothing is stored."""
+    body = b'{"scope":"token","jti":"' + b"j" * 500_000 + b'"}'
+
+    answer = await revoke(operator, body)
+
+    assert "error" in answer
+
+
+async def test_fields_of_a_later_version_are_ignored(
+    worker_of: WorkerFactory, operator: Bus, ledger: Ledger
+) -> None:
+    """An old worker applies what a newer publisher says, as far as it knows it."""
+    await start_in_thread(worker_of())
+
+    await revoke(operator, {"scope": "session", "sid": "s", "tenant": "t1"})
+
+    assert await eventually(lambda: ledger.record("session", "s"))
+
+
+async def test_a_probe_tells_how_long_revocations_have_waited(
+    worker_of: WorkerFactory, operator: Bus, bus_of: BusFactory
+) -> None:
+    """A stopped worker's events count from when they were stored; afterwards nothing waits."""
+    first, second = worker_of(), worker_of()
+    await start_in_thread(first)
+    before = await eventually(lambda: freshness(operator))
+    first.kill()
+    assert await freshness(operator) is None
+    stored = SystemClock().monotonic()
+    await revoke(operator, {"scope": "session", "sid": "s"})
+    await start_in_thread(second)
+
+    answers: list[Freshness] = []
+
+    async def done() -> bool:
+        found = await freshness(operator)
+        answers.extend([found] if found else [])
+        return bool(found and found.backlog_ms == 0)
+
+    await eventually(done, within=20)
+    waited_ms = (SystemClock().monotonic() - stored) * 1000
+
+    assert before.backlog_ms == 0
+    assert answers[-1].last_seq == before.last_seq + 1
+    assert all(a.backlog_ms <= waited_ms + 1 for a in answers)
+    assert all(a.backlog_ms > 0 or a.last_seq > before.last_seq for a in answers)
+
+
+async def test_redis_flushed_and_restarted_is_filled_again(
+    worker_of: WorkerFactory, operator: Bus, ledger: Ledger, redis_server: RedisServer
+) -> None:
+    """Readers that see "trusted" find every record, and BLOCKLIST never noticed."""
+    await start_in_thread(worker_of(redis_server.url))
+    for n in range(20):
+        await revoke(operator, {"scope": "session", "sid": f"s{n}"})
+    keys = [f"lw:bl:{ledger.key('session', f's{n}')}" for n in range(21)]
+
+    async with connect_redis(redis_server.url) as redis:
+
+        async def copied(count: int) -> bool:
+            return (
+                await redis.exists("lw:bl:trusted") == 1
+                and await redis.exists(*keys[:count]) == count
+            )
+
+        await eventually(lambda: copied(20))
+        body = await redis.get(keys[0])
+        assert Record.unpack(body) == await ledger.record("session", "s0")
+
+        await redis.flushall()
+        await eventually(lambda: copied(20), within=10)
+
+    redis_server.kill()
+    await revoke(operator, {"scope": "session", "sid": "s20"})
+    await eventually(lambda: ledger.record("session", "s20"), within=2)
+    await start_in_thread(redis_server)
+    async with connect_redis(redis_server.url) as redis:
+        await eventually(lambda: redis.exists(*keys), within=15)
+
+        async def whole() -> bool:
+            return await redis.exists(*keys) == 21
+
+        await eventually(whole, within=15)
+
+
+async def test_redis_restored_from_an_old_copy_is_not_trusted_until_it_has_caught_up(
+    worker_of: WorkerFactory, operator: Bus, ledger: Ledger, redis_server: RedisServer
+) -> None:
+    """The old copy's own mark says where to go on; its "trusted" had run out."""
+    worker = worker_of(redis_server.url)
+    await start_in_thread(worker)
+    await revoke(operator, {"scope": "session", "sid": "early"})
+    async with connect_redis(redis_server.url) as redis:
+        early = f"lw:bl:{ledger.key('session', 'early')}"
+        late = f"lw:bl:{ledger.key('session', 'late')}"
+        await eventually(lambda: redis.exists(early))
+        old = {key: await redis.dump(key) for key in (b"lw:bl:position", early.encode())}
+        await revoke(operator, {"scope": "session", "sid": "late"})
+        await eventually(lambda: redis.exists(late))
+        worker.kill()
+
+        await redis.flushall()
+        for key, value in old.items():
+            await redis.restore(key, 0, value)
+        assert not await redis.exists("lw:bl:trusted")
+        await start_in_thread(worker)
+        await eventually(lambda: redis.exists("lw:bl:trusted"), within=15)
+
+        assert await redis.exists(early, late) == 2
+
+
+async def test_an_orderly_stop_finishes_what_was_begun(
+    worker_of: WorkerFactory, operator: Bus
+) -> None:
+    """SIGTERM ends it with code 0 within the drain time."""
+    worker = worker_of()
+    await start_in_thread(worker)
+    await eventually(lambda: freshness(operator))
+    assert worker.process is not None
+
+    await asyncio.to_thread(worker.stop)
+
+    assert worker.process.returncode == 0

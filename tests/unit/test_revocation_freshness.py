@@ -1,0 +1,82 @@
+"""Proofs: never older than the question, and cheap when many ask at once."""
+
+import asyncio
+
+import pytest
+
+from services.revocation.flows.freshness import FreshnessDesk
+from shared.bus import BusUnavailableError, Position
+from shared.contract import Durable, Stream
+from shared.messages import Freshness, Probe
+from tests.support.fakes.blocklist import FakeBlocklist
+
+
+class HeldBroker(FakeBlocklist):
+    """Lets each round of questions through only when told; notes the order of what was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Semaphore(0)
+        self.asked: list[str] = []
+        self.waiting = asyncio.Event()
+
+    async def consumer_backlog_ms(self, durable: Durable) -> int:
+        self.asked.append("backlog")
+        self.waiting.set()
+        await self.gate.acquire()
+        return await super().consumer_backlog_ms(durable)
+
+    async def stream_position(self, stream: Stream) -> Position:
+        self.asked.append("position")
+        return await super().stream_position(stream)
+
+
+async def test_an_answer_tells_epoch_position_and_backlog() -> None:
+    """What an edge needs to judge itself."""
+    broker = FakeBlocklist("epoch-7")
+    broker.last_seq, broker.backlog_ms = 42, 1500
+
+    answer = await FreshnessDesk(broker).answer(Probe())
+
+    assert answer == Freshness(epoch="epoch-7", last_seq=42, backlog_ms=1500)
+
+
+async def test_who_asks_during_a_round_gets_the_next_one() -> None:
+    """A revocation stored between the two is never missing from the later asker's proof."""
+    broker = HeldBroker()
+    desk = FreshnessDesk(broker)
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(desk.answer(Probe()))
+        await broker.waiting.wait()
+        late = [group.create_task(desk.answer(Probe())) for _ in range(50)]
+        broker.gate.release()
+        await first
+        broker.last_seq = 9
+        broker.gate.release()
+
+    assert first.result().last_seq == 0
+    assert {task.result().last_seq for task in late} == {9}
+    assert broker.asked == ["backlog", "position"] * 2, "fifty askers share one round"
+
+
+async def test_the_backlog_is_asked_before_the_position() -> None:
+    """The other order could miss an event that is applied between the two questions."""
+    broker = HeldBroker()
+    broker.gate.release()
+
+    await FreshnessDesk(broker).answer(Probe())
+
+    assert broker.asked == ["backlog", "position"]
+
+
+async def test_no_leader_no_proof() -> None:
+    """The asker gets no answer rather than a guess, and the next one is asked anew."""
+    broker = FakeBlocklist()
+    desk = FreshnessDesk(broker)
+    broker.away = True
+    with pytest.raises(BusUnavailableError):
+        await desk.answer(Probe())
+
+    broker.away = False
+
+    assert (await desk.answer(Probe())).last_seq == 0

@@ -1,0 +1,138 @@
+"""Which record an event becomes, and which instants it may name."""
+
+import pytest
+
+from latchwire.records import Record
+from services.revocation.domain.clock import LATE_MS, MAX_SKEW_MS, Times, stamp_ms, watermark_ms
+from services.revocation.domain.records import (
+    ACCESS_LIFE_MS,
+    MARGIN_MS,
+    SESSION_LIFE_MS,
+    identifier_of,
+    revocation_of,
+)
+from shared.messages import TokenRevoked
+
+NOW = 1_795_312_000_000
+STORED = NOW - 3
+TIMES = Times(now_ms=NOW, stored_at_ms=STORED, store_ms=NOW + 1)
+WEEK = STORED + SESSION_LIFE_MS + MARGIN_MS
+
+
+def event(**fields: object) -> TokenRevoked:
+    """An event as the contract decodes it."""
+    return TokenRevoked.model_validate(fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"scope": "token", "jti": "j"}, Record(STORED + ACCESS_LIFE_MS + MARGIN_MS)),
+        (
+            {"scope": "token", "jti": "j", "affected_until": NOW + 9},
+            Record(NOW + 9 + MARGIN_MS),
+        ),
+        ({"scope": "session", "sid": "s"}, Record(WEEK)),
+        (
+            {"scope": "session", "sid": "s", "affected_until": NOW + 60_000},
+            Record(NOW + 60_000 + MARGIN_MS),
+        ),
+        ({"scope": "key", "kid": "k"}, Record(WEEK)),
+        ({"scope": "service", "service": "v"}, Record(WEEK)),
+        ({"scope": "subject", "sub": "u"}, Record(WEEK, sessions_before=NOW + 1)),
+        (
+            {"scope": "subject", "sub": "u", "applies_to": "access"},
+            Record(WEEK, tokens_before=NOW + 1),
+        ),
+        (
+            {"scope": "subject", "sub": "u", "applies_to": "sessions", "before": NOW - 500},
+            Record(WEEK, sessions_before=NOW - 500),
+        ),
+    ],
+)
+def test_each_scope_lives_as_long_as_what_it_hits(
+    fields: dict[str, object], expected: Record
+) -> None:
+    """The table of DESIGN section 8, leeway and skew included."""
+    found = revocation_of(event(**fields), TIMES)
+
+    assert found is not None
+    assert found.record == expected
+
+
+@pytest.mark.parametrize("scope", ["token", "session", "key", "service", "subject"])
+def test_an_end_in_the_year_2099_is_cut_to_the_longest_life(scope: str) -> None:
+    """Nobody can fill BLOCKLIST with records that stay for ever."""
+    names = {"token": "jti", "session": "sid", "key": "kid", "service": "service", "subject": "sub"}
+    found = revocation_of(
+        event(scope=scope, **{names[scope]: "x"}, affected_until=4_070_908_800_000), TIMES
+    )
+
+    assert found is not None
+    assert found.record.until_ms == WEEK
+
+
+def test_a_watermark_from_the_future_does_not_lock_the_person_out() -> None:
+    """It is cut to the present of the clock that stamps sessions."""
+    assert watermark_ms(NOW + 10**9, TIMES) == NOW + 1
+    assert watermark_ms(NOW + 10**9, Times(NOW, STORED, None)) == NOW + MAX_SKEW_MS
+
+
+def test_a_worker_whose_clock_is_late_does_not_weaken_a_watermark() -> None:
+    """What Redis stamped stays as it is although this host lags behind by seconds."""
+    late = Times(now_ms=NOW - 5_000, stored_at_ms=STORED, store_ms=NOW)
+
+    assert watermark_ms(NOW, late) == NOW
+
+
+def test_an_event_without_time_ends_the_session_that_began_a_moment_ago() -> None:
+    """The stamp is Redis's present, or without Redis later than any clock could make it."""
+    assert stamp_ms(TIMES) == NOW + 1
+    assert stamp_ms(Times(NOW, STORED, None)) == STORED + MAX_SKEW_MS
+
+
+def test_a_replayed_event_does_not_end_the_sessions_begun_since() -> None:
+    """An event that waited longer than a minute names the time it was stored."""
+    replayed = Times(NOW, stored_at_ms=NOW - LATE_MS - 5_000, store_ms=NOW)
+
+    assert stamp_ms(replayed) == NOW - LATE_MS - 5_000 + MAX_SKEW_MS
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"scope": "token", "jti": "j", "affected_until": NOW - MARGIN_MS - 1},
+        {"scope": "session", "sid": "s", "affected_until": 1},
+        {"scope": "subject", "sub": "u", "affected_until": 0},
+    ],
+)
+def test_an_event_whose_effect_has_lapsed_writes_nothing(fields: dict[str, object]) -> None:
+    """Replaying a year of them does not grow BLOCKLIST."""
+    assert revocation_of(event(**fields), TIMES) is None
+
+
+def test_last_years_events_are_lapsed_whatever_they_name() -> None:
+    """Also those without an end: it counts from when they were stored."""
+    old = Times(NOW, stored_at_ms=NOW - 365 * 24 * 3600 * 1000, store_ms=NOW)
+
+    assert revocation_of(event(scope="subject", sub="u"), old) is None
+    assert revocation_of(event(scope="key", kid="k"), old) is None
+
+
+@pytest.mark.parametrize(
+    ("sub", "expected"),
+    [
+        ("Ada@Example.COM", "ada@example.com"),
+        ("ada@bücher.example", "ada@xn--bcher-kva.example"),
+        ("usr_01JD", "usr_01JD"),
+        ("Not@An@Address", "Not@An@Address"),
+    ],
+)
+def test_a_subject_is_named_as_tokens_carry_it(sub: str, expected: str) -> None:
+    """An operator may type an address in capitals; an account's id stays verbatim."""
+    assert identifier_of(event(scope="subject", sub=sub)) == expected
+
+
+def test_a_session_id_is_never_mistaken_for_an_address() -> None:
+    """Only subjects are canonicalised."""
+    assert identifier_of(event(scope="session", sid="A@B.example")) == "A@B.example"
