@@ -3,7 +3,7 @@
 No other module of the application imports the client library; no handler sees a raw message.
 """
 
-from shared.bus.connection import Bus, connect_bus
+from shared.bus.connection import Bus
 from shared.bus.consumer import Delivery, RawMessage
 from shared.bus.errors import BusUnavailableError, NoAnswerError, Pause, Reject, Retry
 from shared.bus.grants import GrantError, verify_grants

@@ -1,16 +1,13 @@
-"""One supervised connection: reconnects for ever with jitter, and ends the process if it is closed for good."""
+"""The bus as one credential: publish with PubAck, signal, ask, answer, listen, consume, bury."""
 
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable
 
-import nats
 import nats.errors
 import structlog
-from nats.aio.client import Client, Server
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.errors import APIError, NoStreamResponseError
 from pydantic import ValidationError
@@ -28,8 +25,6 @@ log = structlog.get_logger()
 
 PUBLISH_TRIES = 3
 PUBLISH_TIMEOUT = 2.5  # seconds per try; three tries stay within eight
-PING_INTERVAL = 5  # seconds; two unanswered pings close a black-holed connection
-RECONNECT_DELAY = (0.1, 1.0)  # seconds, drawn anew for each try
 CONCURRENT_ANSWERS = 64
 
 
@@ -237,86 +232,3 @@ async def _guard(subject: str, work: Awaitable[None]) -> None:
         log.warning("message.undecodable", subject=subject)
     except Exception:
         log.exception("message.failed", subject=subject)
-
-
-class _Supervisor:
-    """The connection's callbacks: what is logged, and what ends the process."""
-
-    def __init__(self, on_closed: Callable[[], None], on_reconnected: Callable[[], None]) -> None:
-        self._on_closed = on_closed
-        self._on_reconnected = on_reconnected
-        self.closing = False
-
-    async def closed(self) -> None:
-        if not self.closing:
-            log.error("bus.closed")
-            self._on_closed()
-
-    async def disconnected(self) -> None:
-        if not self.closing:
-            log.warning("bus.disconnected")
-
-    async def reconnected(self) -> None:
-        log.info("bus.reconnected")
-        self._on_reconnected()
-
-    async def failed(self, error: Exception) -> None:
-        if not self.closing:
-            log.warning("bus.error", error=str(error) or type(error).__name__)
-
-
-def _nothing() -> None:
-    """The default callback."""
-
-
-def _jittered(ids: Ids) -> Callable[[list[Server], dict[str, Any]], tuple[Server, float]]:
-    def choose(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
-        low, high = RECONNECT_DELAY
-        return servers[int(ids.random() * len(servers))], low + (high - low) * ids.random()
-
-    return choose
-
-
-@asynccontextmanager
-async def connect_bus(
-    *,
-    url: str,
-    role: Role,
-    name: str,
-    seed: str,
-    clock: Clock,
-    ids: Ids,
-    on_closed: Callable[[], None] = _nothing,
-    on_reconnected: Callable[[], None] = _nothing,
-) -> AsyncIterator[Bus]:
-    """Connect and stay connected; blocks until a server is there.
-
-    *on_closed* is called when the client gives up for good (an authorisation error after a reload): the
-    worker then ends, because nats-py never leaves that state.
-    """
-    supervisor = _Supervisor(on_closed, on_reconnected)
-    client = await nats.connect(
-        url.split(","),
-        name=f"latchwire-{name}",
-        nkeys_seed_str=seed,
-        inbox_prefix=f"_INBOX_{name}",
-        allow_reconnect=True,
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=0.5,
-        ping_interval=PING_INTERVAL,
-        reconnect_to_server_handler=_jittered(ids),
-        closed_cb=supervisor.closed,
-        disconnected_cb=supervisor.disconnected,
-        reconnected_cb=supervisor.reconnected,
-        error_cb=supervisor.failed,
-    )
-    bus = Bus(client, role, name, clock, ids)
-    try:
-        yield bus
-    finally:
-        supervisor.closing = True
-        bus.stop_answering()
-        with contextlib.suppress(nats.errors.Error, TimeoutError):
-            async with asyncio.timeout(3):
-                await client.flush(timeout=1)
-        await client.close()
