@@ -8,6 +8,7 @@ from shared.bus.consumer import Delivery, RawMessage
 from shared.bus.errors import BusUnavailableError, NoAnswerError, Pause, Reject, Retry
 from shared.bus.grants import GrantError, verify_grants
 from shared.bus.state import Ack, Position, StateMessage
+from shared.bus.supervisor import connect_bus
 
 __all__ = [
     "Ack",
