@@ -11,7 +11,8 @@ import pytest
 
 from services.auth.domain.session import notice_id
 from tests.support.auth_site import AuthSite, running_auth
-from tests.support.visitor import SAME_ORIGIN, Answer, Visitor, visiting
+from tests.support.html import Form
+from tests.support.page_visitor import SAME_ORIGIN, Answer, Visitor, visiting
 from tests.support.waiting import eventually
 
 ACCESS, REFRESH, LOGIN = "latchwire-dev", "latchwire-dev-refresh", "latchwire-dev-login"
@@ -360,6 +361,28 @@ async def test_signing_out_clears_the_cookies_and_ends_the_session(
         f"{site.url}/auth/refresh", json={"refresh_token": kept[REFRESH]}
     ) as old:
         assert old.status == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, 303),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "null"}, 403),
+        ({}, 403),
+    ],
+)
+async def test_any_service_of_this_site_may_offer_a_sign_out_button_and_no_other_site(
+    site: AuthSite, ada: Visitor, email: str, headers: dict[str, str], status: int
+) -> None:
+    """A form without our token ends the session only when the browser says it is from here."""
+    await sign_in(site, ada, email)
+
+    answer = await ada.submit(Form("/auth/form/logout", "post"), headers=headers, x="")
+
+    assert answer.status == status
+    assert bool(ada.cookie(ACCESS)) == (status == 403)
 
 
 async def test_the_account_page_ends_one_session_or_all(

@@ -29,18 +29,21 @@ async def read_form(request: web.Request, form: str) -> Mapping[str, str]:
         raise Refused(FormTooOld())
     if not read_browser(request):
         raise Refused(CookieDidNotStick())
-    fields = await _read_fields(request)
-    token = fields.get(TOKEN_FIELD, "")
-    if not request.app[PAGES].tokens.accepts(token, form, ensure_browser(request)):
+    fields = _Fields(await _read_fields(request))
+    if not request.app[PAGES].tokens.accepts(fields[TOKEN_FIELD], form, ensure_browser(request)):
         raise Refused(FormTooOld())
-    return _Fields(fields)
+    return fields
 
 
 def is_same_origin(request: web.Request) -> bool:
-    """Whether the browser itself says that a page of our own origin sent this."""
-    if request.headers.get("Sec-Fetch-Site") == "same-origin":
-        return True
-    return request.headers.get("Origin") in context_of(request).origins
+    """Whether the browser itself says that the request comes from a page of this origin."""
+    return csrf.allows(
+        fetch_site=request.headers.get("Sec-Fetch-Site"),
+        origin=request.headers.get("Origin"),
+        own_origins=context_of(request).origins,
+        token=None,
+        expected=frozenset(),
+    )
 
 
 class _Fields(dict[str, str]):
@@ -50,16 +53,9 @@ class _Fields(dict[str, str]):
 
 def _may_be_ours(request: web.Request) -> bool:
     fetch_site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    allowed = csrf.allows(
-        fetch_site=fetch_site,
-        origin=origin,
-        own_origins=context_of(request).origins,
-        token=None,
-        expected=frozenset(),
-    )
     # A browser that says neither (our pages send no referrer, which makes the origin "null") is left to
     # the form's token, the third part of the rule.
-    return allowed or (fetch_site is None and origin in {None, "null"})
+    return is_same_origin(request) or (fetch_site is None and origin in {None, "null"})
 
 
 async def _read_fields(request: web.Request) -> dict[str, str]:
