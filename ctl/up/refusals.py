@@ -1,4 +1,4 @@
-"""The edge's refusals as lines for people: what was asked for, what it got, and why."""
+"""The edge's refusals as lines for people: of which service, what was done, and why."""
 
 import asyncio
 import json
@@ -8,18 +8,23 @@ from typing import Any
 
 PAUSE = 0.2  # seconds between two looks at the log
 
-# What a developer can do about it, for the refusals met when putting a service behind the edge.
-_CURES = {
+# What a code means, in the words of whoever puts a service behind the edge.
+_MEANINGS = {
+    "untrusted_peer": "the question came from no proxy of LATCHWIRE_TRUSTED_PROXIES",
+    "bad_forwarded": "the proxy did not say, or said twice, what was asked for",
+    "ambiguous_path": "the path can be read in two ways",
     "no_route": "no service of services.yaml matches",
+    "stale": "no fresh proof of the blocklist: does the revocation worker run?",
+    "two_credentials": "more than one token or cookie",
+    "two_subjects": "bearer token and cookie belong to different people",
     "no_credentials": "not logged in",
+    "token_invalid": "not a token of this installation",
     "token_expired": "the access token has run out",
     "token_revoked": "this login was ended",
     "csrf_failed": "a cookie and an unsafe method need the same origin or X-CSRF-Token",
-    "not_allowed": "logged in, but not among the route's roles or emails",
-    "two_credentials": "send the bearer token or the cookie, not both",
-    "ambiguous_path": "the path could be read in two ways",
-    "stale": "no fresh proof of the blocklist: is the revocation worker up?",
+    "not_allowed": "logged in, but not among the service's roles or emails",
 }
+_SENT_ON = {"redirect": " (the browser was sent to log in)"}
 
 
 def readable(line: str) -> str | None:
@@ -30,9 +35,11 @@ def readable(line: str) -> str | None:
         return None
     if not isinstance(event, dict) or event.get("event") != "check.refused":
         return None
-    reason = _text(event, "reason")
-    cure = f": {_CURES[reason]}" if reason in _CURES else ""
-    return f"refused  {_text(event, 'method')} {_text(event, 'path')}  {_text(event, 'status')} {reason}{cure}"
+    reason, detail = _text(event, "reason"), _text(event, "detail")
+    service = _text(event, "service") or "(no service)"
+    meaning = f": {_MEANINGS[reason]}" if reason in _MEANINGS else ""
+    more = f" [{detail}]" if detail else ""
+    return f"refused  {service}  {reason}{meaning}{more}{_SENT_ON.get(_text(event, 'outcome'), '')}"
 
 
 async def follow(log: Path, say: Callable[[str], None]) -> None:

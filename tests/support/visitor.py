@@ -1,93 +1,143 @@
-"""A browser without scripts: cookies, pages and forms, one step at a time, no redirect followed."""
+"""Somebody who uses the product over HTTP: as an API client with a bearer token, or as a browser with forms."""
 
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from html import unescape
+from typing import Any
+from urllib.parse import urljoin, urlsplit
 
-from aiohttp import ClientSession, CookieJar
-from multidict import CIMultiDictProxy
+import aiohttp
 
-from tests.support.html import Form, Page, parse_page
+NAVIGATION = {
+    "Accept": "text/html,application/xhtml+xml",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Site": "none",
+}
+_LINK = re.compile(r"https?://\S+/auth/link\?\S*#(\S+)")
+_CODE = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\b")
+_FIELD = re.compile(r'<input[^>]*\bname="([^"]+)"[^>]*>')
+_VALUE = re.compile(r'\bvalue="([^"]*)"')
 
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0"
-SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"}
+
+def token_in(mail: dict[str, Any]) -> str:
+    """The link token of a mail."""
+    found = _LINK.search(mail["text"])
+    assert found, mail["text"]
+    return found[1]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What came back."""
-
-    status: int
-    headers: CIMultiDictProxy[str]
-    body: str
-
-    @property
-    def page(self) -> Page:
-        """The body as a page."""
-        assert self.headers["Content-Type"] == "text/html; charset=utf-8"
-        return parse_page(self.body)
-
-    @property
-    def location(self) -> str:
-        """Where a 303 leads."""
-        assert self.status == 303, (self.status, self.body)
-        return self.headers["Location"]
-
-    @property
-    def login_id(self) -> str:
-        """The attempt's id in the address of the page "Check your mail"."""
-        return parse_qs(urlsplit(self.location).query)["id"][0]
+def code_in(mail: dict[str, Any]) -> str:
+    """The code of a mail."""
+    found = _CODE.search(mail["text"])
+    assert found, mail["text"]
+    return found[0]
 
 
 @dataclass(frozen=True)
-class Visitor:
-    """One browser."""
+class Page:
+    """An answer a browser shows: where it ended up, the status, the text, the headers."""
 
-    session: ClientSession
     url: str
+    status: int
+    text: str
+    headers: dict[str, str]
 
-    async def get(self, path: str, headers: Mapping[str, str] = SAME_ORIGIN) -> Answer:
-        """Navigate to *path*."""
-        return await self._send("GET", path, headers)
+    def fields(self, action: str) -> dict[str, str]:
+        """The named fields of the form that posts to *action*."""
+        form = self.text.partition(f'action="{action}"')[2].partition("</form>")[0]
+        assert form, f"no form to {action} on {self.url}:\n{self.text}"
+        found = {}
+        for tag in _FIELD.finditer(form):
+            value = _VALUE.search(tag[0])
+            found[tag[1]] = unescape(value[1]) if value else ""
+        return found
 
-    async def submit(
-        self, form: Form, *, headers: Mapping[str, str] = SAME_ORIGIN, **typed: str
-    ) -> Answer:
-        """Send *form* with what was *typed*."""
-        assert form.method == "post"
-        return await self._send("POST", form.action, headers, {**form.fields, **typed})
 
-    async def ask(self, email: str, next_: str = "") -> Answer:
-        """Ask for a link as a person does."""
-        page = (await self.get(f"/auth/login?next={next_}")).page
-        return await self.submit(page.form("/auth/form/login"), email=email)
+class Browser:
+    """Cookies, navigations and form posts with the headers a browser sends; no scripts."""
 
-    async def open_link(self, login_id: str, token: str) -> Answer:
-        """What the link's page does: post the token from the fragment."""
-        page = (await self.get(f"/auth/link?id={login_id}")).page
-        return await self.submit(page.form("/auth/form/inspect"), token=token)
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self.session = session
+        self.url = url
 
-    def cookie(self, name: str) -> str:
-        """The value of a cookie, "" when there is none; its path is not looked at."""
-        return next((c.value for c in self.session.cookie_jar if c.key == name), "")
+    async def open(self, path: str) -> Page:
+        """Type an address."""
+        async with self.session.get(self.url + path, headers=NAVIGATION) as answer:
+            return await _page(answer)
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        data: Mapping[str, str] | None = None,
-    ) -> Answer:
-        async with self.session.request(
-            method, self.url + path, headers=headers, data=data, allow_redirects=False
-        ) as response:
-            return Answer(response.status, response.headers, await response.text())
+    async def submit(self, page: Page, action: str, **typed: str) -> Page:
+        """Fill in and send the form of *page* that posts to *action*."""
+        fields = {**page.fields(action), **typed}
+        headers = {**NAVIGATION, "Origin": self.url, "Sec-Fetch-Site": "same-origin"}
+        target = urljoin(page.url, action)
+        async with self.session.post(target, data=fields, headers=headers) as answer:
+            return await _page(answer)
+
+    def cookies(self) -> dict[str, str]:
+        """What it holds for the front door, those of /auth included."""
+        return {cookie.key: cookie.value for cookie in self.session.cookie_jar}
 
 
 @asynccontextmanager
-async def visiting(url: str, user_agent: str = FIREFOX) -> AsyncIterator[Visitor]:
-    """A fresh browser at *url*."""
-    headers = {"User-Agent": user_agent, "Accept": "text/html"}
-    async with ClientSession(cookie_jar=CookieJar(unsafe=True), headers=headers) as session:
-        yield Visitor(session, url)
+async def open_browser(url: str) -> AsyncIterator[Browser]:
+    """A browser that has never been here."""
+    jar = aiohttp.CookieJar(unsafe=True, quote_cookie=False)
+    async with aiohttp.ClientSession(cookie_jar=jar) as session:
+        yield Browser(session, url)
+
+
+class Client:
+    """An API client without cookies."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self.session = session
+        self.url = url
+
+    async def post(self, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
+        """POST JSON; the status and the decoded answer."""
+        return await self.call("POST", path, body, token)
+
+    async def get(self, path: str, token: str = "") -> tuple[int, Any]:
+        """GET; the status and the decoded answer."""
+        return await self.call("GET", path, None, token)
+
+    async def call(self, method: str, path: str, body: Any, token: str) -> tuple[int, Any]:
+        """Any request; the answer as JSON when it is, else its headers."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with self.session.request(
+            method, self.url + path, json=body, headers=headers, allow_redirects=False
+        ) as answer:
+            if "json" in answer.content_type:
+                return answer.status, await answer.json(content_type=None)
+            return answer.status, dict(answer.headers)
+
+
+@asynccontextmanager
+async def open_client(url: str) -> AsyncIterator[Client]:
+    """An API client."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield Client(session, url)
+
+
+async def log_in(client: Client, inbox: Any, address: str) -> dict[str, Any]:
+    """Ask, read the mail, exchange; the tokens."""
+    before = len(await inbox.mails_to(address))
+    status, _ = await client.post("/auth/login", {"email": address})
+    assert status == 202
+    mail = await inbox.mail_to(address, count=before + 1)
+    status, tokens = await client.post("/auth/link", {"token": token_in(mail)})
+    assert status == 200, tokens
+    assert isinstance(tokens, dict)
+    return tokens
+
+
+async def _page(answer: aiohttp.ClientResponse) -> Page:
+    return Page(str(answer.url), answer.status, await answer.text(), dict(answer.headers))
+
+
+def path_of(page: Page) -> str:
+    """Where the browser is."""
+    return urlsplit(page.url).path

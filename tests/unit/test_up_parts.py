@@ -8,6 +8,7 @@ from ctl import traefik
 from ctl.up.mailbox import pages
 from ctl.up.mailbox.store import Mailbox
 from ctl.up.refusals import readable
+from services.edge.domain.decision import STATUS
 from shared.catalogue import Catalogue, Service
 
 GATEWAY = traefik.Gateway(auth="http://127.0.0.1:1", edge="http://127.0.0.1:2")
@@ -15,20 +16,21 @@ DEMO = Service("demo", None, ("/demo",), "http://127.0.0.1:3", public_paths=("/d
 
 
 def test_a_refusal_is_one_readable_line() -> None:
-    """What was asked for, the answer, the code and what it means."""
+    """Of which service, the code, what it means, and what was done about it."""
     event = {
-        "event": "check.refused", "method": "GET", "path": "/demo", "status": 401,
-        "reason": "no_credentials",
+        "event": "check.refused", "service": "demo", "reason": "no_credentials", "detail": "",
+        "outcome": "redirect",
     }  # fmt: skip
 
     line = readable(json.dumps(event))
 
-    assert line == "refused  GET /demo  401 no_credentials: not logged in"
+    sent_on = "(the browser was sent to log in)"
+    assert line == f"refused  demo  no_credentials: not logged in {sent_on}"
 
 
-def test_a_path_cannot_steer_the_terminal() -> None:
-    """Escape sequences and line breaks that a client sends are not printed."""
-    event = {"event": "check.refused", "path": "/\x1b[2J\nready", "method": "GET"}
+def test_a_log_line_cannot_steer_the_terminal() -> None:
+    """Escape sequences and line breaks are not printed."""
+    event = {"event": "check.refused", "detail": "\x1b[2J\nready", "reason": "x"}
 
     line = readable(json.dumps(event))
 
@@ -59,6 +61,17 @@ def test_a_mail_cannot_put_markup_into_the_mailbox() -> None:
     assert "<b>" not in page
     assert "<i>" not in page
     assert '<a href="http://localhost:8080/auth/link#abc" rel="noreferrer">' in page
+
+
+def test_every_code_of_the_edge_has_a_meaning_for_people() -> None:
+    """A new code without one is noticed here."""
+    codes = set(STATUS) - {"internal"}
+
+    assert not [c for c in codes if f"{c}: " not in (readable(_refusal(c)) or "")]
+
+
+def _refusal(code: str) -> str:
+    return json.dumps({"event": "check.refused", "reason": code, "service": "demo"})
 
 
 def test_the_mailbox_finds_the_newest_mail_to_an_address_first() -> None:
