@@ -58,7 +58,8 @@ class SMTPTransport:
         if not is_canonical(letter.recipient) or not letter.sender.isascii():
             raise UnsafeRecipientError
         client = self._client()
-        conversation = _Conversation(client, self._server, self._timing)
+        deadline = asyncio.get_running_loop().time() + within
+        conversation = _Conversation(client, self._server, self._timing, deadline)
         try:
             async with asyncio.timeout(within):
                 return await conversation.hand_over(letter)
@@ -88,8 +89,9 @@ class SMTPTransport:
 class _Conversation:
     """One mail, step by step; *stage* is where it stands."""
 
-    def __init__(self, client: SMTP, server: MailServer, timing: Timing) -> None:
+    def __init__(self, client: SMTP, server: MailServer, timing: Timing, deadline: float) -> None:
         self.stage = Stage.CONNECT
+        self._deadline = deadline  # on the loop's clock
         self._client = client
         self._server = server
         self._timing = timing
@@ -140,6 +142,10 @@ class _Conversation:
         protocol = self._client.protocol
         if protocol is None:
             return Reply(self.stage, broken=Broken.CONNECTION)
+        # A process that stood still past its lease (a suspended machine) must not go on where it was:
+        # another one has sent this mail meanwhile.
+        if asyncio.get_running_loop().time() >= self._deadline:
+            return Reply(self.stage, broken=Broken.TIMEOUT)
         # From here on the server may have the whole text: what breaks now has an unknown outcome.
         self.stage = Stage.DOT
         protocol.write(_LEADING_DOT.sub(b"..", content) + b".\r\n")

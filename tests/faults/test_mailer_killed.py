@@ -1,0 +1,209 @@
+"""kill -9 of the mailer in the middle of a mail: neither lost nor, outside the dot, doubled."""
+
+import asyncio
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from shared.bus import Bus
+from shared.bus.streams import consumer_config
+from shared.clock import SystemClock
+from shared.contract import LOGIN_REQUESTED, MAIL_SENT, MAILER
+from shared.messages import MailSent
+from shared.secrets import load_symmetric
+from tests.conftest import BusFactory
+from tests.support.mailer import login
+from tests.support.servers import ROOT, NatsServer, RedisServer, free_port
+from tests.support.smtp import Answer, ScriptedSMTP, scripted_smtp
+from tests.support.waiting import eventually
+
+TIMING = {"conversation": 1.5, "lease": 2.0, "busy": 0.05, "first_backoff": 0.1}
+ACK_WAIT = 1.0  # seconds instead of sixty: how soon the server gives a dead worker's message on
+
+
+@dataclass
+class MailerProcess:
+    """A mailer of its own process, started and killed by the test."""
+
+    environ: dict[str, str]
+    log: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start one."""
+        admin = {"LATCHWIRE_MAILER_ADMIN": f"127.0.0.1:{free_port()}"}
+        command = [sys.executable, "-m", "tests.support.run_mailer", json.dumps(TIMING)]
+        with self.log.open("ab") as out:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env={**self.environ, **admin}, stdout=out, stderr=out
+            )
+        self.processes.append(process)
+
+    def kill(self) -> None:
+        """kill -9 of all."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+            process.wait(5)
+        self.processes.clear()
+
+    def end(self) -> int:
+        """SIGTERM, and the exit code."""
+        (process,) = self.processes
+        process.terminate()
+        return process.wait(15)
+
+
+@pytest.fixture
+async def smtp() -> AsyncIterator[ScriptedSMTP]:
+    """A friendly mail server."""
+    async with scripted_smtp() as server:
+        yield server
+
+
+@pytest.fixture
+def mailer(
+    nats_server: NatsServer, redis_server: RedisServer, smtp: ScriptedSMTP, tmp_path: Path
+) -> Iterator[MailerProcess]:
+    """Not started yet."""
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'sdk' / 'src'}",
+        "LATCHWIRE_URL": "https://auth.acme.com",
+        "LATCHWIRE_SITE_NAME": "Acme",
+        "LATCHWIRE_MAIL_FROM": "login@acme.com",
+        "LATCHWIRE_SMTP_URL": f"smtp://127.0.0.1:{smtp.port}",
+        "LATCHWIRE_NATS_URL": nats_server.url,
+        "LATCHWIRE_REDIS_URL": redis_server.url,
+        "LATCHWIRE_SECRETS_DIR": str(nats_server.secrets_dir),
+    }
+    process = MailerProcess(environ, tmp_path / "mailer.log")
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+async def auth(bus_of: BusFactory) -> Bus:
+    """Who asks; with a server that does not wait a minute for the dead."""
+    provisioner = await bus_of("provisioner")
+    config = dataclasses.replace(consumer_config(MAILER), ack_wait=ACK_WAIT)
+    await provisioner.js.add_consumer(MAILER.stream.name, config)
+    return await bus_of("auth")
+
+
+@pytest.fixture
+async def sent(bus_of: BusFactory) -> list[MailSent]:
+    """Every mail.sent from now on."""
+    events: list[MailSent] = []
+
+    async def hear(event: MailSent) -> None:
+        events.append(event)
+
+    await (await bus_of("operator")).listen(MAIL_SENT, hear)
+    return events
+
+
+async def ask(auth: Bus, secrets_dir: Path) -> None:
+    """Somebody asks for a link."""
+    kid = load_symmetric(secrets_dir, "link").current
+    await auth.publish(LOGIN_REQUESTED, login(now_ms=SystemClock().now_ms(), link_kid=kid))
+
+
+@pytest.mark.parametrize("verb", ["BANNER", "MAIL", "RCPT", "DATA"])
+async def test_killed_before_the_text_was_handed_over_it_sends_one_mail(
+    verb: str,
+    mailer: MailerProcess,
+    auth: Bus,
+    smtp: ScriptedSMTP,
+    sent: list[MailSent],
+    nats_server: NatsServer,
+) -> None:
+    """Not lost and not doubled, wherever in the conversation it died."""
+    smtp.once(verb, Answer(gate=asyncio.Event()))
+    mailer.start()
+    await ask(auth, nats_server.secrets_dir)
+    await eventually(lambda: not any(rule.times for rule in smtp.rules), within=20)
+
+    mailer.kill()
+    mailer.start()
+
+    await eventually(lambda: sent, within=20)
+    assert list(smtp.data_count.values()) == [1]
+    assert len(smtp.accepted) == 1
+
+
+async def test_killed_between_the_dot_and_the_250_the_second_mail_is_the_first_again(
+    mailer: MailerProcess,
+    auth: Bus,
+    smtp: ScriptedSMTP,
+    sent: list[MailSent],
+    nats_server: NatsServer,
+) -> None:
+    """The one window (RFC 1047): byte for byte the same, so harmless; and never none."""
+    smtp.once("DOT", Answer(gate=asyncio.Event()))
+    mailer.start()
+    await ask(auth, nats_server.secrets_dir)
+    await eventually(lambda: smtp.texts, within=20)
+
+    mailer.kill()
+    mailer.start()
+
+    await eventually(lambda: sent, within=20)
+    first, second = smtp.texts
+    assert first.content == second.content
+    assert len({event.id for event in sent}) == 1
+
+
+async def test_a_mailer_that_stood_still_past_its_lease_does_not_send_after_its_successor(
+    mailer: MailerProcess,
+    auth: Bus,
+    smtp: ScriptedSMTP,
+    sent: list[MailSent],
+    nats_server: NatsServer,
+) -> None:
+    """A suspended machine wakes up between RCPT and DATA: the other one has sent the mail."""
+    smtp.once("RCPT", Answer(gate=(gate := asyncio.Event())))
+    mailer.start()
+    await ask(auth, nats_server.secrets_dir)
+    await eventually(lambda: not any(rule.times for rule in smtp.rules), within=20)
+    (sleeper,) = mailer.processes
+    sleeper.send_signal(signal.SIGSTOP)
+
+    mailer.start()
+    await eventually(lambda: sent, within=20)
+    gate.set()
+    sleeper.send_signal(signal.SIGCONT)
+
+    await eventually(lambda: smtp.open_now == 0, within=20)
+    assert len(smtp.texts) == 1
+    assert len({event.id for event in sent}) == 1
+
+
+async def test_asked_to_end_it_finishes_the_mail_it_began(
+    mailer: MailerProcess,
+    auth: Bus,
+    smtp: ScriptedSMTP,
+    sent: list[MailSent],
+    nats_server: NatsServer,
+) -> None:
+    """SIGTERM: step two of the shutdown, exit code 0."""
+    smtp.once("DOT", Answer(gate=(gate := asyncio.Event())))
+    mailer.start()
+    await ask(auth, nats_server.secrets_dir)
+    await eventually(lambda: smtp.texts, within=20)
+
+    async with asyncio.TaskGroup() as group:
+        ending = group.create_task(asyncio.to_thread(mailer.end))
+        gate.set()
+
+    assert ending.result() == 0
+    await eventually(lambda: sent)
+    assert len(smtp.texts) == 1
