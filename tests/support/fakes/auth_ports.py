@@ -22,7 +22,7 @@ class FakeEvents:
         if self.away:
             raise BusUnavailableError
         self.published.append((subject.name, message))
-        return None
+        return msg_id
 
     def of(self, subject: str) -> list[Message]:
         """The messages on *subject*."""

@@ -199,7 +199,7 @@ class FakeSessions:
         return Advanced(found.counter, now)
 
     async def end(self, sid: str, sub: str, reason: EndReason) -> int | None:
-        self._store.enter("end")
+        self._store.enter(f"end {sub}")
         found = self._store.sessions.get(sid)
         if found is None:
             return None
@@ -234,7 +234,7 @@ class FakePeople:
         self._store = store
 
     async def block(self, sub: str, reason: str, actor: str) -> int:
-        now = self._store.enter("block")
+        now = self._store.enter(f"block {reason} {actor}")
         self._store.end_person(sub, "blocked", now)
         self._store.blocked.setdefault(sub, now)
         return now

@@ -12,10 +12,10 @@ end
 -- A sliding window: one member per counted request. 0: there is room; else ms until there is.
 local function wait_for_room(key, count, window)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window)
+  local oldest = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
   if redis.call('ZCARD', key) < count then
     return 0
   end
-  local oldest = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
   return tonumber(oldest[2]) + window - now
 end
 
