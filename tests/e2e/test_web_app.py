@@ -27,7 +27,7 @@ SECRET = "a-secret-of-this-test-only-0123456789abcdef"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
 ACCESS, REFRESH = "app_access", "app_refresh"
-REVOKED_WITHIN = 2.0  # seconds; milliseconds on an idle machine, but never before the answer
+REVOKED_WITHIN = 2.0  # seconds: the answer comes with the PubAck, edges learn it a moment later
 
 
 @dataclass(frozen=True)
