@@ -46,8 +46,8 @@ class Gateway:
 
     def __init__(self, config: Config, http: aiohttp.ClientSession) -> None:
         self._url, self._http = config.gateway, http
-        basic = aiohttp.BasicAuth(config.client_id, config.client_secret, "utf-8")
-        self._basic = {"Authorization": basic.encode()}
+        basic = aiohttp.encode_basic_auth(config.client_id, config.client_secret)
+        self._basic = {"Authorization": basic}
 
     async def ask(self, email: str, person: dict[str, str]) -> Any:
         """Ask for a link; None for what is no e-mail address."""
