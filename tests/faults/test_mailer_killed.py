@@ -2,13 +2,8 @@
 
 import asyncio
 import dataclasses
-import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -21,45 +16,12 @@ from shared.messages import MailSent
 from shared.secrets import load_symmetric
 from tests.conftest import BusFactory
 from tests.support.mailer import login
-from tests.support.servers import ROOT, NatsServer, RedisServer, free_port
+from tests.support.mailer_process import MailerProcess, mailer_environ
+from tests.support.servers import NatsServer, RedisServer
 from tests.support.smtp import Answer, ScriptedSMTP, scripted_smtp
 from tests.support.waiting import eventually
 
-TIMING = {"conversation": 1.5, "lease": 2.0, "busy": 0.05, "first_backoff": 0.1}
 ACK_WAIT = 1.0  # seconds instead of sixty: how soon the server gives a dead worker's message on
-
-
-@dataclass
-class MailerProcess:
-    """A mailer of its own process, started and killed by the test."""
-
-    environ: dict[str, str]
-    log: Path
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    def start(self) -> None:
-        """Start one."""
-        admin = {"LATCHWIRE_MAILER_ADMIN": f"127.0.0.1:{free_port()}"}
-        command = [sys.executable, "-m", "tests.support.run_mailer", json.dumps(TIMING)]
-        with self.log.open("ab") as out:
-            process = subprocess.Popen(
-                command, cwd=ROOT, env={**self.environ, **admin}, stdout=out, stderr=out
-            )
-        self.processes.append(process)
-
-    def kill(self) -> None:
-        """kill -9 of all."""
-        for process in self.processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-            process.wait(5)
-        self.processes.clear()
-
-    def end(self) -> int:
-        """SIGTERM, and the exit code."""
-        (process,) = self.processes
-        process.terminate()
-        return process.wait(15)
 
 
 @pytest.fixture
@@ -74,17 +36,8 @@ def mailer(
     nats_server: NatsServer, redis_server: RedisServer, smtp: ScriptedSMTP, tmp_path: Path
 ) -> Iterator[MailerProcess]:
     """Not started yet."""
-    environ = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'sdk' / 'src'}",
-        "LATCHWIRE_URL": "https://auth.acme.com",
-        "LATCHWIRE_SITE_NAME": "Acme",
-        "LATCHWIRE_MAIL_FROM": "login@acme.com",
-        "LATCHWIRE_SMTP_URL": f"smtp://127.0.0.1:{smtp.port}",
-        "LATCHWIRE_NATS_URL": nats_server.url,
-        "LATCHWIRE_REDIS_URL": redis_server.url,
-        "LATCHWIRE_SECRETS_DIR": str(nats_server.secrets_dir),
-    }
+    smtp_url = f"smtp://127.0.0.1:{smtp.port}"
+    environ = mailer_environ(nats_server, redis_server, smtp_url)
     process = MailerProcess(environ, tmp_path / "mailer.log")
     yield process
     process.kill()
