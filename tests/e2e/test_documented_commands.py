@@ -1,0 +1,107 @@
+"""Every command in the README and the runbook is run, as written, against the running product."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.stack import ROOT, Stack
+
+# Commands that another test runs, because they start or build what this one needs running.
+ELSEWHERE = {
+    "make up": "tests/e2e/test_up.py",
+    "make test": "this very run",
+    "make up APP=http://localhost:3000": "tests/e2e/test_up.py",
+    "./latchwire events tail": "tests/integration/test_ctl.py",  # it ends with Ctrl-C
+    "docker compose up --build --detach": "tests/integration/test_compose.py",
+}
+NEEDS_THE_NATS_TOOL = (
+    "nats --inbox-prefix"  # tests/integration/test_revocation_worker.py asks the same
+)
+
+
+def blocks(document: str) -> list[str]:
+    """The shell blocks of a page, in order."""
+    return re.findall(
+        r"^```sh\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL
+    )
+
+
+def commands(document: str) -> list[str]:
+    """The blocks whose commands run here."""
+    kept = [
+        "\n".join(line for line in block.splitlines() if line not in ELSEWHERE)
+        for block in blocks(document)
+    ]
+    return [b for b in kept if b.strip() and NEEDS_THE_NATS_TOOL not in b and "init --url" not in b]
+
+
+def run_as_written(stack: Stack, script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run *script* in the checkout; only the addresses and the context are this stack's."""
+    script = script.replace("http://localhost:8080", stack.url)
+    script = script.replace("http://localhost:8025", stack.mail_url)
+    script = script.replace("./latchwire ", f"./latchwire --context {stack.up.state} ")
+    script = script.replace("token.txt", str(folder / "token.txt"))
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def test_the_readme_does_what_it_says(stack: Stack, tmp_path: Path) -> None:
+    """Refused, mailed, let in, logged out, refused with the same token; then the operator's commands."""
+    done = run_as_written(stack, "\n".join(commands("README.md")), tmp_path)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = [
+        "no_credentials",
+        "login_id",
+        '"X-User-Id": "ada@example.com"',
+        "204",
+        "token_revoked",
+        "edge-1",
+        "BLOCKLIST",
+    ]
+    assert [text for text in found if text not in done.stdout] == []
+
+
+def test_the_runbook_does_what_it_says(stack: Stack, tmp_path: Path) -> None:
+    """Each block of the runbook ends well."""
+    (tmp_path / "token.txt").write_text("eyJhbGciOiJub25lIn0.e30.")
+    failed = {}
+    for block in commands("docs/runbook.md"):
+        done = run_as_written(stack, block, tmp_path)
+        if done.returncode != 0:
+            failed[block] = done.stdout + done.stderr
+
+    assert failed == {}
+
+
+def test_the_production_commands_write_a_configuration(tmp_path: Path) -> None:
+    """`latchwire init` of the README, typed as written, in an empty folder."""
+    line = next(
+        line for b in blocks("README.md") for line in b.splitlines() if "init --url" in line
+    )
+
+    done = subprocess.run(
+        ["bash", "-euc", f"cd {ROOT}; {line} --dir {tmp_path}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "LATCHWIRE_URL='https://auth.acme.com'" in (tmp_path / ".env").read_text()
+    assert (tmp_path / "secrets" / "jwks.json").is_file()
+
+
+@pytest.mark.parametrize("command", [c for c, where in ELSEWHERE.items() if where.endswith(".py")])
+def test_what_is_not_run_here_is_run_there(command: str) -> None:
+    """The named test exists, so that this list cannot rot."""
+    assert (ROOT / ELSEWHERE[command]).is_file()
