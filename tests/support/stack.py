@@ -228,6 +228,18 @@ class Lab:
         """The newest mail to *address*, once there are *count*."""
         return await self.inbox.mail_to(address, count=count, within=within)
 
+    def change(self, name: str, *, argv: tuple[str, ...] = (), **settings: str) -> None:
+        """From its next start, run *name* with another command line or other settings."""
+        part = self._parts[name]
+        env = {**part.program.env, **{f"LATCHWIRE_{n}": v for n, v in settings.items()}}
+        program = replace(part.program, argv=argv or part.program.argv, env=env)
+        self._parts[name] = replace(part, program=program)
+
+    def runs(self, name: str) -> bool:
+        """Whether *name* was started and has not ended."""
+        running = self._running.get(name)
+        return running is not None and running.returncode is None
+
     async def launch(self, name: str) -> None:
         """Start *name* without waiting until it is ready."""
         self._running[name] = await process.start(self._parts[name].program)
@@ -300,9 +312,8 @@ class Lab:
                 group.create_task(self.start(part.name))
 
 
-@asynccontextmanager
-async def start_lab(state: Path, **settings: str) -> AsyncIterator[Lab]:
-    """A lab, everything ready. *settings* are names without ``LATCHWIRE_``: ``MAX_STALENESS="2"``."""
+async def make_lab(state: Path, **settings: str) -> Lab:
+    """A lab, nothing started. *settings* are names without ``LATCHWIRE_``: ``MAX_STALENESS="2"``."""
     layout = Layout(state)
     await asyncio.to_thread(files.make_secrets, layout, SystemClock())
     chosen = ports.choose((*INSIDE, "front", "mail"), {})
@@ -315,7 +326,13 @@ async def start_lab(state: Path, **settings: str) -> AsyncIterator[Lab]:
         app=None,
         environ={**environ, **{f"LATCHWIRE_{n}": v for n, v in settings.items()}},
     )
-    lab = Lab(plan)
+    return Lab(plan)
+
+
+@asynccontextmanager
+async def start_lab(state: Path, **settings: str) -> AsyncIterator[Lab]:
+    """A lab, everything ready; *settings* as for `make_lab`."""
+    lab = await make_lab(state, **settings)
     try:
         await lab.up()
         yield lab
