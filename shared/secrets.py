@@ -5,6 +5,7 @@
     refresh/<kid>.key   authenticate refresh tokens                       auth
     csrf/<kid>.key      authenticate the pages' form tokens               auth
     blocklist.key       turns ids into blocklist keys                     auth, edge, revocation, ctl, services
+    smtp.password       the mail server, when not in its URL (optional)   mailer
     clients.json        confidential clients: id -> SHA-256 of the secret auth
     jwks.json           the public halves of signing/                     auth, edge, services
     nats/<name>.seed    one nkey seed per credential                      its owner
