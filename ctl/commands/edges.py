@@ -11,6 +11,8 @@ from shared.bus import Position
 from shared.contract import BLOCKLIST
 from shared.messages import Heartbeat
 
+UNPROVEN_MS = 2**31 - 1  # what an edge says before its first proof
+
 
 def register(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add ``edges list``."""
@@ -55,7 +57,7 @@ def edge_table(beats: list[Heartbeat], position: Position) -> str:
             state_of(beat, position),
             beat.seq,
             max(0, position.last_seq - beat.seq),
-            f"{beat.staleness_ms} ms" if beat.staleness_ms >= 0 else "unproven",
+            f"{beat.staleness_ms} ms" if beat.staleness_ms < UNPROVEN_MS else "unproven",
             beat.blocklist_size,
             date_time(beat.started_at) if beat.started_at else "-",
         )

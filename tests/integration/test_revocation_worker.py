@@ -17,21 +17,21 @@ from shared.clock import SystemClock
 from shared.messages import DeadLetter, Freshness, Probe, TokenRevoked
 from shared.redis import connect_redis
 from tests.conftest import BusFactory
-from tests.support.revocation import Ledger, RevocationWorker, make_worker
+from tests.support.revocation import Ledger, Worker, make_worker
 from tests.support.servers import NatsServer, RedisServer, start_in_thread
 from tests.support.waiting import eventually
 
 ADA = "ada@example.com"
 NOBODY = "redis://127.0.0.1:1/0"  # nothing listens there
-WorkerFactory = Callable[..., RevocationWorker]
+WorkerFactory = Callable[..., Worker]
 
 
 @pytest.fixture
 def worker_of(nats_server: NatsServer, tmp_path: Path) -> Iterator[WorkerFactory]:
     """``worker_of(redis_url)``: a worker, not started; killed at the end."""
-    workers: list[RevocationWorker] = []
+    workers: list[Worker] = []
 
-    def make(redis_url: str = NOBODY) -> RevocationWorker:
+    def make(redis_url: str = NOBODY) -> Worker:
         workers.append(make_worker(nats_server, redis_url, tmp_path))
         return workers[-1]
 

@@ -1,5 +1,6 @@
-"""Revocation workers as processes of their own, and a look into what they wrote."""
+"""Revocation workers and edges as processes of their own, and a look into what was written."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -8,28 +9,56 @@ from latchwire.records import Record, record_key
 from shared.bus import Bus
 from shared.secrets import load_blocklist_key
 from tests.support.servers import ROOT, NatsServer, Server, free_port
+from tests.support.tokens import jwks
+
+URL = "http://localhost:8080"
+CATALOGUE = """\
+services:
+  demo:
+    paths: [/demo]
+    upstream: http://127.0.0.1:9
+    require_auth: true
+"""
 
 
-class RevocationWorker(Server):
-    """``python -m services.revocation``; `start` returns when its admin door is open."""
+class Worker(Server):
+    """``python -m services.NAME``; `start` returns when its admin door is open."""
 
 
-def make_worker(nats: NatsServer, redis_url: str, directory: Path) -> RevocationWorker:
-    """A worker (not started) on these servers; its log is in *directory*."""
+def make_worker(nats: NatsServer, redis_url: str, directory: Path) -> Worker:
+    """A revocation worker (not started) on these servers; its log is in *directory*."""
     port = free_port()
+    settings = {"REDIS_URL": redis_url, "REVOCATION_ADMIN": f"127.0.0.1:{port}"}
+    return _worker("revocation", nats, settings, port, directory)
+
+
+def make_edge(nats: NatsServer, edge_id: str, directory: Path) -> Worker:
+    """An edge (not started) that knows the usual test keys and one protected service."""
+    port = free_port()
+    catalogue = directory / "services.yaml"
+    catalogue.write_text(CATALOGUE)
+    (nats.secrets_dir / "jwks.json").write_text(json.dumps(jwks()), "ascii")
     settings = {
-        "LATCHWIRE_URL": "http://localhost:8080",
-        "LATCHWIRE_NATS_URL": nats.url,
-        "LATCHWIRE_REDIS_URL": redis_url,
-        "LATCHWIRE_SECRETS_DIR": str(nats.secrets_dir),
-        "LATCHWIRE_REVOCATION_ADMIN": f"127.0.0.1:{port}",
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'sdk' / 'src'}",
+        "EDGE_ID": edge_id,
+        "EDGE_ADMIN": f"127.0.0.1:{port}",
+        "EDGE_LISTEN": f"127.0.0.1:{free_port()}",
+        "CATALOGUE": str(catalogue),
     }
-    # `env` rather than our own environment: a setting of the machine must not leak in.
-    variables = [f"{name}={value}" for name, value in settings.items()]
-    command = ["env", "-i", *variables, f"PATH={os.defpath}", sys.executable, "-m"]
-    log = directory / f"revocation-{port}.log"
-    return RevocationWorker([*command, "services.revocation"], port, log)
+    return _worker("edge", nats, settings, port, directory)
+
+
+def environment(nats: NatsServer, **more: str) -> dict[str, str]:
+    """Where this installation is, and nothing of the machine's own settings."""
+    settings = {"URL": URL, "NATS_URL": nats.url, "SECRETS_DIR": str(nats.secrets_dir), **more}
+    return {"PATH": os.defpath} | {f"LATCHWIRE_{name}": v for name, v in settings.items()}
+
+
+def _worker(
+    name: str, nats: NatsServer, settings: dict[str, str], port: int, directory: Path
+) -> Worker:
+    variables = environment(nats, **settings) | {"PYTHONPATH": f"{ROOT}:{ROOT / 'sdk' / 'src'}"}
+    command = ["env", "-i", *(f"{n}={v}" for n, v in variables.items()), sys.executable]
+    return Worker([*command, "-m", f"services.{name}"], port, directory / f"{name}-{port}.log")
 
 
 class Ledger:

@@ -24,7 +24,7 @@ from shared.secrets import create_secrets, load_seed, public_key
 
 ROOT = Path(__file__).resolve().parents[2]
 CREDENTIALS = ("auth", "mailer", "revocation", "edge-1", "edge-2", "operator", "provisioner")
-START_DEADLINE = 10.0  # seconds
+START_DEADLINE = 30.0  # seconds
 
 
 def free_port() -> int:
