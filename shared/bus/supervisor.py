@@ -102,4 +102,5 @@ async def connect_bus(
         with contextlib.suppress(nats.errors.Error, TimeoutError):
             async with asyncio.timeout(3):
                 await client.flush(timeout=1)
-        await client.close()
+        with contextlib.suppress(OSError):  # the connection may be gone already
+            await client.close()
