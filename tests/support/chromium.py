@@ -1,0 +1,132 @@
+"""Real Chromium, driven by Playwright: windows of two sizes, what they ask for and complain of."""
+
+import re
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from tests.support.servers import ROOT
+from tests.support.stack import Stack
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SIZES = {"phone": (390, 844), "desktop": (1280, 800)}
+ARTIFACTS = ROOT / "test-artifacts"
+DEADLINE_MS = 10_000
+
+
+def link_in(mail: Mapping[str, Any]) -> str:
+    """The link of a mail."""
+    found = re.search(r"https?://\S+/auth/link\?\S+", mail["text"])
+    assert found is not None
+    return found[0]
+
+
+def code_in(mail: Mapping[str, Any]) -> str:
+    """The code of a mail."""
+    found = re.search(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}\b", mail["text"])
+    assert found is not None
+    return found[0]
+
+
+def find_chromium() -> str | None:
+    """Where Chromium is, or None."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@asynccontextmanager
+async def running_chromium() -> AsyncIterator[Browser]:
+    """One Chromium; every window of a test is a browser of its own in it."""
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
+        try:
+            yield chromium
+        finally:
+            await chromium.close()
+
+
+@dataclass
+class Window:
+    """A person's window on the *stack*: everything it asked for and every complaint is kept."""
+
+    stack: Stack
+    page: Page
+    context: BrowserContext
+    size: str
+    asked: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    async def go(self, path: str) -> None:
+        """Type an address of the front door."""
+        await self.page.goto(self.stack.url + path)
+
+    async def press(self, name: str) -> None:
+        """Press the button *name*."""
+        await self.page.get_by_role("button", name=name, exact=True).click()
+
+    async def read_mail(self, address: str, subject: str = "Sign in") -> None:
+        """Open the newest mail to *address* in the mailbox's page, as a developer does."""
+        await self.stack.mail_to(address)
+        await self.page.goto(self.stack.mail_url)
+        row = self.page.get_by_role("listitem").filter(has_text=f"to {address},")
+        await row.get_by_role("link", name=subject).first.click()
+
+    async def click_link(self) -> None:
+        """Click the link in the open mail."""
+        await self.page.locator("pre a[href*='/auth/link']").first.click()
+
+    async def open_link(self, address: str, *, count: int = 1) -> None:
+        """Open the link of the newest mail to *address*, once there are *count*."""
+        await self.page.goto(link_in(await self.stack.mail_to(address, count=count)))
+
+    async def cookie(self, name: str) -> str:
+        """The value of a cookie of the front door, "" when there is none."""
+        cookies = await self.context.cookies([f"{self.stack.url}/auth/"])
+        return next((c.get("value", "") for c in cookies if c.get("name") == name), "")
+
+    async def picture(self, name: str) -> None:
+        """Keep what is seen under test-artifacts/."""
+        ARTIFACTS.mkdir(exist_ok=True)
+        await self.page.screenshot(path=ARTIFACTS / f"{name}-{self.size}.png")
+
+    def foreign(self) -> set[str]:
+        """The origins it asked for anything, but for the front door and the mailbox."""
+        origins = {f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in self.asked}
+        return origins - {self.stack.url, self.stack.mail_url}
+
+
+@asynccontextmanager
+async def open_window(
+    chromium: Browser, stack: Stack, size: str = "desktop", **options: Any
+) -> AsyncIterator[Window]:
+    """A new browser's window; *options* as of Playwright's ``new_context``."""
+    width, height = SIZES[size]
+    context = await chromium.new_context(viewport={"width": width, "height": height}, **options)
+    context.set_default_timeout(DEADLINE_MS)
+    try:
+        page = await context.new_page()
+        window = Window(stack, page, context, size)
+        page.on("request", lambda request: window.asked.append(request.url))
+        page.on("console", lambda said: _keep(window, said.type, said.text))
+        page.on("pageerror", lambda error: window.complaints.append(str(error)))
+        yield window
+    finally:
+        await context.close()
+
+
+def _keep(window: Window, kind: str, text: str) -> None:
+    # A page that is refused with 4xx is noted by Chromium too; that is no complaint about the page.
+    if kind in {"error", "warning"} and "Failed to load resource" not in text:
+        window.complaints.append(text)
