@@ -1,0 +1,363 @@
+"""The life of a session, played by hypothesis against a plain model, on fakes and a clock that obeys."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+
+from latchwire.claims import Claims, build_claims
+from latchwire.records import Record
+from services.auth.domain.allow import parse_allow
+from services.auth.domain.client import Client
+from services.auth.domain.limits import Rate
+from services.auth.domain.link import LinkAsk, LinkSent, LinkSpent, TokenProof
+from services.auth.domain.outcomes import (
+    Credentials,
+    NotSignedIn,
+    Refreshed,
+    SessionOpened,
+    SignedIn,
+    Tokens,
+)
+from services.auth.domain.session import SESSION_MS
+from services.auth.flows.ending import Ending
+from services.auth.flows.link import LinkFlow, LinkPolicy
+from services.auth.flows.session import SessionFlow
+from services.auth.flows.tokens import Issuer
+from services.auth.flows.users import UserFlow
+from services.auth.ports import FeedStaleError, Keys
+from shared.bus import BusUnavailableError
+from shared.contract import TOKEN_REVOKED
+from shared.links import link_token
+from shared.messages import BlockUser
+from shared.secrets import SymmetricKeys
+from tests.support.fakes.auth_ports import FakeEvents, FakeRevocations
+from tests.support.fakes.auth_store import FakeAttempts, FakeAuthStore, FakePeople, FakeSessions
+from tests.support.fakes.clock import FakeClock
+from tests.support.fakes.ids import FakeIds
+
+ADA = "ada@acme.com"
+ANYBODY = Client("203.0.113.0/24", "Firefox on Linux")
+GRACE_MS = 10_000
+PLENTY = Rate(1_000_000, 1000)
+SECRET = "s" * 32
+
+
+class PlainTokens:
+    """`AccessTokens` with a symmetric key: what is signed is not this test's business."""
+
+    def sign(self, claims: Any) -> str:
+        return jwt.encode(dict(claims), SECRET, "HS256")
+
+    def read(self, token: str, now_ms: int) -> Claims | str:
+        claims = self.read_expired(token)
+        if claims is None:
+            return "token_invalid"
+        return claims if now_ms < claims.exp * 1000 else "token_expired"
+
+    def read_expired(self, token: str) -> Claims | None:
+        try:
+            options = {"verify_exp": False, "verify_aud": False, "verify_iat": False}
+            return build_claims(jwt.decode(token, SECRET, ["HS256"], options), "k")
+        except jwt.InvalidTokenError:
+            return None
+
+
+@dataclass
+class Auth:
+    """The flows on fakes."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    ids: FakeIds = field(default_factory=FakeIds)
+    events: FakeEvents = field(default_factory=FakeEvents)
+    revocations: FakeRevocations = field(default_factory=FakeRevocations)
+
+    def __post_init__(self) -> None:
+        self.store = FakeAuthStore(self.clock)
+        one = SymmetricKeys({"20261122-a": b"k" * 32})
+        keys = Keys(one, one, one, b"i" * 32)
+        attempts, sessions = FakeAttempts(self.store), FakeSessions(self.store)
+        tokens = PlainTokens()
+        issuer = Issuer("https://a", "latchwire", tokens, keys, self.clock, self.ids)
+        ending = Ending(attempts, sessions, self.events, keys, self.clock, self.ids)
+        policy = LinkPolicy(parse_allow("@acme.com"), PLENTY, PLENTY, PLENTY)
+        self.links = LinkFlow(
+            attempts,
+            self.events,
+            self.revocations,
+            issuer,
+            ending,
+            keys,
+            policy,
+            self.clock,
+            self.ids,
+        )
+        self.sessions = SessionFlow(
+            sessions, self.revocations, tokens, issuer, ending, keys, self.clock
+        )
+        self.users = UserFlow(FakePeople(self.store), ending)
+
+    async def ask(self) -> str:
+        """Ask for a link; its token."""
+        sent = await self.links.request_link(LinkAsk(ADA, ANYBODY))
+        assert isinstance(sent, LinkSent)
+        return link_token(b"k" * 32, "sign_in", sent.login_id, ADA)
+
+    async def click(self, token: str) -> Tokens | None:
+        result = await self.links.exchange_link(TokenProof(token), client=ANYBODY)
+        return result.tokens if isinstance(result, SessionOpened) else None
+
+    async def sign_in(self) -> Tokens:
+        tokens = await self.click(await self.ask())
+        assert tokens is not None
+        return tokens
+
+    async def refresh(self, token: str) -> Tokens | None:
+        result = await self.sessions.refresh(token, client=ANYBODY, cookies=False)
+        return result.tokens if isinstance(result, Refreshed) else None
+
+
+@dataclass
+class Model:
+    """What must be true of one session: its newest token, the one before, when it advanced, if it lives."""
+
+    newest: str
+    previous: str
+    advanced_at: int
+    expires_at: int
+    alive: bool = True
+
+
+class SessionLife(RuleBasedStateMachine):
+    """Ask, click, renew in and out of turn, log out, revoke, let time pass; in any order."""
+
+    shown = Bundle("shown")  # (sid, refresh token) that was ever given out
+    links = Bundle("links")
+
+    @initialize()
+    def begin(self) -> None:
+        self.auth = Auth()
+        self.models: dict[str, Model] = {}
+        self.open_links: dict[str, int] = {}
+
+    def run(self, work: Any) -> Any:
+        return asyncio.run(work)
+
+    @rule(target=links)
+    def ask(self) -> str:
+        token: str = self.run(self.auth.ask())
+        self.open_links[token] = self.auth.clock.now_ms() + 600_000
+        return token
+
+    @rule(target=shown, token=links)
+    def click(self, token: str) -> tuple[str, str]:
+        now = self.auth.clock.now_ms()
+        tokens = self.run(self.auth.click(token))
+        usable = now < self.open_links.get(token, 0)
+        assert usable == (tokens is not None)
+        if tokens is None:
+            return ("", "")
+        self.open_links.clear()
+        self.models[tokens.sid] = Model(tokens.refresh, "", now, now + SESSION_MS)
+        return (tokens.sid, tokens.refresh)
+
+    @rule(target=shown, pair=shown)
+    def refresh(self, pair: tuple[str, str]) -> tuple[str, str]:
+        sid, token = pair
+        if not sid:
+            return pair
+        model, now = self.models[sid], self.auth.clock.now_ms()
+        result = self.run(self.auth.refresh(token))
+        living = model.alive and now < model.expires_at
+        repeated = token == model.previous and now - model.advanced_at <= GRACE_MS
+        if living and token == model.newest:
+            assert result is not None
+            model.previous, model.newest, model.advanced_at = token, result.refresh, now
+        elif living and repeated:
+            assert result is not None
+            assert model.newest == result.refresh
+        else:
+            assert result is None
+            model.alive = False
+        return (sid, result.refresh) if result else pair
+
+    @rule(pair=consumes(shown))
+    def logout(self, pair: tuple[str, str]) -> None:
+        if pair[0]:
+            self.run(self.auth.sessions.logout(Credentials(refresh=pair[1])))
+            if self.auth.clock.now_ms() < self.models[pair[0]].expires_at:
+                self.models[pair[0]].alive = False
+
+    @rule()
+    def revoke_the_person(self) -> None:
+        now = self.auth.clock.now_ms()
+        self.auth.revocations.revoke("subject", ADA, Record(now + SESSION_MS, sessions_before=now))
+        self.open_links.clear()
+        for model in self.models.values():
+            model.alive = False
+        self.auth.clock.advance(1)
+
+    @rule(ms=st.sampled_from([1, 500, GRACE_MS, GRACE_MS + 1, 700_000, SESSION_MS // 3]))
+    def time_passes(self, ms: int) -> None:
+        self.auth.clock.advance(ms)
+
+    @invariant()
+    def every_reuse_is_published_once(self) -> None:
+        if not hasattr(self, "auth"):
+            return
+        ids = [m.id for m in self.auth.events.of(TOKEN_REVOKED.name) if m.reason == "refresh_reuse"]
+        assert len(ids) == len(set(ids))
+
+
+SessionLife.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestSessionLife = SessionLife.TestCase
+
+
+async def test_the_grace_window_does_not_slide() -> None:
+    """Repeating within the window, again and again, does not make it longer."""
+    auth = Auth()
+    tokens = await auth.sign_in()
+    assert await auth.refresh(tokens.refresh)
+    for _ in range(2):
+        auth.clock.advance(5_000)
+        assert await auth.refresh(tokens.refresh)
+    auth.clock.advance(1)
+
+    assert await auth.refresh(tokens.refresh) is None
+
+
+async def test_a_session_ends_after_seven_days_however_busy() -> None:
+    """Rotation does not prolong it, and no access token outlives it."""
+    auth = Auth()
+    tokens = await auth.sign_in()
+    end_ms = auth.clock.now_ms() + SESSION_MS
+    for _ in range(7 * 24):
+        auth.clock.advance(3_600_000 - 1)
+        renewed = await auth.refresh(tokens.refresh)
+        assert renewed is not None
+        claims = PlainTokens().read_expired(renewed.access)
+        assert claims is not None
+        assert claims.exp * 1000 <= end_ms
+        tokens = renewed
+    auth.clock.advance(1000)
+
+    assert await auth.refresh(tokens.refresh) is None
+
+
+async def test_a_token_is_issued_after_the_watermark_of_a_role_change() -> None:
+    """Access tokens so far are refused, the session goes on, and its next token counts."""
+    auth = Auth()
+    tokens = await auth.sign_in()
+    now = auth.clock.now_ms()
+    auth.revocations.revoke("subject", ADA, Record(now + SESSION_MS, tokens_before=now + 2000))
+
+    before = auth.sessions.identify(Credentials(access=tokens.access))
+    renewed = await auth.refresh(tokens.refresh)
+
+    assert NotSignedIn("token_revoked") == before
+    assert renewed is not None
+    assert isinstance(auth.sessions.identify(Credentials(access=renewed.access)), SignedIn)
+
+
+async def test_a_session_survives_a_logout_that_could_not_be_published_only_on_paper() -> None:
+    """The tombstone is written first: it renews nothing, and the repetition publishes."""
+    auth = Auth()
+    tokens = await auth.sign_in()
+    auth.events.away = True
+    with pytest.raises(BusUnavailableError):
+        await auth.sessions.logout(Credentials(access=tokens.access))
+    auth.events.away = False
+
+    assert await auth.refresh(tokens.refresh) is None
+    for _ in range(2):
+        await auth.sessions.logout(Credentials(access=tokens.access))
+    revoked = auth.events.of(TOKEN_REVOKED.name)
+    assert 2 == len(revoked)
+    assert 1 == len({event.id for event in revoked})
+
+
+async def test_a_reuse_that_could_not_be_published_is_published_by_the_next_use() -> None:
+    """Neither edges nor the person may miss it."""
+    auth = Auth()
+    tokens = await auth.sign_in()
+    for _ in range(2):
+        renewed = await auth.refresh(tokens.refresh)
+    assert renewed is not None
+    auth.clock.advance(GRACE_MS + 1)
+    auth.events.away = True
+    with pytest.raises(BusUnavailableError):
+        await auth.refresh(tokens.refresh)
+    auth.events.away = False
+
+    assert await auth.refresh(renewed.refresh) is None
+    assert await auth.refresh(renewed.refresh) is None
+    assert 1 == len(auth.events.of(TOKEN_REVOKED.name))
+
+
+async def test_a_stale_feed_neither_opens_nor_renews() -> None:
+    """Raised as "not now", so that no caller can take it for a refusal."""
+    auth = Auth()
+    tokens, link = await auth.sign_in(), await auth.ask()
+    auth.revocations.stale = True
+
+    with pytest.raises(FeedStaleError):
+        await auth.refresh(tokens.refresh)
+    with pytest.raises(FeedStaleError):
+        await auth.click(link)
+    auth.revocations.stale = False
+    assert await auth.click(link)
+
+
+@pytest.mark.parametrize(("scope", "name"), [("session", "sid"), ("key", "20261122-a")])
+async def test_a_revoked_session_or_refresh_key_renews_nothing(scope: str, name: str) -> None:
+    """The feed is asked before the store."""
+    auth = Auth()
+    tokens = await auth.sign_in()
+    identifier = tokens.sid if name == "sid" else name
+    auth.revocations.revoke(scope, identifier, Record(auth.clock.now_ms() + SESSION_MS))
+
+    assert await auth.refresh(tokens.refresh) is None
+
+
+async def test_a_block_ends_what_there_is_and_stops_what_comes() -> None:
+    """Until it is lifted."""
+    auth = Auth()
+    tokens, link = await auth.sign_in(), await auth.ask()
+    state = await auth.users.answer(BlockUser(email="ADA@acme.com", action="block", reason="left"))
+
+    assert state.blocked
+    assert await auth.refresh(tokens.refresh) is None
+    assert await auth.click(link) is None
+    assert await auth.click(await auth.ask()) is None
+    await auth.users.answer(BlockUser(email=ADA, action="unblock"))
+    auth.clock.advance(1)
+    assert await auth.sign_in()
+
+
+async def test_a_notice_ends_exactly_the_session_it_is_about() -> None:
+    """Its own token does, and a sign-in token does not."""
+    auth = Auth()
+    mine, thiefs = await auth.sign_in(), await auth.click(await auth.ask())
+    assert thiefs is not None
+    session = await FakeSessions(auth.store).find(thiefs.sid)
+    assert session is not None
+    await auth.links.ending.notify(session, ANYBODY, "new_browser")
+    notice = next(a for a in auth.store.attempts.values() if a.purpose == "notice")
+    token = link_token(b"k" * 32, "notice", notice.login_id, ADA)
+
+    assert not await auth.links.end_by_notice(await auth.ask())
+    assert await auth.links.end_by_notice(token)
+    assert await auth.links.end_by_notice(token)
+    assert isinstance(await auth.links.exchange_link(TokenProof(token), client=ANYBODY), LinkSpent)
+    assert await auth.refresh(thiefs.refresh) is None
+    assert await auth.refresh(mine.refresh)
