@@ -15,6 +15,7 @@ EDGE = "EDGE"
 API = "$JS.API"
 EDGE_API = "CORE.API"
 EDGE_PREFIX = "edge"
+SERVICE_REPLIES = "_R_.>"  # where the server takes answers to questions from another account
 BLOCKLIST_READS = ("DIRECT.GET", "STREAM.MSG.GET", "STREAM.INFO")
 # A responder may publish one reply, soon: enough for request/reply, useless for anything else.
 ALLOW_RESPONSES = '{ max: 1, expires: "10s" }'
@@ -97,7 +98,17 @@ def _grant_questions(allowed: Permissions, role: Role) -> None:
         if role in question.answers:
             # Both forms: NATS checks a queue subscription against the plain subject.
             allowed.subscribe.append(question.name)
-            allowed.responds = True
+            _grant_replies(allowed, role)
+
+
+def _grant_replies(allowed: Permissions, role: Role) -> None:
+    if role is Role.EDGE:
+        # Edges see each other's probes (blocklist.> covers them). With leave to answer whatever it
+        # hears, a stolen edge could vouch to its siblings for a freshness they do not have; questions
+        # from CORE arrive under this prefix, those of siblings never do.
+        allowed.publish.append(SERVICE_REPLIES)
+    else:
+        allowed.responds = True
 
 
 def _grant_blocklist(allowed: Permissions, role: Role) -> None:

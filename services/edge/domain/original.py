@@ -1,8 +1,8 @@
 """The original request, as the proxy in front tells it: four ``X-Forwarded-*`` headers, nothing else.
 
 Exactly one each of Method, Proto, Host and Uri, in exactly the form a proxy writes; what is missing is
-never guessed. Other families (``X-Original-*``, ``X-Forwarded-Prefix``, ``X-Forwarded-Port``, ``Forwarded``) are
-not looked at.
+never guessed. Other families (``X-Original-*``, ``X-Forwarded-Prefix``, ``Forwarded``, …) are not
+looked at.
 """
 
 import re

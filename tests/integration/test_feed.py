@@ -1,0 +1,268 @@
+"""The revocation feed against a real nats-server: joins, gaps, deaths, other epochs, liars."""
+
+import json
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from latchwire.feed import RevocationFeed
+from latchwire.records import Record
+from shared.bus import Bus
+from tests.conftest import BusFactory
+from tests.support.feed import FAR_MS, Writer, holds, make_feed, session_key
+from tests.support.servers import NatsServer, start_in_thread
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+async def writer(bus_of: BusFactory) -> Writer:
+    """A revocation worker that answers probes."""
+    writer = Writer(await bus_of("revocation"))
+    await writer.answer_probes()
+    return writer
+
+
+@pytest.fixture
+async def edge(bus_of: BusFactory) -> Bus:
+    """The bus of edge-1."""
+    return await bus_of("edge-1")
+
+
+@pytest.fixture
+async def feed(edge: Bus, writer: Writer) -> AsyncIterator[RevocationFeed]:
+    """A running feed that has proven itself once."""
+    await writer.revoke("before")
+    async with make_feed(edge) as feed:
+        await eventually(lambda: feed.staleness_seconds() < 5)
+        yield feed
+
+
+async def go_deaf(feed: RevocationFeed) -> None:
+    """Lose deltas, as a slow consumer or a broken route would."""
+    assert feed._subscription is not None
+    await feed._subscription.unsubscribe()
+    feed._subscription = None
+    await feed._client.flush()
+
+
+async def test_what_was_revoked_before_and_after_joining_is_known(
+    feed: RevocationFeed, writer: Writer
+) -> None:
+    """Direct get brings the past, deltas the present."""
+    assert holds(feed, "before")
+
+    seq = await writer.revoke("after")
+
+    await eventually(lambda: holds(feed, "after"))
+    assert feed.seq == seq
+    assert feed.fills == 0
+
+
+async def test_a_large_list_arrives_whole(edge: Bus, writer: Writer) -> None:
+    """More records than one batch of direct get, some replaced, all there."""
+    for number in range(300):
+        await writer.bus.js.publish_async(
+            f"bl.{session_key(str(number % 250))}", Record(FAR_MS + number).pack()
+        )
+    await writer.bus.js.publish_async_completed()
+
+    async with make_feed(edge) as feed:
+        await feed.wait_ready(10)
+        await eventually(lambda: feed.staleness_seconds() < 5)
+
+        assert len(feed.blocklist) == 250
+        assert feed.seq == 300
+
+
+async def test_lost_deltas_are_filled_without_waiting_for_the_next(
+    feed: RevocationFeed, writer: Writer
+) -> None:
+    """The probe tells that something is missing although nothing more happens."""
+    await go_deaf(feed)
+    for name in ("x", "y", "y2"):
+        await writer.revoke(name)
+    seq = await writer.revoke("y", Record(FAR_MS + 1))
+
+    await eventually(lambda: holds(feed, "x", "y", "y2"))
+    await eventually(lambda: feed.seq == seq)
+    assert feed.fills >= 1
+
+
+async def test_a_delta_beyond_a_gap_counts_at_once_and_the_gap_is_filled(
+    feed: RevocationFeed, writer: Writer
+) -> None:
+    """A revocation never waits for another; only the claim of completeness does."""
+    await go_deaf(feed)
+    await writer.revoke("lost")
+    await feed.start()
+    await feed._client.flush()
+    seq = await writer.revoke("heard")
+
+    await eventually(lambda: holds(feed, "lost", "heard"))
+    await eventually(lambda: feed.seq == seq)
+
+
+async def test_sequences_that_have_expired_are_skipped_on_the_leaders_word(
+    feed: RevocationFeed, writer: Writer
+) -> None:
+    """A tail that no longer exists does not hold up the proof for ever."""
+    await go_deaf(feed)
+    seq = await writer.revoke("short", ttl_seconds=1)
+    await eventually(lambda: _absent(writer, "short"), within=10)
+
+    await eventually(lambda: feed.seq >= seq)
+    await eventually(lambda: feed.staleness_seconds() < 1.5)
+
+
+async def _absent(writer: Writer, name: str) -> bool:
+    return await writer.bus.get_state(session_key(name)) is None
+
+
+async def test_a_killed_server_costs_nothing_once_it_is_back(
+    feed: RevocationFeed, writer: Writer, nats_server: NatsServer
+) -> None:
+    """kill -9, restart: known is known, new is heard, freshness is proven again."""
+    nats_server.kill()
+    await eventually(lambda: not feed._client.is_connected)
+    assert holds(feed, "before")
+    await start_in_thread(nats_server)
+    await eventually(lambda: writer.bus.connected, within=10)
+
+    seq = await writer.revoke("later")
+
+    await eventually(lambda: holds(feed, "before", "later") and feed.seq == seq, within=10)
+    await eventually(lambda: feed.staleness_seconds() < 1.5, within=10)
+
+
+async def test_what_happens_while_an_edge_is_cut_off_is_known_right_after(
+    feed: RevocationFeed, writer: Writer, nats_server: NatsServer, bus_of: BusFactory
+) -> None:
+    """Written between the edge's disconnect and its return: filled without a further delta."""
+    nats_server.kill()
+    await eventually(lambda: not feed._client.is_connected)
+    feed._client.options["reconnect_to_server_handler"] = None
+    await start_in_thread(nats_server)
+    fresh = Writer(await bus_of("revocation"))
+    await fresh.revoke("meanwhile")
+
+    await eventually(lambda: holds(feed, "meanwhile"), within=15)
+
+
+async def test_a_recreated_stream_starts_over_and_the_old_list_refuses_until_then(
+    feed: RevocationFeed, writer: Writer, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    """A new epoch: nothing is mixed up by sequences that begin again at 1."""
+    old_epoch, old_list = feed.epoch, feed.blocklist
+    for name in ("a", "b", "c"):
+        await writer.revoke(name)
+    nats_server.kill()
+    shutil.rmtree(tmp_path / "nats" / "js")
+    await start_in_thread(nats_server)
+    assert holds(feed, "a", "before")
+    await nats_server.provision()
+    await eventually(lambda: writer.bus.connected, within=10)
+    await writer.revoke("new")
+
+    await eventually(lambda: feed.epoch != old_epoch, within=15)
+    await eventually(lambda: holds(feed, "new") and feed.seq == 1, within=5)
+    assert feed.blocklist is not old_list
+    assert not holds(feed, "a")
+    await eventually(lambda: feed.staleness_seconds() < 1.5)
+
+
+async def test_without_an_answer_there_is_no_proof(feed: RevocationFeed, writer: Writer) -> None:
+    """A living connection proves nothing; staleness grows until somebody proves it."""
+    writer.silent = True
+    await eventually(lambda: feed.staleness_seconds() > 2.5, within=10)
+
+    writer.silent = False
+
+    await eventually(lambda: feed.staleness_seconds() < 1.5)
+
+
+async def test_the_age_of_what_waits_to_be_written_is_part_of_the_staleness(
+    feed: RevocationFeed, writer: Writer
+) -> None:
+    """A worker that is 30 s behind makes every edge 30 s stale, from its next answer on."""
+    writer.backlog_ms = 30_000
+    feed._proven_at = float("-inf")
+
+    await eventually(lambda: 30 <= feed.staleness_seconds() < 40)
+
+
+async def test_a_proof_of_another_epoch_proves_nothing(
+    feed: RevocationFeed, writer: Writer
+) -> None:
+    """Somebody who looks at another stream cannot vouch for this one; the list is not thrown away."""
+    held = feed.blocklist
+    writer.epoch = "another"
+
+    await eventually(lambda: feed.staleness_seconds() > 2.5, within=10)
+    assert feed.blocklist is held
+
+
+async def test_before_the_first_proof_a_feed_is_infinitely_stale(edge: Bus) -> None:
+    """Nobody answers probes: loaded, but not to be trusted."""
+    async with make_feed(edge) as feed:
+        await feed.wait_ready(5)
+
+        assert feed.staleness_seconds() == float("inf")
+
+
+@pytest.fixture
+async def thief(bus_of: BusFactory) -> Bus:
+    """A stolen credential of a sibling edge."""
+    return await bus_of("edge-2")
+
+
+FORGED = Record(FAR_MS).pack()
+
+
+def forged_headers(name: str, seq: int) -> dict[str, str]:
+    """What the server would write on a delta."""
+    subject = f"bl.{session_key(name)}"
+    return {"Nats-Subject": subject, "Nats-Sequence": str(seq), "Nats-Stream": "BLOCKLIST"}
+
+
+async def test_a_stolen_sibling_edge_cannot_revoke_anybody(
+    feed: RevocationFeed, writer: Writer, thief: Bus
+) -> None:
+    """Neither on a delta's subject, nor on the one subject it may publish, nor by a borrowed reply."""
+    victim = session_key("victim")
+    for subject in (f"blocklist.{victim}", "blocklist.probe", f"bl.{victim}"):
+        await thief.client.publish(subject, FORGED, headers=forged_headers("victim", feed.seq + 1))
+    for subject in ("blocklist.probe", "CORE.API.STREAM.INFO.BLOCKLIST"):
+        await thief.client.publish(subject, b"{}", reply=f"blocklist.{victim}")
+    get = json.dumps({"seq": 1, "next_by_subj": "bl.*"}).encode()
+    for call in ("DIRECT.GET", "STREAM.MSG.GET"):
+        reply = f"blocklist.{victim}"
+        await thief.client.publish(f"CORE.API.{call}.BLOCKLIST", get, reply=reply)
+    await thief.client.flush()
+
+    seq = await writer.revoke("afterwards")
+
+    await eventually(lambda: holds(feed, "afterwards") and feed.seq == seq)
+    assert not holds(feed, "victim")
+    assert len(feed.blocklist) == 2
+
+
+async def test_a_stolen_sibling_edge_cannot_vouch_for_freshness(
+    feed: RevocationFeed, writer: Writer, thief: Bus
+) -> None:
+    """It cannot answer another edge's probe, even if it saw the question."""
+    seen: list[str] = []
+
+    async def lie(message: object) -> None:
+        reply = getattr(message, "reply", "")
+        if reply:
+            seen.append(reply)
+            body = {"epoch": feed.epoch, "last_seq": feed.seq, "backlog_ms": 0}
+            await thief.client.publish(reply, json.dumps(body).encode())
+
+    await thief.client.subscribe("blocklist.>", cb=lie)
+    await thief.client.flush()
+    writer.silent = True
+
+    await eventually(lambda: feed.staleness_seconds() > 3.5, within=10)

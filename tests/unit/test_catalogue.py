@@ -1,0 +1,206 @@
+"""services.yaml: what it means, and what it says about a mistake."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.catalogue import (
+    CatalogueDocument,
+    CatalogueError,
+    Service,
+    is_under,
+    load_catalogue,
+    parse_catalogue,
+    parse_duration,
+)
+
+UP = "upstream: http://127.0.0.1:9100"
+
+
+def problems(text: str) -> list[str]:
+    """What the catalogue says of *text*."""
+    with pytest.raises(CatalogueError) as caught:
+        parse_catalogue(text)
+    return caught.value.problems
+
+
+def one(*lines: str) -> str:
+    """A catalogue of the one service ``a`` with these lines."""
+    return "services:\n  a:\n" + "".join(f"    {line}\n" for line in lines)
+
+
+def test_a_service_with_everything_reads_as_written() -> None:
+    """Every key of the first subset."""
+    text = one(
+        "host: App.Example.com",
+        "paths: [/demo, /x/y]",
+        UP,
+        "roles: [admin]",
+        'emails: ["@acme.com"]',
+        "public_paths: [/demo/public]",
+        "max_staleness: 30s",
+    )
+
+    assert parse_catalogue(text).services == (
+        Service(
+            "a",
+            "app.example.com",
+            ("/demo", "/x/y"),
+            "http://127.0.0.1:9100",
+            True,
+            ("admin",),
+            ("@acme.com",),
+            ("/demo/public",),
+            30.0,
+        ),
+    )
+
+
+def test_the_defaults_protect() -> None:
+    """Nothing but an upstream: the whole of every host, behind a login."""
+    assert parse_catalogue(one(UP)).services == (
+        Service("a", None, ("/",), "http://127.0.0.1:9100"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            one("pats: [/a]", UP),
+            "services.yaml:3: services.a.pats: unknown key; did you mean paths?",
+        ),
+        (one(UP, "zzz: 1"), "known: host, paths, upstream"),
+        ("servcies: {}", "services.yaml:1: servcies: unknown key; did you mean services?"),
+        (one("paths: [/a]"), "services.a.upstream: is missing: add it"),
+        (
+            one(UP, "paths:", "  - /ok", "  - demo"),
+            "services.yaml:6: services.a.paths.1: is not right",
+        ),
+        (one(UP, "paths: [/a/]"), "ends without one"),
+        (one(UP, "paths: ['/a*']"), "no wildcard"),
+        (one(UP, "paths: ['^/a$']"), "begins with /"),
+        (one(UP, "paths: [/a//b]"), "is not right"),
+        (one(UP, "paths: [/a/..]"), "is not right"),
+        (one(UP, "paths: ['/a%2fb']"), "is not right"),
+        (one(UP, "paths: ['/a;b']"), "is not right"),
+        (one(UP, "paths: []"), "at least 1 item"),
+        (one(UP, "paths: [/a, /a]"), "stands twice: remove one"),
+        (one(UP, "host: https://a.b"), "write the bare host name"),
+        (one(UP, "host: a.b:8080"), "write the bare host name"),
+        (one(UP, "host: '*.a.b'"), "write the bare host name"),
+        (one("upstream: http://a/b"), "without a path"),
+        (one("upstream: file:///etc"), "write http://host:port"),
+        (one(UP, "require_auth: 'yes'"), "valid boolean"),
+        (one(UP, "emails: [Ada@acme.com]"), "in lower case"),
+        (one(UP, "roles: ['a,b']"), "no space or comma"),
+        (one(UP, "max_staleness: 10"), "write a number and a unit: 10s"),
+        (one(UP, "max_staleness: 1h"), "write a number and a unit: 10s"),
+        (one(UP, "max_staleness: 16m"), "from 1s to 15m"),
+        (one(UP, "max_staleness: 1ms"), "from 1s to 15m"),
+        (one(UP, "paths: [/a]", "public_paths: [/b]"), "outside the service's paths"),
+        (one(UP, "paths: [/a]", "public_paths: [/ab]"), "outside the service's paths"),
+        (one(UP, "paths: [/a]", "public_paths: [/a]"), "write require_auth: false instead"),
+        (one(UP, "require_auth: false", "roles: [x]"), "contradicts roles"),
+        (one(UP, UP), "services.yaml:4: upstream stands twice: remove one"),
+        ("services:\n  A: {}\n", "lower-case letters"),
+        ("services: {a: &x {}, b: *x}", "anchors and aliases"),
+        ("services:\n  a:\n    <<: {}\n", "plain text"),
+        ("services: !!python/object/apply:os.system [x]", "services"),
+        ("a: b: c", "services.yaml:1:"),
+        ("- 1", "services.yaml:1:"),
+        ("", "services: is missing"),
+        ("\x00", "services.yaml:1:"),
+        ("services: {}\n---\nservices: {}\n", "services.yaml:"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_its_cure(text: str, expected: str) -> None:
+    """Nobody has to guess what an installation refuses."""
+    assert any(expected in problem for problem in problems(text)), problems(text)
+
+
+def two(a: str, b: str) -> str:
+    """Two services with these flow mappings."""
+    return f"services:\n  a: {{{UP}, {a}}}\n  b: {{{UP}, {b}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (two("paths: [/x]", "paths: [/x]"), "services.b.paths: /x belongs to services.a too"),
+        (two("host: h.x, paths: [/x]", "host: H.x, paths: [/x]"), "belongs to services.a too"),
+        (
+            two("paths: [/x], public_paths: [/x/y]", "paths: [/x/y]"),
+            "/x/y belongs to services.a too",
+        ),
+        (
+            two("host: h.x, paths: [/]", "paths: [/b]"),
+            "services.b.paths: /b lies under services.a's / on h.x: give it a host",
+        ),
+    ],
+)
+def test_rules_with_two_readings_are_refused(text: str, expected: str) -> None:
+    """Exact host first and longest prefix first never have to be weighed against each other."""
+    assert any(expected in problem for problem in problems(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        two("paths: [/]", "paths: [/b]"),
+        two("host: h.x, paths: [/]", "host: i.x, paths: [/]"),
+        two("host: h.x, paths: [/b/c]", "paths: [/b]"),
+        two("host: h.x, paths: [/]", "paths: [/]"),
+    ],
+)
+def test_nested_and_separate_rules_are_fine(text: str) -> None:
+    """The longest prefix wins; an exact host wins."""
+    assert len(parse_catalogue(text).services) == 2
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    """With its name, not its whole path."""
+    with pytest.raises(
+        CatalogueError, match=r"^services\.yaml: cannot be read: FileNotFoundError$"
+    ):
+        load_catalogue(tmp_path / "services.yaml")
+
+
+def test_an_alias_bomb_costs_nothing() -> None:
+    """Ten lines that would unfold to gigabytes are refused at the first alias."""
+    bomb = "a: &a [x]\n" + "".join(f"b{n}: &b{n} [*a, *a]\n" for n in range(9))
+
+    assert problems(bomb) == [
+        "services.yaml:2: anchors and aliases are not used here: write it out"
+    ]
+
+
+@given(st.text(max_size=200))
+def test_no_text_raises_anything_but_its_own_error(text: str) -> None:
+    """Whatever an editor leaves behind."""
+    with suppress(CatalogueError):
+        parse_catalogue("services:\n" + text)
+
+
+def test_segments_are_compared_whole() -> None:
+    """/demo never covers /demonstration."""
+    assert is_under("/demo", "/demo")
+    assert is_under("/demo/x", "/demo")
+    assert is_under("/anything", "/")
+    assert not is_under("/demonstration", "/demo")
+
+
+def test_durations_have_units() -> None:
+    """Milliseconds, seconds and minutes."""
+    assert [parse_duration(t) for t in ("500ms", "10s", "2m")] == [0.5, 10.0, 120.0]
+
+
+def test_editors_get_a_schema() -> None:
+    """The model describes itself, strictly."""
+    schema = CatalogueDocument.model_json_schema()
+
+    assert schema["additionalProperties"] is False
+    assert schema["$defs"]["ServiceDocument"]["additionalProperties"] is False

@@ -1,0 +1,117 @@
+"""Paths an attacker would write, and the rules they must not slip past."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.edge.domain.paths import plain_path
+from services.edge.domain.routes import RouteTable
+from shared.catalogue import parse_catalogue
+
+AMBIGUOUS = [
+    "", "demo", "*", "http://evil/demo", "//demo", "//evil.example/demo", "/demo//secret",
+    "/demo///", "//", "/demo/..", "/demo/../admin", "/demo/./x", "/demo/.", "/../demo",
+    "/demo/%2e%2e/admin", "/demo/%2E%2E/x", "/demo/%2e/x", "/demo/.%2e/x", "/demo/%2e./x",
+    "/%2e%2e/demo", "/demo%2fadmin", "/demo%2Fadmin", "/demo/public%2f..%2fadmin",
+    "/demo%5cadmin", "/demo\\admin", "/demo/..\\admin", "/demo/..;/admin", "/demo/;x",
+    "/demo;jsessionid=1", "/demo%3bx", "/demo%00", "/demo/%00/x", "/demo%0a", "/demo%0d%0aX:1",
+    "/demo%09", "/demo%7f", "/demo%252e%252e/admin", "/demo%252fadmin", "/demo/%25", "/demo%",
+    "/demo%2", "/demo%zz", "/demo%u002e", "/demo#x", "/demo/public#/../admin", "/demo%23/public",
+    "/demo%3fx", "/demo/%c0%ae", "/demo/%c0%af", "/demo/%e0%80%af", "/demo/%ff",
+    "/demo/%ed%a0%80", "/demo/é", "/demo/\x00", "/demo/\x7f", "/demo/ x", "/demo/\tx", "/demo/<",
+    "/demo/\"", "/demo/{x}", "/demo/|", "/demo/^", "/demo/`", "/demo/[x]", "/demo/%e2%80%a8",
+    "/demo/%c2%85", "/demo/" + "a" * 9000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", AMBIGUOUS)
+def test_a_path_two_readers_could_understand_differently_matches_nothing(target: str) -> None:
+    """Dots, doubled slashes, encoded separators, double encoding, controls, fragments: refused."""
+    assert plain_path(target) is None
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/", "/"),
+        ("/demo", "/demo"),
+        ("/demo/", "/demo/"),
+        ("/demo?x=/public&y=..%2f", "/demo"),
+        ("/demo?", "/demo"),
+        ("/.well-known/x", "/.well-known/x"),
+        ("/a.b/...c/~x/(1)/a@b:c=d,e+f!*'", "/a.b/...c/~x/(1)/a@b:c=d,e+f!*'"),
+        ("/%61dmin", "/admin"),
+        ("/demo/a%20b", "/demo/a b"),
+        ("/demo/%C3%A9t%C3%A9", "/demo/été"),
+    ],
+)
+def test_plain_paths_are_decoded_once(target: str, path: str) -> None:
+    """The query is not part of it, and an encoded letter is the letter."""
+    assert plain_path(target) == path
+
+
+@given(st.text(max_size=40))
+def test_no_text_makes_a_path_with_a_way_out(text: str) -> None:
+    """Whatever comes, what is accepted has no dot segment, empty segment, separator or control."""
+    path = plain_path("/" + text)
+
+    if path is not None:
+        segments = path[1:].split("/")
+        assert not {".", ".."} & set(segments)
+        assert "" not in segments[:-1]
+        assert not set(path) & set("\\;#?%\x00\r\n")
+
+
+@given(st.text(alphabet="/.%2fFeE5cC\\;?#adm", max_size=12))
+def test_no_encoding_of_a_protected_path_reaches_a_public_rule(tail: str) -> None:
+    """If it matches /demo/public, then it is below it for every reader."""
+    table = RouteTable(
+        parse_catalogue(
+            "services:\n  demo:\n    paths: [/demo]\n    upstream: http://x\n"
+            "    public_paths: [/demo/public]\n"
+        )
+    )
+    path = plain_path("/demo/public" + tail)
+
+    if path is not None and (route := table.find("any", path)) is not None and route.public:
+        assert path == "/demo/public" or path.startswith("/demo/public/")
+
+
+def test_the_longest_prefix_wins_by_segment_and_an_exact_host_before_any() -> None:
+    """/demo is not /demonstration; the host is compared without case and port."""
+    table = RouteTable(
+        parse_catalogue(
+            "services:\n"
+            "  any:\n    paths: [/demo, /x]\n    upstream: http://a\n    public_paths: [/demo/public]\n"
+            "  app:\n    host: App.example.com\n    paths: [/demo/app, /y]\n    upstream: http://b\n"
+        )
+    )
+
+    def found(host: str, path: str) -> tuple[str, bool] | None:
+        route = table.find(host, path)
+        return (route.service.name, route.public) if route else None
+
+    assert found("a.example", "/demo") == ("any", False)
+    assert found("a.example", "/demo/") == ("any", False)
+    assert found("a.example", "/demo/public/x") == ("any", True)
+    assert found("a.example", "/demo/publicity") == ("any", False)
+    assert found("a.example", "/demonstration") is None
+    assert found("a.example", "/y") is None
+    assert found("APP.example.com:8443", "/y/z") == ("app", False)
+    assert found("app.example.com", "/demo/app/z") == ("app", False)
+    assert found("app.example.com", "/demo/x") == ("any", False)
+    assert found("app.example.com.", "/y") is None
+    assert found("evilapp.example.com", "/y") is None
+
+
+def test_a_service_at_the_root_takes_the_rest() -> None:
+    """/ is a prefix like any other, only the shortest."""
+    table = RouteTable(
+        parse_catalogue(
+            "services:\n  all:\n    upstream: http://a\n  b:\n    paths: [/b]\n    upstream: http://b\n"
+        )
+    )
+
+    names = {p: table.find("h", p).service.name for p in ("/", "/c", "/b", "/b/c", "/bc")}  # type: ignore[union-attr]
+
+    assert names == {"/": "all", "/c": "all", "/b": "b", "/b/c": "b", "/bc": "all"}
