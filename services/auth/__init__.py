@@ -1,9 +1,9 @@
-"""The auth worker: people sign in by a link, keep a session, and end it.
+"""Auth: people sign in by a link, keep a session, and end it.
 
-Owns: login attempts, limits, sessions and blocks (Redis). Holds the signing, link, refresh and CSRF keys.
-Publishes: login.requested, login.succeeded, login.failed, token.revoked. Answers: op.users.
-Follows: the revocation feed, like every edge.
-Fails: without Redis no logins and no refreshes; without NATS no logins and no logouts (503, and what
-was begun is repeated safely); with a stale feed neither sessions begin nor tokens are renewed. None of that
-logs anybody out, and none of it answers 401.
+Consumes  the revocation feed, like every edge; answers ``op.users``.
+Publishes ``login.requested``, ``login.succeeded``, ``login.failed`` and ``token.revoked``.
+Owns      login attempts, limits, sessions and blocks (Redis, ``lw:*``; see adapters/redis_scripts.py), and the
+          signing, refresh and CSRF keys; shares the link key with the mailer.
+Fails     without Redis no login and no refresh, without NATS no login and no acknowledged logout, with a
+          stale feed no new session and no renewal: always 503, safe to repeat, nobody is logged out by it.
 """
