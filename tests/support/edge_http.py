@@ -1,0 +1,114 @@
+"""An edge's door on a real socket, spoken to in raw bytes as a hostile proxy or client would."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from services.edge.flows.counts import CheckCounts
+from services.edge.http.answers import Answers
+from services.edge.http.peers import TrustedPeers
+from services.edge.http.refusals import RefusalLog
+from services.edge.http.traefik import TraefikDoor, make_server
+from services.edge.settings import LOOPBACK
+from tests.support.edge import ORIGIN, Desk, make_desk
+from tests.support.fakes.ids import FakeIds
+
+HEAD = (
+    b"X-Forwarded-Method: GET\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: localhost:8080\r\n"
+    b"X-Forwarded-Uri: /demo\r\n"
+)
+DEADLINE = 5.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One parsed answer; header names in lower case, every repetition kept."""
+
+    status: int
+    headers: dict[str, list[str]]
+    rest: bytes
+
+    def get(self, name: str) -> str:
+        """The one value of a header, "" when it is not there."""
+        values = self.headers.get(name.lower(), [""])
+        assert len(values) == 1
+        return values[0]
+
+
+@dataclass
+class Door:
+    """A listening edge."""
+
+    port: int
+    desk: Desk
+    counts: CheckCounts
+    connections: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    async def send(self, data: bytes) -> bytes:
+        """Everything that comes back for *data* until the edge closes or has been quiet."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(data)
+            async with asyncio.timeout(DEADLINE):
+                return await _read_answer(reader)
+        finally:
+            writer.close()
+
+    async def check(
+        self,
+        extra: bytes = b"",
+        *,
+        head: bytes = HEAD,
+        line: bytes = b"GET /check/traefik HTTP/1.1",
+    ) -> Reply:
+        """One check with *extra* header lines."""
+        return parse(await self.send(line + b"\r\nHost: edge\r\n" + head + extra + b"\r\n"))
+
+
+async def _read_answer(reader: asyncio.StreamReader) -> bytes:
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, ConnectionResetError) as error:
+        return getattr(error, "partial", b"")
+    length = int(parse(head).get("content-length") or 0)
+    try:
+        return head + await reader.readexactly(length)
+    except asyncio.IncompleteReadError as error:
+        return head + error.partial
+
+
+def parse(data: bytes) -> Reply:
+    """The answer in *data*."""
+    head, _, rest = data.partition(b"\r\n\r\n")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    headers: dict[str, list[str]] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        headers.setdefault(name.lower(), []).append(value.strip())
+    return Reply(int(status.split(" ")[1]), headers, rest)
+
+
+@asynccontextmanager
+async def open_door(desk: Desk | None = None) -> AsyncIterator[Door]:
+    """An edge that listens on a free port."""
+    desk = desk or make_desk()
+    counts = CheckCounts()
+    door = TraefikDoor(
+        checker=desk.checker,
+        peers=TrustedPeers(LOOPBACK),
+        answers=Answers(clock=desk.clock, ids=FakeIds(), url=ORIGIN),
+        refusals=RefusalLog(desk.clock),
+        counts=counts,
+        url=ORIGIN,
+    )
+    runner = web.ServerRunner(make_server(door), shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield Door(runner.addresses[0][1], desk, counts)
+    finally:
+        await runner.cleanup()
