@@ -130,6 +130,25 @@ async def test_the_notice_of_a_new_browser_ends_that_session(
         await expect(owner.page.locator("#who")).to_have_text(email)
 
 
+async def test_send_it_again_appears_after_a_pause_and_sends(
+    chromium: Browser, stack: Stack, email: str
+) -> None:
+    """The pause is an animation, so that it needs no script; here it is wound forward."""
+    async with open_window(chromium, stack, "phone") as window:
+        await window.go("/auth/login")
+        await window.page.get_by_label("E-mail address").fill(email)
+        await window.press("Send me a link")
+        again = window.page.get_by_role("button", name="Send it again")
+        await expect(window.page.get_by_role("heading", name="Check your mail")).to_be_visible()
+        await expect(again).to_have_count(0)
+
+        await window.page.evaluate("document.getAnimations().forEach((a) => a.finish())")
+        await window.picture("15-send-again")
+        await again.click()
+
+        await stack.mail_to(email, count=2)
+
+
 async def test_a_session_survives_a_click_on_another_site(
     chromium: Browser, stack: Stack, email: str
 ) -> None:

@@ -125,7 +125,7 @@ async def test_another_browser_is_asked_whether_this_was_them(
 
     assert (
         f"Was this you? Someone asked to sign in as {email} just now, "
-        "from Firefox on Linux, network 127.0.0.0/24." in opened.page.text
+        f"from Firefox on Linux, network {ada.address.removesuffix('9')}0/24." in opened.page.text
     )
     done = await other.submit(opened.page.form("/auth/form/link"))
     assert done.location == "/auth/account"
@@ -201,6 +201,19 @@ async def test_every_address_gets_the_same_answer(ada: Visitor, other: Visitor) 
     assert {len(s.location) for s in sent} == {len(sent[0].location)}
     assert "If eve@evil.example can sign in here" in told[0].page.text
     assert [t for t, _ in told[0].page.tags] == [t for t, _ in told[1].page.tags]
+
+
+async def test_a_network_that_asks_too_often_is_told_how_long_to_wait(ada: Visitor) -> None:
+    """429 with Retry-After, in words too; whichever addresses it asked for."""
+    form = (await ada.get("/auth/login")).page.form("/auth/form/login")
+    asked = [await ada.submit(form, email=f"x{n}@acme.com") for n in range(30)]
+
+    refused = await ada.submit(form, email="y@acme.com")
+
+    assert {a.status for a in asked} == {303}
+    assert refused.status == 429
+    assert 0 < int(refused.headers["Retry-After"]) <= 300
+    assert "Too many tries Your network asked for too many links. Try again in" in refused.page.text
 
 
 async def test_the_page_after_asking_shows_the_address_to_the_browser_that_typed_it_only(

@@ -75,7 +75,6 @@ def _worker(name: str, port: int, directory: Path, site: AuthSite) -> Server:
         "LATCHWIRE_URL": site.url,
         "LATCHWIRE_ALLOW": "@acme.com",
         "LATCHWIRE_SITE_NAME": "Acme",
-        "LATCHWIRE_LIMIT_NETWORK": "10000/5m",
         "LATCHWIRE_LOG_LEVEL": "debug",
         "LATCHWIRE_SECRETS_DIR": str(site.secrets_dir),
         "LATCHWIRE_NATS_URL": site.nats.url,

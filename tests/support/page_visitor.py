@@ -1,5 +1,6 @@
 """A browser without scripts: cookies, pages and forms, one step at a time, no redirect followed."""
 
+import itertools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from multidict import CIMultiDictProxy
 from tests.support.html import Form, Page, parse_page
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0"
+_networks = itertools.count()
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"}
 
 
@@ -46,6 +48,7 @@ class Visitor:
 
     session: ClientSession
     url: str
+    address: str
 
     async def get(self, path: str, headers: Mapping[str, str] = SAME_ORIGIN) -> Answer:
         """Navigate to *path*."""
@@ -87,7 +90,8 @@ class Visitor:
 
 @asynccontextmanager
 async def visiting(url: str, user_agent: str = FIREFOX) -> AsyncIterator[Visitor]:
-    """A fresh browser at *url*."""
-    headers = {"User-Agent": user_agent, "Accept": "text/html"}
+    """A fresh browser on its way to *url*, in a network of its own behind our proxy."""
+    address = f"10.0.{next(_networks)}.9"
+    headers = {"User-Agent": user_agent, "Accept": "text/html", "X-Forwarded-For": address}
     async with ClientSession(cookie_jar=CookieJar(unsafe=True), headers=headers) as session:
-        yield Visitor(session, url)
+        yield Visitor(session, url, address)
