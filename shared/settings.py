@@ -45,7 +45,11 @@ class WorkerSettings(BaseSettings):
     """What every worker needs. URLs and paths of the installation; no secret is a setting."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        enable_decoding=False,  # a list is written a,b and read by its field's validator, not as JSON
     )
 
     url: str = Field(description="public base URL: https://…, or http://localhost[:port]")
