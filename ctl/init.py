@@ -21,7 +21,7 @@ from shared.settings import WorkerSettings
 IMAGE_USER = 10001  # the user of the image (Dockerfile)
 DATA = ("nats", "redis", "acme", "gateway")
 
-_CATALOGUE = """\
+CATALOGUE = """\
 # The catalogue: which service is reached where, and who may call it. A request no service matches is refused.
 # After a change: docker compose run --rm routes && docker compose restart edge-1 edge-2
 services:
@@ -101,7 +101,7 @@ def initialise(directory: Path, settings: dict[str, str], edges: int, clock: Clo
     settings = {**settings, "LATCHWIRE_SMTP_URL": _without_password(server)}
     told = [
         _write_once(directory / ".env", _env_file(settings, owner), 0o600),
-        _write_once(directory / "services.yaml", _CATALOGUE, 0o644),
+        _write_once(directory / "services.yaml", CATALOGUE, 0o644),
     ]
     secrets = directory / "secrets"
     kept = secrets.exists()
