@@ -303,6 +303,10 @@ async def test_a_confidential_client_speaks_for_the_person(
     assert ("203.0.113.0/24", "Firefox on Linux") == (event.client.network, event.client.user_agent)
     me = await auth.call("GET", "/auth/me", headers=bearer((await opened.json())["access_token"]))
     assert "shop" == (await me.json())["client_id"]
+    body = {"refresh_token": (await opened.json())["refresh_token"]}
+    thief = await auth.call("POST", "/auth/refresh", body)
+    owner = await auth.call("POST", "/auth/refresh", body, headers=client_basic)
+    assert [401, 200] == [thief.status, owner.status]
 
 
 async def test_logging_out_needs_no_living_access_token(auth: AuthWorkers) -> None:

@@ -18,6 +18,7 @@ GRACE_MS = 10_000
 ACCESS_SECONDS = 900
 ACCESS_JITTER = 0.05
 VERSION = "1"
+FIRST_PARTY = "latchwire"  # the client_id of sessions that no confidential client opened
 
 _REFRESH = re.compile(
     r"1\.([A-Za-z0-9_-]{1,64})\.([0-7][0-9A-HJKMNP-TV-Z]{25})\.([1-9][0-9]{0,9})\.([A-Za-z0-9_-]{43})",

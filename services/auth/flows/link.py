@@ -23,7 +23,7 @@ from services.auth.domain.link import (
     TooManyRequests,
 )
 from services.auth.domain.outcomes import SessionOpened
-from services.auth.domain.session import SESSION_MS, Session
+from services.auth.domain.session import FIRST_PARTY, SESSION_MS, Session
 from services.auth.flows.ending import Ending
 from services.auth.flows.tokens import Issuer
 from services.auth.ports import (
@@ -49,7 +49,6 @@ from shared.messages import ClientHint, LoginFailed, LoginRequested, LoginSuccee
 log = structlog.get_logger()
 
 BROWSER_MS = 180 * 86_400_000
-FIRST_PARTY = "latchwire"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from services.auth.domain.outcomes import (
     SignedIn,
 )
 from services.auth.domain.session import (
+    FIRST_PARTY,
     GRACE_MS,
     RefreshToken,
     Session,
@@ -65,11 +66,16 @@ class SessionFlow:
             return NotSignedIn("token_revoked")
         return SignedIn(claims)
 
-    async def refresh(self, text: str, *, client: Client, cookies: bool) -> Refreshed | SessionOver:
-        """Renew a session with its refresh token; in one atomic step, after the revocation feed."""
+    async def refresh(
+        self, text: str, *, client: Client, cookies: bool, client_id: str = FIRST_PARTY
+    ) -> Refreshed | SessionOver:
+        """Renew a session with its refresh token; in one atomic step, after the revocation feed.
+
+        What a confidential client opened, only that client (*client_id*) renews (RFC 6749 §6).
+        """
         token = parse_refresh_token(text)
         session = await self._genuine(token)
-        if token is None or session is None:
+        if token is None or session is None or session.client_id not in {FIRST_PARTY, client_id}:
             return SessionOver("refresh_invalid")
         self.revocations.require_fresh()
         if self._is_revoked(session, token.kid):

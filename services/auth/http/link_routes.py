@@ -18,7 +18,7 @@ from services.auth.domain.link import (
 )
 from services.auth.domain.outcomes import SessionOpened
 from services.auth.domain.returnto import safe_next
-from services.auth.flows.link import FIRST_PARTY
+from services.auth.domain.session import FIRST_PARTY
 from services.auth.http.answers import session_answer
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
@@ -99,6 +99,7 @@ async def inspect_link(request: web.Request) -> web.Response:
     context = context_of(request)
     read_client_id(request, context.clients)
     body = await read_body(request, TokenBody)
+    require_same_site(request)
     held = await context.sessions.held_sessions(read_credentials(request))
     view = await context.links.inspect_link(body.token, browser=read_browser(request), held=held)
     if view is None:
@@ -113,6 +114,7 @@ async def cancel_link(request: web.Request) -> web.Response:
     context = context_of(request)
     read_client_id(request, context.clients)
     body = await read_body(request, TokenBody)
+    require_same_site(request)
     await context.links.cancel_link(body.token)
     return web.Response(status=204)
 
@@ -122,6 +124,8 @@ async def exchange_link(request: web.Request) -> web.Response:
     context = context_of(request)
     client_id = read_client_id(request, context.clients)
     body = await read_body(request, ExchangeBody)
+    if client_id and body.cookies:  # its session is renewed with its secret, which no browser has
+        raise Problem(400, "invalid_request", members={"fields": ["cookies"]})
     require_same_site(request, always=body.cookies)
     credentials = read_credentials(request)
     held = await context.sessions.held_sessions(credentials)

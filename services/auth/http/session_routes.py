@@ -6,6 +6,7 @@ from aiohttp import web
 from pydantic import Field
 
 from services.auth.domain.outcomes import Credentials, SessionOver, SessionView
+from services.auth.domain.session import FIRST_PARTY
 from services.auth.http.answers import session_answer
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
@@ -31,7 +32,7 @@ class RefreshBody(Body):
 async def refresh(request: web.Request) -> web.Response:
     """POST /auth/refresh: answers in kind, to the body or to the cookie. 503 never costs the cookies."""
     context = context_of(request)
-    read_client_id(request, context.clients)
+    client_id = read_client_id(request, context.clients) or FIRST_PARTY
     body = await read_body(request, RefreshBody, empty_ok=True)
     cookies = not body.refresh_token
     if cookies:
@@ -39,7 +40,9 @@ async def refresh(request: web.Request) -> web.Response:
     token = body.refresh_token or read_cookie(request, context.cookies.refresh)
     if not token:
         raise unauthorized("no_credentials")
-    result = await context.sessions.refresh(token, client=read_client(request), cookies=cookies)
+    result = await context.sessions.refresh(
+        token, client=read_client(request), cookies=cookies, client_id=client_id
+    )
     if isinstance(result, SessionOver):
         return _over(request, result, cookies=cookies)
     return session_answer(request, result.tokens, cookies=cookies)
