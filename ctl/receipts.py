@@ -88,7 +88,11 @@ def _receipt(
     if position is None:
         return Receipt(edge_id, None)
     at = roll.edges[edge_id].reached(position.epoch, position.last_seq)
-    return Receipt(edge_id, None if at is None else max(0.0, (at - published.began) * 1000))
+    return Receipt(edge_id, None if at is None else _after_ms(at, published))
+
+
+def _after_ms(at: float, published: Published) -> float:
+    return round(max(0.0, at - published.began) * 1000, 1)
 
 
 def _safe_at_ms(roll: RollCall, published: Published) -> int:

@@ -104,7 +104,11 @@ def _answer(receipts: Receipts) -> dict[str, object]:
         "epoch": position and position.epoch,
         "seq": position and position.last_seq,
         "edges": [
-            {"edge_id": r.edge_id, "confirmed": r.after_ms is not None, "after_ms": r.after_ms}
+            {
+                "edge_id": r.edge_id,
+                "confirmed": r.after_ms is not None,
+                "after_ms": r.after_ms and round(r.after_ms, 1),
+            }
             for r in receipts.edges
         ],
         "safe_everywhere_at": None if receipts.complete else date_time(receipts.safe_at_ms),

@@ -19,6 +19,11 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
     apply = add_command(actions, "apply", "create or mend streams and consumers; say what differed")
     apply.add_argument("--check", action="store_true", help="only compare")
     apply.add_argument(
+        "--restored",
+        action="store_true",
+        help="BLOCKLIST came back from a copy: renew its epoch and replay TOKEN into it",
+    )
+    apply.add_argument(
         "--replicas", type=int, default=1, choices=(1, 3, 5), help="copies of each new stream"
     )
     apply.set_defaults(run=run)
@@ -26,12 +31,19 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when everything is now as the contract says."""
-    work = partial(_apply, check=arguments.check, replicas=arguments.replicas)
+    work = partial(
+        _apply,
+        check=arguments.check,
+        replicas=arguments.replicas,
+        restored=arguments.restored,
+    )
     return operate(arguments, work, role=Role.PROVISIONER)
 
 
-async def _apply(session: Session, *, check: bool, replicas: int) -> int:
-    found = await apply_streams(session.bus, session.ids, check=check, replicas=replicas)
+async def _apply(session: Session, *, check: bool, replicas: int, restored: bool) -> int:
+    found = await apply_streams(
+        session.bus, session.ids, check=check, replicas=replicas, restored=restored
+    )
     if session.json:
         say_json({"differences": [asdict(difference) for difference in found]})
     else:

@@ -135,6 +135,8 @@ def _durable_grants(durable: Durable) -> list[str]:
 def _provisioner_grants() -> list[str]:
     calls = ["STREAM.CREATE.*", "STREAM.UPDATE.*", "STREAM.INFO.*", "STREAM.NAMES", "INFO"]
     consumers = ["CONSUMER.CREATE.>", "CONSUMER.DURABLE.CREATE.*.*", "CONSUMER.INFO.*.*"]
+    # Made anew so that TOKEN is replayed into a BLOCKLIST that was lost.
+    consumers.append(f"CONSUMER.DELETE.{contract.TOKEN.name}.{contract.REVOCATION.name}")
     return [f"{API}.{call}" for call in (*calls, *consumers)]
 
 

@@ -16,6 +16,7 @@ from shared import contract
 from shared.bus.errors import BusUnavailableError
 
 WRONG_LAST_SEQUENCE = 10071  # JetStream's err_code for a lost compare-and-set
+NO_MESSAGE = 10037  # err_code: there is a stream, and nothing in it that was asked for
 TIMEOUT = 2.0  # seconds, per request to JetStream
 
 
@@ -147,7 +148,7 @@ class BlocklistState:
             raise BusUnavailableError(f"{call}: {failure}") from failure
         answer: dict[str, Any] = json.loads(reply.data)
         error = answer.get("error")
-        if error and error.get("code") != 404:
+        if error and error.get("err_code") != NO_MESSAGE:
             raise BusUnavailableError(f"{call}: {error.get('description')}")
         return answer
 

@@ -4,6 +4,7 @@ Only the provisioner's credential can do this; workers use what exists. A differ
 only checking, mended; what JetStream cannot change in place is reported as such and left alone.
 """
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,13 +41,18 @@ class Difference:
 
 
 async def apply_streams(
-    bus: Bus, ids: Ids, *, check: bool = False, replicas: int = 1
+    bus: Bus, ids: Ids, *, check: bool = False, replicas: int = 1, restored: bool = False
 ) -> list[Difference]:
     """Create or mend every stream and consumer of the contract; with *check*, only compare.
 
-    BLOCKLIST's epoch is made once, when the stream is, and never changed here.
+    BLOCKLIST's epoch is made when the stream is, and renewed when it was *restored* from a copy. Either
+    way TOKEN is replayed into it, and until that is done nobody gets a proof of freshness.
     """
     differences: list[Difference] = []
+    if not check and (restored or await _is_absent(bus, contract.BLOCKLIST)):
+        await _replay(bus, contract.REVOCATION)
+    if restored and not check:
+        differences.append(await _renew_epoch(bus, ids, contract.BLOCKLIST))
     for stream in contract.STREAMS:
         differences += await _apply_stream(bus, ids, stream, check=check, replicas=replicas)
     for durable in contract.DURABLES:
@@ -88,6 +94,32 @@ def consumer_config(durable: Durable) -> ConsumerConfig:
         max_ack_pending=durable.max_ack_pending,
         max_waiting=512,
     )
+
+
+async def _is_absent(bus: Bus, stream: Stream) -> bool:
+    try:
+        await bus.js.stream_info(stream.name)
+    except NotFoundError:
+        return True
+    return False
+
+
+async def _replay(bus: Bus, durable: Durable) -> None:
+    """Forget what *durable* has acknowledged. Before the stream exists: while there is no consumer,
+
+    a worker cannot tell its backlog and answers no probe.
+    """
+    with contextlib.suppress(NotFoundError):
+        await bus.js.delete_consumer(durable.stream.name, durable.name)
+
+
+async def _renew_epoch(bus: Bus, ids: Ids, stream: Stream) -> Difference:
+    found = (await bus.js.stream_info(stream.name)).config
+    before = (found.metadata or {}).get(EPOCH, "-")
+    epoch = ids.secret()[:22]
+    wanted = stream_config(stream, replicas=found.num_replicas or 1, epoch=epoch)
+    mended = await _mend(bus.js.update_stream(wanted))
+    return Difference(f"stream {stream.name}", EPOCH, before, epoch, mended)
 
 
 async def _apply_stream(

@@ -97,6 +97,7 @@ def _api_of(name: str) -> set[str]:
             r"\$JS\.API\.(STREAM\.(CREATE|UPDATE|INFO)|CONSUMER\.(CREATE|DURABLE\.CREATE|INFO))\."
         )
         allowed |= {s for s in api_subjects() if re.match(calls, s)}
+        allowed.add("$JS.API.CONSUMER.DELETE.TOKEN.revocation")  # to have TOKEN replayed
     return allowed
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from services.revocation.domain.records import MARGIN_MS, SESSION_LIFE_MS
 from services.revocation.flows.revoke import Revoker, Stored
 from shared import contract
 from shared.bus import Bus, NoAnswerError
+from shared.bus.streams import apply_streams
 from shared.clock import SystemClock
+from shared.ids import SystemIds
 from shared.messages import DeadLetter, Freshness, Probe, TokenRevoked
 from shared.redis import connect_redis
 from tests.conftest import BusFactory
@@ -62,6 +65,7 @@ async def revoke(bus: Bus, body: object) -> dict[str, object]:
 
 async def freshness(bus: Bus) -> Freshness | None:
     """The answer to a probe, or None while nobody answers."""
+    await eventually(lambda: bus.connected)
     try:
         return await bus.ask(contract.BLOCKLIST_PROBE, Probe(), timeout=1.0)
     except NoAnswerError:
@@ -374,6 +378,62 @@ async def test_redis_restored_from_an_old_copy_is_not_trusted_until_it_has_caugh
         await eventually(lambda: redis.exists("lw:bl:trusted"), within=15)
 
         assert await redis.exists(early, late) == 2
+
+
+async def test_a_lost_blocklist_is_filled_from_token_before_anything_is_proven_again(
+    worker_of: WorkerFactory, operator: Bus, ledger: Ledger, nats_server: NatsServer
+) -> None:
+    """`streams apply` makes it anew under another epoch, and replays what was acknowledged long ago."""
+    await start_in_thread(worker_of())
+    for n in range(50):
+        await revoke(operator, {"scope": "session", "sid": f"s{n}"})
+    before = await eventually(lambda: freshness(operator))
+    await eventually(lambda: drained(operator))
+    await lose_blocklist(nats_server)
+    assert await freshness(operator) is None
+
+    await nats_server.provision()
+    answers: list[Freshness] = []
+
+    async def proven() -> bool:
+        found = await freshness(operator)
+        answers.extend([found] if found else [])
+        return bool(found and found.backlog_ms == 0)
+
+    await eventually(proven, within=20)
+
+    assert {answer.epoch for answer in answers} - {before.epoch} == {answers[-1].epoch}
+    assert answers[-1].last_seq >= 50
+    missing = [n for n in range(50) if await ledger.record("session", f"s{n}") is None]
+    assert missing == []
+
+
+async def lose_blocklist(nats: NatsServer) -> None:
+    """What no credential may do: the stream's files are gone after a crash."""
+    nats.kill()
+    found = list(nats.log.parent.glob("js/jetstream/CORE/streams/BLOCKLIST"))
+    assert len(found) == 1
+    shutil.rmtree(found[0])
+    await start_in_thread(nats)
+
+
+async def test_a_restored_blocklist_gets_a_new_epoch_and_what_it_missed(
+    worker_of: WorkerFactory, operator: Bus, ledger: Ledger, nats_server: NatsServer
+) -> None:
+    """`streams apply --restored` renews the epoch and replays TOKEN on top of what is there."""
+    await start_in_thread(worker_of())
+    await revoke(operator, {"scope": "session", "sid": "s"})
+    before = await eventually(lambda: ledger.record("session", "s"))
+    epoch = (await operator.stream_position(contract.BLOCKLIST)).epoch
+
+    async with nats_server.connect("provisioner") as provisioner:
+        found = await apply_streams(provisioner, SystemIds(), restored=True)
+    await eventually(lambda: drained(operator), within=20)
+    after = await operator.stream_position(contract.BLOCKLIST)
+
+    assert [(d.field, d.mended) for d in found] == [("epoch", True), ("", True)]
+    assert after.epoch not in {"", epoch}
+    assert await ledger.record("session", "s") == before
 
 
 async def test_an_orderly_stop_finishes_what_was_begun(

@@ -16,7 +16,7 @@ from shared.lifecycle import Runtime
 log = structlog.get_logger()
 
 CONCURRENCY = 4
-RETRY_AFTER = 2.0  # seconds
+RETRY_AFTER = 30.0  # seconds; the rounds catch up at once, this only acknowledges
 ROUND_SECONDS = 1.0
 NOT_NOW = (ProjectionUnavailableError, BusUnavailableError, EmptiedError, RecordError)
 
