@@ -131,7 +131,7 @@ class Attempts(Protocol):
 
 @dataclass(frozen=True)
 class Advanced:
-    """*counter* is now the session's; *at_ms* is the store's time. Also the answer to a repetition."""
+    """*counter* is now the session's; *at_ms* is when to issue. Also the answer to a repetition."""
 
     counter: int
     at_ms: int
@@ -155,8 +155,13 @@ class Sessions(Protocol):
         """The session, or its tombstone; None when nothing is known."""
         ...
 
-    async def advance(self, session: Session, counter: int, grace_ms: int) -> Advanced | Over:
-        """One refresh: `judge_counter` inside the store. Reuse ends the session. Safe to repeat."""
+    async def advance(
+        self, session: Session, counter: int, grace_ms: int, *, after_ms: int = 0
+    ) -> Advanced | Over:
+        """One refresh: `judge_counter` inside the store. Reuse ends the session. Safe to repeat.
+
+        The time answered is later than *after_ms* (a watermark) and not before the session's start.
+        """
         ...
 
     async def end(self, sid: str, sub: str, reason: EndReason) -> int | None:

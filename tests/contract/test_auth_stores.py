@@ -138,7 +138,7 @@ async def test_the_sixth_mail_of_an_hour_is_muted_without_saying_so(stores: Stor
     results = [await stores.attempts.open(new_attempt(), TTL, limit) for _ in range(7)]
 
     muted = [result.muted for result in results if isinstance(result, Opened)]
-    assert [""] * 5 + ["address_limit"] * 2 == muted
+    assert muted == [""] * 5 + ["address_limit"] * 2
 
 
 async def test_muted_requests_do_not_use_up_the_global_cap(stores: Stores) -> None:
@@ -196,8 +196,8 @@ async def test_two_hundred_parallel_exchanges_open_one_session(stores: Stores) -
             group.create_task(stores.attempts.exchange(exchange_of(attempt))) for _ in range(200)
         ]
 
-    assert 1 == sum(isinstance(task.result(), Exchanged) for task in tasks)
-    assert 1 == len(await stores.sessions.of(ADA))
+    assert sum(isinstance(task.result(), Exchanged) for task in tasks) == 1
+    assert len(await stores.sessions.of(ADA)) == 1
 
 
 async def test_an_exchange_repeated_after_a_lost_answer_gives_the_same_session(
@@ -321,7 +321,7 @@ async def test_only_a_second_browser_of_a_known_person_is_new(stores: Stores) ->
         assert isinstance(result, Exchanged)
         seen.append(result.new_browser)
 
-    assert [False, False, True, False, False] == seen
+    assert seen == [False, False, True, False, False]
 
 
 async def test_a_notice_is_stored_once(stores: Stores) -> None:
@@ -333,7 +333,7 @@ async def test_a_notice_is_stored_once(stores: Stores) -> None:
     found = await stores.attempts.find(notice.login_id)
     assert first == second
     assert found is not None
-    assert ("notice", "s") == (found.purpose, found.sid)
+    assert (found.purpose, found.sid) == ("notice", "s")
 
 
 async def test_a_refresh_advances_and_its_repetition_gets_the_same_successor(
@@ -348,7 +348,19 @@ async def test_a_refresh_advances_and_its_repetition_gets_the_same_successor(
     assert isinstance(first, Advanced)
     assert isinstance(again, Advanced)
     assert isinstance(onwards, Advanced)
-    assert [2, 2, 3] == [first.counter, again.counter, onwards.counter]
+    assert [first.counter, again.counter, onwards.counter] == [2, 2, 3]
+
+
+async def test_a_token_is_issued_after_the_watermark_and_time_goes_on_from_there(
+    stores: Stores,
+) -> None:
+    """A watermark a little ahead of the store's clock is passed; nothing later falls before it."""
+    session = await sign_in(stores)
+    ahead = session.sst + 1_500
+
+    result = await stores.sessions.advance(session, 1, GRACE, after_ms=ahead)
+
+    assert Advanced(2, ahead + 1) == result
 
 
 async def test_a_hundred_parallel_refreshes_have_one_successor(stores: Stores) -> None:
@@ -374,7 +386,7 @@ async def test_an_old_late_or_future_token_ends_the_session(
 
     assert Over("refresh_reuse", announced=False) == result
     assert Over("refresh_reuse", announced=False) == after
-    assert [] == await stores.sessions.of(ADA)
+    assert await stores.sessions.of(ADA) == []
 
 
 async def test_a_reuse_is_remembered_as_announced(stores: Stores) -> None:

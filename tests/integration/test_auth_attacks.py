@@ -423,3 +423,25 @@ async def test_no_personal_data_and_no_secret_is_in_a_redis_key(
     assert keys
     assert not [key for key in keys if "acme" in key or "ada" in key or "127.0" in key]
     assert not [secret for secret in secrets if secret in dump or secret in "".join(keys)]
+
+
+async def test_a_clock_that_jumped_back_hides_no_session_from_a_revocation(
+    auth: AuthWorkers, nats_server: NatsServer, redis_server: RedisServer
+) -> None:
+    """A session begun before Redis's clock went back by four seconds is hit all the same."""
+    async with connect_redis(redis_server.url) as redis:
+        seconds, _ = await redis.time()
+        await redis.set("lw:clock", seconds * 1000 + 4000)
+    tokens = await auth.sign_in()
+
+    # The worker hears the time once a second; a person's word comes later than that.
+    async def revoked() -> bool:
+        async with nats_server.connect("operator") as bus:
+            body = b'{"scope":"subject","sub":"ada@acme.com","reason":"stolen"}'
+            await bus.client.request("token.revoked", body, timeout=2)
+        answer = await auth.call("GET", "/auth/me", headers=bearer(tokens["access_token"]))
+        return answer.status == 401
+
+    await eventually(revoked, within=2.5)
+    body = {"refresh_token": tokens["refresh_token"]}
+    assert 401 == (await auth.call("POST", "/auth/refresh", body)).status

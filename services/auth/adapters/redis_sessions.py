@@ -17,7 +17,9 @@ class RedisSessions:
         fields = await self._scripts.read_hash(SESSION + sid)
         return _session(sid, fields) if fields else None
 
-    async def advance(self, session: Session, counter: int, grace_ms: int) -> Advanced | Over:
+    async def advance(
+        self, session: Session, counter: int, grace_ms: int, *, after_ms: int = 0
+    ) -> Advanced | Over:
         status, first, second = await self._scripts.run(
             "advance",
             [
@@ -26,7 +28,7 @@ class RedisSessions:
                 self._scripts.subject(session.sub),
                 self._scripts.subject(session.sub, "sessions"),
             ],
-            [session.sid, counter, grace_ms],
+            [session.sid, counter, grace_ms, after_ms],
         )
         if status == b"over":
             return Over(first.decode(), bool(second))

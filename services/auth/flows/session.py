@@ -80,14 +80,16 @@ class SessionFlow:
         self.revocations.require_fresh()
         if self._is_revoked(session, token.kid):
             return SessionOver("session_ended")
-        result = await self.sessions.advance(session, token.counter, GRACE_MS)
+        result = await self.sessions.advance(
+            session,
+            token.counter,
+            GRACE_MS,
+            after_ms=self.revocations.watermark(session.sub, session.email).tokens_before,
+        )
         if isinstance(result, Over):
             return await self._over(session, result, client)
         tokens = self.issuer.issue(
-            session,
-            counter=result.counter,
-            at_ms=self._issue_time(session, result.at_ms),
-            cookies=cookies,
+            session, counter=result.counter, at_ms=result.at_ms, cookies=cookies
         )
         log.info("session.renewed", sid=session.sid)
         return Refreshed(tokens)
@@ -186,8 +188,3 @@ class SessionFlow:
             iat_ms=1 << 62, sst=session.sst, csrf="",
         )  # fmt: skip
         return self.revocations.refuses(claims, self.clock.now_ms())
-
-    def _issue_time(self, session: Session, at_ms: int) -> int:
-        """After every watermark of access tokens, or the new token would be born revoked."""
-        watermark = self.revocations.watermark(session.sub, session.email)
-        return max(at_ms, session.sst, watermark.tokens_before + 1)

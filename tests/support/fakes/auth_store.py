@@ -179,7 +179,9 @@ class FakeSessions:
         found = self._store.sessions.get(sid)
         return found if found and now < found.expires_at_ms else None
 
-    async def advance(self, session: Session, counter: int, grace_ms: int) -> Advanced | Over:
+    async def advance(
+        self, session: Session, counter: int, grace_ms: int, *, after_ms: int = 0
+    ) -> Advanced | Over:
         store, now = self._store, self._store.enter("advance")
         found = await self.find(session.sid)
         if found is None:
@@ -196,7 +198,7 @@ class FakeSessions:
         if verdict == "advance":
             found = replace(found, counter=found.counter + 1, advanced_at_ms=now)
             store.sessions[found.sid] = found
-        return Advanced(found.counter, now)
+        return Advanced(found.counter, max(now, found.sst, after_ms + 1))
 
     async def end(self, sid: str, sub: str, reason: EndReason) -> int | None:
         self._store.enter(f"end {sub}")

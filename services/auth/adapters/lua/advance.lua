@@ -1,6 +1,6 @@
 -- One refresh. The same rule as `judge_counter` in services/auth/domain/session.py.
--- KEYS: clock, session, subject, sessions of the subject   ARGV: sid, presented counter, grace_ms
--- -> {'advanced', counter, now} | {'over', reason, announced}
+-- KEYS: clock, session, subject, sessions of the subject   ARGV: sid, presented counter, grace_ms, after_ms
+-- -> {'advanced', counter, issued} | {'over', reason, announced}
 local presented, grace = tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = read_clock(KEYS[1])
 local s = redis.call('HMGET', KEYS[2], 'ended', 'expires_at', 'counter', 'advanced_at', 'sst',
@@ -26,11 +26,15 @@ if tonumber(s[5]) <= tonumber(person[2] or '0') then
   return finish('everywhere', 1)
 end
 local current = tonumber(s[3])
+-- Strictly after every watermark, or the new access token would be born revoked.
+local issued = math.max(now, tonumber(s[5]), tonumber(ARGV[4]) + 1)
 if presented == current then
   redis.call('HSET', KEYS[2], 'counter', current + 1, 'advanced_at', now)
-  return {'advanced', current + 1, now}
+  redis.call('SET', KEYS[1], issued)
+  return {'advanced', current + 1, issued}
 end
 if presented == current - 1 and now - tonumber(s[4]) <= grace then
-  return {'advanced', current, now}
+  redis.call('SET', KEYS[1], issued)
+  return {'advanced', current, issued}
 end
 return finish('refresh_reuse', 0)
