@@ -13,6 +13,9 @@ from shared.clock import Clock
 from shared.redis import StoreUnavailableError, translate_redis_errors
 
 EVERY_SECONDS = 1.0
+# The greatest time auth ever gave a session (its one-clock scripts keep it): where Redis's own clock jumped
+# back, a watermark below it would miss the sessions begun before the jump.
+FLOOR_KEY = "lw:clock"
 KEEPS_SECONDS = 5.0  # after that a reading is forgotten: Redis may have moved to another host
 
 
@@ -41,7 +44,8 @@ class RedisClock:
         asked = self._clock.monotonic()
         with translate_redis_errors():
             seconds, micros = await self._redis.time()
-        self._reading = seconds * 1000 + micros // 1000 + 1, asked
+            floor = int(await self._redis.get(FLOOR_KEY) or 0)
+        self._reading = max(seconds * 1000 + micros // 1000, floor) + 1, asked
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Ask each second until *stopping*."""
