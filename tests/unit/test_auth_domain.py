@@ -31,11 +31,11 @@ from services.auth.domain.session import (
     parse_refresh_token,
     revocation_id,
 )
-from shared.ids import SystemIds
+from tests.support.fakes.ids import FakeIds
 
 ORIGIN = "https://auth.acme.com"
 ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
-SID = SystemIds().ulid(1_795_312_000_000)
+SID = FakeIds().ulid(1_795_312_000_000)
 
 ELSEWHERE = [
     "", " ", "//evil.test", "///evil.test", "////evil.test", "/\\evil.test", "\\/evil.test",
