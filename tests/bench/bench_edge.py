@@ -1,0 +1,271 @@
+"""The edge's plain path: CPU of a cached check against a bare aiohttp handler that answers the same headers.
+
+Paired: both servers live at once on one core, the generator on another (where there is one), and take
+turns with the same number of requests, the order changing each round. CPU per request of the server
+process is what counts; on a shared machine requests per second say little. Ratio: bare / edge, so 1.0 is as
+cheap as doing nothing, and the goal is at least 0.75.
+"""
+
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import Any
+
+import uvloop
+from aiohttp import web
+from nats.aio.client import Client
+
+from latchwire.feed import RevocationFeed
+from latchwire.records import Record, record_key
+from services.edge.adapters.feed_revocations import FeedRevocations
+from services.edge.domain.routes import RouteTable
+from services.edge.flows.check import Checker
+from services.edge.flows.counts import CheckCounts
+from services.edge.flows.tokens import VerifiedTokens
+from services.edge.http.answers import Answers
+from services.edge.http.peers import TrustedPeers
+from services.edge.http.refusals import RefusalLog
+from services.edge.http.traefik import TraefikDoor, make_server
+from services.edge.settings import LOOPBACK
+from shared.catalogue import parse_catalogue
+from shared.clock import SystemClock
+from shared.ids import SystemIds
+from tests.support.edge import CATALOGUE, COOKIE, ORIGIN
+from tests.support.servers import free_port, wait_for_port
+from tests.support.tokens import POLICY, jwks, make_claims, signing_key
+from tests.support.tokens import sign as sign_token
+
+ROUNDS = 15
+REQUESTS = 6_000
+WARM_UP = 2_000
+CONNECTIONS = 32
+REVOKED = 100_000
+TOKENS = 1_000
+GOAL = 0.75
+HASH_KEY = b"b" * 32
+
+IDENTITY = {
+    "X-User-Id": "ada@example.com",
+    "X-User-Email": "ada@example.com",
+    "X-User-Roles": "reader",
+    "X-Org-Id": "",
+    "X-Session-Id": "01J00000000000000000000S1D",
+    "X-Token-Type": "user",
+    "X-Service-Name": "",
+    "X-Latchwire-Assertion": "",
+    "X-Request-Id": "01J00000000000000000000S1D-ffff",
+}
+HEAD = (
+    "GET /check/traefik HTTP/1.1\r\nHost: 127.0.0.1:9000\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) "
+    "AppleWebKit/537.36\r\nAccept: application/json, text/plain, */*\r\nAccept-Encoding: gzip, deflate, br\r\n"
+    "Accept-Language: en-GB,en;q=0.9\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: localhost:8080\r\n"
+    "X-Forwarded-Method: GET\r\nX-Forwarded-Port: 8080\r\nX-Forwarded-Proto: http\r\n"
+    "X-Forwarded-Server: gateway\r\nX-Forwarded-Uri: /demo/api/items?page=2\r\nX-Real-Ip: 127.0.0.1\r\n"
+)
+
+
+async def serve_bare(port: int) -> None:
+    """The reference: aiohttp's low-level server and a response with the same headers."""
+
+    async def handler(_request: web.BaseRequest) -> web.Response:
+        return web.Response(headers=IDENTITY)
+
+    await _serve(web.Server(handler, access_log=None), port)
+
+
+async def serve_edge(port: int, kid: str, jwk_set: str) -> None:
+    """The edge's own door, a blocklist of 100 000 records, everything checked on every request."""
+    from latchwire.keys import KeyRing
+
+    clock = SystemClock()
+    feed = RevocationFeed(Client(), hash_key=HASH_KEY)
+    feed._proven_at = time.monotonic() + 1e6
+    for number in range(REVOKED):
+        key = record_key(HASH_KEY, "token", f"{kid}{number}")
+        feed.blocklist.apply(key, Record(clock.now_ms() + 3_600_000))
+    revocations = FeedRevocations(HASH_KEY)
+    revocations.attach(feed)
+    tokens = VerifiedTokens(KeyRing.from_jwks(jwk_set), POLICY, revocations.fingerprint)
+    checker = Checker(
+        routes=RouteTable(parse_catalogue(CATALOGUE)),
+        tokens=tokens,
+        revocations=revocations,
+        policy=POLICY,
+        clock=clock,
+        cookie_name=COOKIE,
+        max_staleness=10.0,
+    )
+    door = TraefikDoor(
+        checker=checker,
+        peers=TrustedPeers(LOOPBACK),
+        answers=Answers(clock=clock, ids=SystemIds(), url=ORIGIN),
+        refusals=RefusalLog(clock),
+        counts=CheckCounts(),
+        url=ORIGIN,
+    )
+    await _serve(make_server(door), port)
+
+
+async def _serve(server: web.Server, port: int) -> None:
+    runner = web.ServerRunner(server)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await asyncio.Event().wait()
+
+
+class Connection(asyncio.Protocol):
+    """A closed loop: the next request when the whole answer to the last one is here."""
+
+    def __init__(self, load: "Load") -> None:
+        self.load = load
+        self.transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.load.next(self)
+
+    def data_received(self, data: bytes) -> None:
+        if not data.startswith(b"HTTP/1.1 200 OK\r\n") or not data.endswith(b"\r\n\r\n"):
+            self.load.fail(data)
+        self.load.next(self)
+
+
+@dataclass
+class Load:
+    """*left* requests over all connections; `done` when all are answered."""
+
+    requests: list[bytes]
+    left: int
+    done: "asyncio.Future[None]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    open: int = 0
+
+    def __post_init__(self) -> None:
+        self.wheel = cycle(self.requests)
+
+    def next(self, connection: Connection) -> None:
+        """Send one more, or end."""
+        if self.left > 0:
+            self.left -= 1
+            connection.transport.write(next(self.wheel))
+            return
+        connection.transport.close()
+        self.open -= 1
+        if self.open == 0 and not self.done.done():
+            self.done.set_result(None)
+
+    def fail(self, data: bytes) -> None:
+        """An answer that is not the expected one makes the figure meaningless."""
+        if not self.done.done():
+            self.done.set_exception(RuntimeError(f"unexpected answer {data[:200]!r}"))
+
+
+@dataclass
+class Server:
+    """A server process under measurement."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def cpu_seconds(self) -> float:
+        """CPU time of the process so far, from the scheduler's own clock (clock_getcpuclockid(3))."""
+        return time.clock_gettime((~self.process.pid << 3) | 2)
+
+    async def run(self, requests: list[bytes], count: int) -> tuple[float, float]:
+        """Microseconds of CPU per request, and requests per second."""
+        loop = asyncio.get_running_loop()
+        load = Load(requests, count, open=CONNECTIONS)
+        cpu, wall = self.cpu_seconds(), time.perf_counter()
+        for _ in range(CONNECTIONS):
+            await loop.create_connection(lambda: Connection(load), "127.0.0.1", self.port)
+        await load.done
+        seconds = time.perf_counter() - wall
+        return (self.cpu_seconds() - cpu) / count * 1e6, count / seconds
+
+
+def start(kind: str, *arguments: str) -> Server:
+    """Start one of the two servers on the first core."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.bench.bench_edge", kind, str(port), *arguments]
+    process = subprocess.Popen(command)
+    wait_for_port(port, process)
+    _pin(process.pid, 0)
+    return Server(port, process)
+
+
+def _pin(pid: int, core: int) -> None:
+    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > core:
+        os.sched_setaffinity(pid, {core})
+
+
+def summary(values: list[float]) -> str:
+    """Median, quartiles and extremes."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return f"{middle:7.2f}  (quartiles {low:.2f} to {high:.2f}, all {min(values):.2f} to {max(values):.2f})"
+
+
+async def compare(name: str, bare: Server, edge: Server, requests: list[bytes]) -> float:
+    """Print the distribution of one case; its median ratio."""
+    for server in (bare, edge):
+        await server.run(requests, WARM_UP)
+    costs: dict[str, list[float]] = {"bare": [], "edge": []}
+    rates: dict[str, list[float]] = {"bare": [], "edge": []}
+    for number in range(ROUNDS):
+        pair = [("bare", bare), ("edge", edge)]
+        for kind, server in pair if number % 2 else reversed(pair):
+            cost, rate = await server.run(requests, REQUESTS)
+            costs[kind].append(cost)
+            rates[kind].append(rate)
+    ratios = [b / e for b, e in zip(costs["bare"], costs["edge"], strict=True)]
+    print(f"{name}: {ROUNDS} paired rounds of {REQUESTS} requests, {CONNECTIONS} connections")
+    print(f"  bare aiohttp, CPU us/request  {summary(costs['bare'])}")
+    print(f"  edge,         CPU us/request  {summary(costs['edge'])}")
+    print(f"  requests/s on one core        {statistics.median(rates['bare']):.0f} bare, "
+          f"{statistics.median(rates['edge']):.0f} edge")  # fmt: skip
+    verdict = "met" if statistics.median(ratios) >= GOAL else "MISSED"
+    print(f"  ratio bare / edge             {summary(ratios)}  goal {GOAL}: {verdict}", flush=True)
+    return statistics.median(ratios)
+
+
+async def main() -> None:
+    """Three cases: one bearer token, one cookie, many tokens."""
+    _pin(os.getpid(), 1)
+    now_ms = SystemClock().now_ms()
+    # The bench outlives an access token on a slow machine, so its tokens are issued a little ahead of
+    # their use and live as long as the ceiling allows.
+    tokens = [sign_token(make_claims(now_ms=now_ms, jti=f"bench-{n}")) for n in range(TOKENS)]
+    import json
+
+    bare = start("bare")
+    edge = start("edge", signing_key().kid, json.dumps(jwks()))
+    try:
+        bearer = [_request(b"Authorization: Bearer " + token) for token in tokens]
+        cookie = [_request(f"Cookie: theme=dark; {COOKIE}=".encode() + tokens[0])]
+        await compare("one bearer token", bare, edge, bearer[:1])
+        await compare("one session cookie", bare, edge, cookie)
+        await compare(f"{TOKENS} bearer tokens in turn", bare, edge, bearer)
+    finally:
+        for server in (bare, edge):
+            server.process.kill()
+            server.process.wait()
+
+
+def _request(credential: bytes) -> bytes:
+    return HEAD.encode() + credential + b"\r\n\r\n"
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        match sys.argv[1:]:
+            case ["bare", port]:
+                runner.run(serve_bare(int(port)))
+            case ["edge", port, kid, jwk_set]:
+                runner.run(serve_edge(int(port), kid, jwk_set))
+            case _:
+                runner.run(main())
