@@ -365,6 +365,7 @@ async def test_redis_restored_from_an_old_copy_is_not_trusted_until_it_has_caugh
         early = f"lw:bl:{ledger.key('session', 'early')}"
         late = f"lw:bl:{ledger.key('session', 'late')}"
         await eventually(lambda: redis.exists(early))
+        await eventually(lambda: redis.exists("lw:bl:position"))
         old = {key: await redis.dump(key) for key in (b"lw:bl:position", early.encode())}
         await revoke(operator, {"scope": "session", "sid": "late"})
         await eventually(lambda: redis.exists(late))
