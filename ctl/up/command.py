@@ -128,8 +128,9 @@ def _prepare(options: Options, layout: Layout, clock: SystemClock) -> Plan:
     wanted = dict(options.inside)
     demo = files.demo_port_of(layout)
     if demo is not None:
-        wanted.setdefault("demo", demo)
-    _refuse_taken(options, wanted)
+        wanted["demo"] = demo
+    _refuse_taken(options, wanted, layout)
+    layout.run.unlink(missing_ok=True)
     files.rotate_logs(layout)
     files.make_secrets(layout, clock)
     return make_plan(
@@ -225,11 +226,12 @@ def _already_running(layout: Layout, lock: TextIO) -> str:
     return f"Latchwire is already running from {layout.root} (process {pid}).\nEnd it, or use another --state."
 
 
-def _refuse_taken(options: Options, inside: Mapping[str, int]) -> None:
+def _refuse_taken(options: Options, inside: Mapping[str, int], layout: Layout) -> None:
+    cures = {"demo": f"change the port of services.demo in {layout.services}"}
     asked = [
         ("front door", options.port, "make up PORT={free}"),
         ("mailbox", options.mail_port, "make up MAIL_PORT={free}"),
-        *((name, port, f"--inside {name}={{free}}") for name, port in inside.items()),
+        *((n, port, cures.get(n, f"--inside {n}={{free}}")) for n, port in inside.items()),
     ]
     taken = [row for row in asked if not ports.is_free(row[1])]
     if taken:

@@ -1,6 +1,6 @@
 """The state directory: what lies where, and what `up` writes into it before anything starts.
 
-services.yaml      the catalogue; written once, then yours
+services.yaml      the catalogue; yours from the first change on
 secrets/           see shared/secrets.py
 nats/ redis/       configuration and data          traefik/   configuration
 logs/PART.log      one per part, the previous run's as PART.log.1
@@ -8,6 +8,7 @@ run.json           addresses and process ids while it runs          lock   held 
 """
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CREDENTIALS = ("auth", "mailer", "revocation", "edge-1", "edge-2", "operator", "provisioner")
 
 _CATALOGUE = """\
-# The catalogue: which service is reached where, and who may call it. Written once, from now on yours.
+# The catalogue: which service is reached where, and who may call it. Yours: what you change is kept.
 # A request no service matches is refused. A change takes effect when `up` is started again.
 services:
   demo:
@@ -119,12 +120,12 @@ def write_redis(layout: Layout, port: int) -> Path:
 
 
 def write_catalogue(layout: Layout, demo_port: int, app: str | None) -> Path:
-    """The catalogue to run with: the developer's own, made when there is none, plus *app*.
+    """The catalogue to run with: the developer's own, or the one we wrote for the demo, plus *app*.
 
     Raises:
         CatalogueError: it is not usable; the message names the place and the cure.
     """
-    if not layout.services.exists():
+    if _is_ours(layout):
         layout.services.write_text(_CATALOGUE.format(demo=demo_port), "utf-8")
     load_catalogue(layout.services)
     if app is None:
@@ -137,12 +138,25 @@ def write_catalogue(layout: Layout, demo_port: int, app: str | None) -> Path:
 
 
 def demo_port_of(layout: Layout) -> int | None:
-    """The port the catalogue already expects the demo at, so that a second start finds it there."""
-    if not layout.services.exists():
+    """Where a catalogue that was changed by hand expects the demo; None leaves the port open.
+
+    Raises:
+        CatalogueError: it is not usable.
+    """
+    if _is_ours(layout):
         return None
     demo = next((s for s in load_catalogue(layout.services).services if s.name == "demo"), None)
     address = urlsplit(demo.upstream) if demo else None
     return address.port if address and address.hostname == "127.0.0.1" else None
+
+
+def _is_ours(layout: Layout) -> bool:
+    """Whether the catalogue is missing, or nobody has changed it: then it follows the demo's port."""
+    if not layout.services.exists():
+        return True
+    text = layout.services.read_text("utf-8")
+    ports = re.findall(r"127\.0\.0\.1:(\d+)", text)
+    return len(ports) == 1 and text == _CATALOGUE.format(demo=ports[0])
 
 
 def write_traefik(layout: Layout, static: dict[str, Any], dynamic: dict[str, Any]) -> Path:

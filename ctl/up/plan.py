@@ -56,6 +56,7 @@ class Plan:
     redis_url: str
     catalogue: Path
     app: str | None
+    inside: Mapping[str, int]
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -75,6 +76,7 @@ class Plan:
             "app": self.app,
             "pid": os.getpid(),
             "addresses": {part.name: part.address for part in self.parts},
+            "ports": dict(self.inside),
             "pids": dict(pids),
         }
 
@@ -109,6 +111,7 @@ def make_plan(
         redis_url=redis_url,
         catalogue=catalogue,
         app=app,
+        inside=inside,
     )
 
 

@@ -8,7 +8,7 @@ from ctl.up import probes, process
 from ctl.up.plan import Part
 from shared.clock import Clock
 
-READY_WITHIN = 30.0  # seconds for one part
+READY_WITHIN = 60.0  # seconds for one part
 LAST_LINES = 15
 
 

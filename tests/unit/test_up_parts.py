@@ -1,15 +1,17 @@
 """The small parts of `up`: refusals for people, the mailbox's pages, what Traefik is told."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from ctl import traefik
+from ctl.up.layout import Layout, demo_port_of, write_catalogue
 from ctl.up.mailbox import pages
 from ctl.up.mailbox.store import Mailbox
 from ctl.up.refusals import readable
 from services.edge.domain.decision import STATUS
-from shared.catalogue import Catalogue, Service
+from shared.catalogue import Catalogue, Service, load_catalogue
 
 GATEWAY = traefik.Gateway(auth="http://127.0.0.1:1", edge="http://127.0.0.1:2")
 DEMO = Service("demo", None, ("/demo",), "http://127.0.0.1:3", public_paths=("/demo/public",))
@@ -84,6 +86,25 @@ def test_the_mailbox_finds_the_newest_mail_to_an_address_first() -> None:
     assert list(mailbox.newest_first("bob@example.com")[0].as_json()) == [
         "from", "id", "to", "subject", "text", "html", "at",
     ]  # fmt: skip
+
+
+def test_a_catalogue_that_was_changed_by_hand_is_kept_and_tells_where_the_demo_is(
+    tmp_path: Path,
+) -> None:
+    """An untouched one follows the demo to whatever port is free."""
+    layout = Layout(tmp_path)
+    write_catalogue(layout, 9100, None)
+    write_catalogue(layout, 9200, None)
+    assert "127.0.0.1:9200" in layout.services.read_text()
+    assert demo_port_of(layout) is None
+
+    mine = layout.services.read_text() + "    max_staleness: 5s\n"
+    layout.services.write_text(mine)
+    write_catalogue(layout, 9300, "http://localhost:3000")
+
+    assert layout.services.read_text() == mine
+    assert demo_port_of(layout) == 9200
+    assert [s.name for s in load_catalogue(layout.services_with_app).services] == ["demo", "app"]
 
 
 def test_every_service_of_the_catalogue_goes_through_the_edge() -> None:
