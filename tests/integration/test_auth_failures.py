@@ -65,6 +65,19 @@ async def test_without_redis_a_logout_still_reaches_the_edges(
     assert ["logout"] == [event.reason for event in await auth.hears(TOKEN_REVOKED, 1)]
 
 
+async def test_without_redis_a_browsers_logout_still_reaches_the_edges(
+    auth: AuthWorkers, redis_server: RedisServer
+) -> None:
+    """Its refresh cookie cannot be proven without the store; its access cookie can."""
+    cookies = await auth.sign_in_with_cookies()
+    redis_server.kill()
+
+    answer = await auth.call("POST", "/auth/logout", headers=ORIGIN, cookies=cookies)
+
+    assert 503 == answer.status
+    assert ["logout"] == [event.reason for event in await auth.hears(TOKEN_REVOKED, 1)]
+
+
 async def test_without_nats_a_logout_is_503_and_its_repetition_succeeds(
     auth: AuthWorkers, nats_server: NatsServer
 ) -> None:

@@ -111,13 +111,22 @@ class SessionFlow:
 
     async def held_sessions(self, credentials: Credentials) -> frozenset[str]:
         """The sids of the living sessions this request proves to hold."""
-        held = [await self.sessions.find(sid) for sid, _ in await self._proven(credentials)]
+        proven = self._proven_by_access(credentials) | await self._proven_by_refresh(credentials)
+        held = [await self.sessions.find(sid) for sid in proven]
         return frozenset(session.sid for session in held if session and not session.ended)
 
     async def logout(self, credentials: Credentials) -> None:
-        """End the session of either token, of any age; nothing to end is no error."""
-        for sid, sub in await self._proven(credentials):
-            await self.ending.end_session(sid, sub, "logout")
+        """End the session of either token, of any age; nothing to end is no error.
+
+        With the store away a refresh token proves nothing, and the error is raised; the access token
+        beside it proves its session all the same, and that is revoked first.
+        """
+        proven = self._proven_by_access(credentials)
+        try:
+            proven |= await self._proven_by_refresh(credentials)
+        finally:
+            for sid, sub in proven.items():
+                await self.ending.end_session(sid, sub, "logout")
 
     async def end_replaced(self, credentials: Credentials) -> None:
         """After a new sign-in in a browser: the session it held would live on where nobody sees it."""
@@ -161,17 +170,15 @@ class SessionFlow:
         session = await self.sessions.find(token.sid)
         return session if session and self.issuer.is_genuine(token, session) else None
 
-    async def _proven(self, credentials: Credentials) -> list[tuple[str, str]]:
-        """(sid, sub) of each genuine token, at most two."""
-        proven: dict[str, str] = {}
-        if credentials.access:
-            claims = self.access_tokens.read_expired(credentials.access)
-            if claims is not None:
-                proven[claims.sid] = claims.sub
+    def _proven_by_access(self, credentials: Credentials) -> dict[str, str]:
+        """sid -> sub of a genuine access token of any age; needs no store."""
+        claims = credentials.access and self.access_tokens.read_expired(credentials.access)
+        return {claims.sid: claims.sub} if claims else {}
+
+    async def _proven_by_refresh(self, credentials: Credentials) -> dict[str, str]:
+        """sid -> sub of a genuine refresh token."""
         session = await self._genuine(parse_refresh_token(credentials.refresh))
-        if session is not None:
-            proven[session.sid] = session.sub
-        return list(proven.items())
+        return {session.sid: session.sub} if session else {}
 
     async def _over(self, session: Session, over: Over, client: Client) -> SessionOver:
         if over.reason == "refresh_reuse" and not over.announced:
