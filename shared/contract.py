@@ -175,7 +175,8 @@ class Durable:
 
 
 MAILER = Durable("mailer", LOGIN, LOGIN_REQUESTED.name, Role.MAILER, ack_wait=60.0)
-REVOCATION = Durable("revocation", TOKEN, "token.revoked", Role.REVOCATION, ack_wait=10.0)
+# Well within max_staleness: what a worker held when it died is another's before any edge closes for it.
+REVOCATION = Durable("revocation", TOKEN, "token.revoked", Role.REVOCATION, ack_wait=3.0)
 PROJECTION = Durable(
     "projection", BLOCKLIST, f"{BLOCKLIST_STATE}.*", Role.REVOCATION, ack_wait=10.0
 )
