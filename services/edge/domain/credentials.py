@@ -5,16 +5,14 @@ stand (RFC 6750 §2; cookie tossing from a sibling subdomain).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 CredentialCode: TypeAlias = Literal["two_credentials", "token_invalid"]
 
 BEARER: Final = b"bearer"
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(NamedTuple):
     """What came: raw token bytes, b"" where nothing did. *cookie* is the session cookie's value."""
 
     bearer: bytes

@@ -5,7 +5,7 @@ edge never says 401: nobody is logged out because a server is away.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from latchwire.blocklist import Fingerprint
 from latchwire.claims import Claims
@@ -60,8 +60,7 @@ class VerifiedToken:
     identity: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(NamedTuple):
     """Let it through: as *token*'s owner, or as nobody (a public route or a preflight)."""
 
     route: Route

@@ -4,31 +4,16 @@ Everything is in memory and nothing waits. The order is the contract's (DESIGN Â
 is what a caller may learn first.
 """
 
-from dataclasses import dataclass
-
 from latchwire.tokens import Refused, TokenPolicy, check_times
 from services.edge.domain import csrf
 from services.edge.domain.credentials import Presented, read_credentials
 from services.edge.domain.decision import Allowed, Code, Decision, Denied, VerifiedToken, may_use
-from services.edge.domain.original import Fields, Original, is_preflight, read_original
-from services.edge.domain.paths import plain_path
+from services.edge.domain.original import Fields, is_preflight
 from services.edge.domain.routes import Route, RouteTable
+from services.edge.flows.routing import Asked, Router
 from services.edge.flows.tokens import VerifiedTokens
 from services.edge.ports import Revocations
 from shared.clock import Clock
-
-
-@dataclass(frozen=True, slots=True)
-class _Protected:
-    """A request for a route that needs a token."""
-
-    original: Original
-    route: Route
-    fields: Fields
-
-    def denied(self, code: Code, detail: str = "", presented: Presented | None = None) -> Denied:
-        cookie = presented is not None and bool(presented.cookie) and not presented.bearer
-        return Denied(code, detail, self.original, self.route.service.name, cookie)
 
 
 class Checker:
@@ -45,7 +30,7 @@ class Checker:
         cookie_name: str,
         max_staleness: float,
     ) -> None:
-        self._routes = routes
+        self._router = Router(routes)
         self._tokens = tokens
         self._revocations = revocations
         self._policy = policy
@@ -55,18 +40,19 @@ class Checker:
 
     def check(self, fields: Fields) -> Decision:
         """May the request pass that *fields*, the check's own headers, describe?"""
-        original = read_original(fields)
-        if original is None:
-            return Denied("bad_forwarded")
-        path = plain_path(original.target)
-        if path is None:
-            return Denied("ambiguous_path", original=original)
-        route = self._routes.find(original.host, path)
-        if route is None:
-            return Denied("no_route", original=original)
-        if route.public or is_preflight(original, fields):
-            return Allowed(route, None)
-        return self._protected(_Protected(original, route, fields))
+        asked = self._router.find(fields)
+        if isinstance(asked, Denied):
+            return asked
+        if asked.route.public or is_preflight(asked.original, fields):
+            return asked.for_anybody
+        if self.is_stale(asked.route):
+            return _deny(asked, "stale")
+        presented = read_credentials(
+            fields.get(b"authorization", ()), fields.get(b"cookie", ()), self._cookie_name
+        )
+        if not isinstance(presented, Presented):
+            return _deny(asked, presented)
+        return self._protected(asked, presented, fields)
 
     def check_token(self, token: bytes) -> VerifiedToken | Denied:
         """Is *token* good at this moment: genuine, within its times, not revoked?"""
@@ -88,35 +74,22 @@ class Checker:
         allowed = self._max_staleness if own is None else own
         return self._revocations.staleness_seconds() > allowed
 
-    def _protected(self, request: _Protected) -> Decision:
-        if self.is_stale(request.route):
-            return request.denied("stale")
-        fields = request.fields
-        presented = read_credentials(
-            fields.get(b"authorization", ()), fields.get(b"cookie", ()), self._cookie_name
-        )
-        if not isinstance(presented, Presented):
-            return request.denied(presented)
+    def _protected(self, asked: Asked, presented: Presented, fields: Fields) -> Decision:
         token = presented.bearer or presented.cookie
         if not token:
-            return request.denied("no_credentials")
+            return _deny(asked, "no_credentials")
         if presented.bearer and presented.cookie and self._differ(presented):
-            return request.denied("two_subjects")
+            return _deny(asked, "two_subjects")
         verified = self.check_token(token)
         if isinstance(verified, Denied):
-            return request.denied(verified.code, verified.detail, presented)
-        return self._permitted(request, presented, verified)
-
-    def _permitted(
-        self, request: _Protected, presented: Presented, token: VerifiedToken
-    ) -> Decision:
-        original, claims = request.original, token.claims
-        forgeable = not presented.bearer and not original.safe
-        if forgeable and not csrf.is_allowed(original, request.fields, claims.csrf):
-            return request.denied("csrf_failed", presented=presented)
-        if not may_use(request.route.service, claims):
-            return request.denied("not_allowed", presented=presented)
-        return Allowed(request.route, token)
+            by_cookie = not presented.bearer
+            return _deny(asked, verified.code, verified.detail, cookie=by_cookie)
+        forgeable = not presented.bearer and not asked.original.safe
+        if forgeable and not csrf.is_allowed(asked.original, fields, verified.claims.csrf):
+            return _deny(asked, "csrf_failed")
+        if not may_use(asked.route.service, verified.claims):
+            return _deny(asked, "not_allowed")
+        return Allowed(asked.route, verified)
 
     def _differ(self, presented: Presented) -> bool:
         """Whether two genuine tokens name two people; what is no token of ours names nobody."""
@@ -125,3 +98,7 @@ class Checker:
         if isinstance(bearer, Refused) or isinstance(cookie, Refused):
             return False
         return bearer.claims.sub != cookie.claims.sub
+
+
+def _deny(asked: Asked, code: Code, detail: str = "", *, cookie: bool = False) -> Denied:
+    return Denied(code, detail, asked.original, asked.route.service.name, cookie)
