@@ -118,7 +118,7 @@ class Bus:
             task.add_done_callback(self._answers.discard)
 
         await self.client.subscribe(question.name, queue=self.role.value, cb=received)
-        await self.client.flush()
+        await self._settle()
 
     async def listen(self, subject: Subject[M], handler: Callable[[M], Awaitable[None]]) -> None:
         """Hear what is published from now on; bodies that are not the contract's model are skipped."""
@@ -132,6 +132,15 @@ class Bus:
             await _guard(message.subject, handler(body))
 
         await self.client.subscribe(subject.name, cb=received)
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Return when the server knows our subscriptions.
+
+        nats-py 2.16 writes the PING of a flush ahead of what is still buffered, so the first answer
+        proves nothing; by the second all has been written.
+        """
+        await self.client.flush()
         await self.client.flush()
 
     async def consume(
