@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from nats.aio.client import Client
 
 from latchwire.feed import RevocationFeed
 from latchwire.records import Record
@@ -39,12 +40,18 @@ async def feed(edge: Bus, writer: Writer) -> AsyncIterator[RevocationFeed]:
         yield feed
 
 
+async def settle(client: Client) -> None:
+    """All that was written is at the server (nats-py's first PING overtakes what is buffered)."""
+    await client.flush()
+    await client.flush()
+
+
 async def go_deaf(feed: RevocationFeed) -> None:
     """Lose deltas, as a slow consumer or a broken route would."""
     assert feed._subscription is not None
     await feed._subscription.unsubscribe()
     feed._subscription = None
-    await feed._client.flush()
+    await settle(feed._client)
 
 
 async def test_what_was_revoked_before_and_after_joining_is_known(
@@ -97,7 +104,7 @@ async def test_a_delta_beyond_a_gap_counts_at_once_and_the_gap_is_filled(
     await go_deaf(feed)
     await writer.revoke("lost")
     await feed.start()
-    await feed._client.flush()
+    await settle(feed._client)
     seq = await writer.revoke("heard")
 
     await eventually(lambda: holds(feed, "lost", "heard"))
@@ -239,7 +246,7 @@ async def test_a_stolen_sibling_edge_cannot_revoke_anybody(
     for call in ("DIRECT.GET", "STREAM.MSG.GET"):
         reply = f"blocklist.{victim}"
         await thief.client.publish(f"CORE.API.{call}.BLOCKLIST", get, reply=reply)
-    await thief.client.flush()
+    await settle(thief.client)
 
     seq = await writer.revoke("afterwards")
 
@@ -262,7 +269,7 @@ async def test_a_stolen_sibling_edge_cannot_vouch_for_freshness(
             await thief.client.publish(reply, json.dumps(body).encode())
 
     await thief.client.subscribe("blocklist.>", cb=lie)
-    await thief.client.flush()
+    await settle(thief.client)
     writer.silent = True
 
     await eventually(lambda: feed.staleness_seconds() > 3.5, within=10)
