@@ -16,7 +16,9 @@ from typing import Any, NoReturn, TypeVar
 import structlog
 from aiohttp import web
 
+from latchwire.keys import InvalidJWKSError
 from shared.bus import Bus, GrantError, connect_bus, verify_grants
+from shared.catalogue import CatalogueError
 from shared.clock import Clock, SystemClock
 from shared.contract import Role
 from shared.health import Health, admin_application
@@ -182,7 +184,7 @@ async def _start(
 ) -> None:
     try:
         await start(settings, runtime)
-    except (GrantError, SecretsError, OSError) as error:
+    except (GrantError, SecretsError, CatalogueError, InvalidJWKSError, OSError) as error:
         log.error("worker.start_refused", error=str(error))  # noqa: TRY400 - the text is enough
         runtime.stop("could not start", failed=True)
     except Exception:
