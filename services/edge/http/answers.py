@@ -17,6 +17,7 @@ from shared.ids import Ids
 
 NOBODY = encode_headers(identity_headers(None))
 RETRY_AFTER_SECONDS = 1
+MAX_UNREAD_BYTES = 64 * 1024
 
 
 class Answer(web.StreamResponse):
@@ -39,10 +40,14 @@ class Answer(web.StreamResponse):
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send it; to HTTP/1.0 (nginx's default) and to whoever asks for it, with a close."""
-        self._alive = request.keep_alive and request.version == HttpVersion11
+        transport = request.transport
+        if transport is None:
+            return None
+        # Who pipelines without reading the answers is not kept.
+        reads = transport.get_write_buffer_size() < MAX_UNREAD_BYTES
+        self._alive = reads and request.keep_alive and request.version == HttpVersion11
         end = b"\r\n" if self._alive else b"Connection: close\r\n\r\n"
-        if request.transport is not None:
-            request.transport.write(self._status_line + self._lines + end)
+        transport.write(self._status_line + self._lines + end)
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
