@@ -189,6 +189,12 @@ async def test_the_loop_through_every_service_of_compose(
 async def _go_round(url: str, doors: dict[str, int]) -> None:
     inbox = Inbox(f"http://localhost:{doors['mailbox']}")
     async with open_client(url) as client:
+
+        async def routed() -> bool:
+            """Traefik is alive before it has read its dynamic configuration."""
+            return (await client.get("/.well-known/jwks.json"))[0] == 200
+
+        await eventually(routed, within=10)
         tokens = await log_in(client, inbox, "prod@example.com")
         access = tokens["access_token"]
         status, seen = await client.get("/demo", access)

@@ -127,8 +127,8 @@ async def open_client(url: str) -> AsyncIterator[Client]:
 async def log_in(client: Client, inbox: Any, address: str) -> dict[str, Any]:
     """Ask, read the mail, exchange; the tokens."""
     before = len(await inbox.mails_to(address))
-    status, _ = await client.post("/auth/login", {"email": address})
-    assert status == 202
+    status, answer = await client.post("/auth/login", {"email": address})
+    assert status == 202, answer
     mail = await inbox.mail_to(address, count=before + 1)
     status, tokens = await client.post("/auth/link", {"token": token_in(mail)})
     assert status == 200, tokens
