@@ -73,5 +73,7 @@ async def test_a_receipt_follows_a_revocation_at_once(bus_of: BusFactory) -> Non
         task.cancel()
 
     assert beats[-1].edge_id == "edge-1"
+    # Until the most patient route has closed too, "safe everywhere" would be untrue.
+    assert beats[-1].max_staleness_ms == 60_000
     assert beats[-1].epoch == feed.epoch
     assert beats[-1].blocklist_size == 1

@@ -18,6 +18,8 @@ class RouteTable:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._by_host: dict[str | None, dict[str, Route]] = {}
+        own = [s.max_staleness_seconds or 0.0 for s in catalogue.services]
+        self.longest_staleness = max(own, default=0.0)  # seconds that any service allows itself
         for service in catalogue.services:
             table = self._by_host.setdefault(service.host, {})
             for prefix in service.paths:

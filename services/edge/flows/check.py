@@ -37,6 +37,8 @@ class Checker:
         self._clock = clock
         self._cookie_name = cookie_name.encode("ascii")
         self._max_staleness = max_staleness
+        # Seconds after its last proof at which no route of this edge answers any more.
+        self.longest_staleness = max(max_staleness, routes.longest_staleness)
 
     def check(self, fields: Fields) -> Decision:
         """May the request pass that *fields*, the check's own headers, describe?"""

@@ -49,6 +49,7 @@ async def beat(
             blocklist_size=revocations.size,
             version=__version__,
             started_at=started_at,
+            max_staleness_ms=int(checker.longest_staleness * 1000),
         )
         await bus.signal(subject, heartbeat)
         await asyncio.sleep(AT_MOST_EVERY_SECONDS)
