@@ -1,6 +1,8 @@
 """The whole loop over HTTP: refused, mail, link, in, out, and the very token is refused."""
 
-from tests.support.stack import Stack
+import Stack
+
+from tests.support.stack import contextlib
 from tests.support.visitor import code_in, log_in, open_browser, open_client, path_of
 from tests.support.waiting import eventually
 
@@ -78,9 +80,13 @@ async def test_what_no_service_owns_is_refused(stack: Stack) -> None:
 
 
 async def test_a_refusal_is_told_in_the_terminal_of_up(stack: Stack) -> None:
-    """One line, with what it means."""
+    """One line, with what it means; a second with more than twenty refusals keeps some to itself."""
+    line = ""
     async with open_client(stack.url) as client:
-        await client.get("/demo", "not.a.token")
+        for _second in range(5):
+            await client.get("/demo", "not.a.token")
+            with contextlib.suppress(AssertionError):
+                line = stack.up.wait_for("token_invalid", within=1.1)
+                break
 
-    line = stack.up.wait_for("token_invalid", within=5)
     assert line.startswith("refused  demo  token_invalid: not a token of this installation")
