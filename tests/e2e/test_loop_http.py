@@ -1,8 +1,8 @@
 """The whole loop over HTTP: refused, mail, link, in, out, and the very token is refused."""
 
-import Stack
+import contextlib
 
-from tests.support.stack import contextlib
+from tests.support.stack import Stack
 from tests.support.visitor import code_in, log_in, open_browser, open_client, path_of
 from tests.support.waiting import eventually
 
