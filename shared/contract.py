@@ -101,11 +101,15 @@ BLOCKLIST_PROBE = Question(
     asks=(Role.EDGE, Role.AUTH, Role.OPERATOR),
     answers=(Role.REVOCATION,),
 )
+# Operators' questions: op.<noun>.<verb>.
 OP_EXPLAIN = Question(
-    "op.explain", m.ExplainRequest, m.Explanation, asks=(Role.OPERATOR,), answers=(Role.EDGE,)
+    "op.token.explain", m.ExplainRequest, m.Explanation, asks=(Role.OPERATOR,), answers=(Role.EDGE,)
 )
-OP_USERS = Question(
-    "op.users", m.BlockUser, m.UserState, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
+OP_USERS_SET = Question(
+    "op.users.set", m.SetUser, m.UserState, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
+)
+OP_USERS_SHOW = Question(
+    "op.users.show", m.ShowUser, m.UserState, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
 )
 
 SUBJECTS: tuple[Subject[Any], ...] = (
@@ -121,7 +125,12 @@ SUBJECTS: tuple[Subject[Any], ...] = (
     EDGE_HEARTBEAT,
 )
 
-QUESTIONS: tuple[Question[Any, Any], ...] = (BLOCKLIST_PROBE, OP_EXPLAIN, OP_USERS)
+QUESTIONS: tuple[Question[Any, Any], ...] = (
+    BLOCKLIST_PROBE,
+    OP_EXPLAIN,
+    OP_USERS_SET,
+    OP_USERS_SHOW,
+)
 
 # Not events but state: one message per hashed key. Its body is the packed record of the SDK.
 BLOCKLIST_STATE = "bl"

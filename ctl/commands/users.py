@@ -8,8 +8,8 @@ from ctl import exits
 from ctl.arguments import Commands, add_command
 from ctl.output import complain, date_time, one_line, say, say_json
 from ctl.session import Session, operate
-from shared.contract import OP_USERS
-from shared.messages import BlockUser, UserState
+from shared.contract import OP_USERS_SET, OP_USERS_SHOW
+from shared.messages import SetUser, ShowUser, UserState
 
 Action = Literal["block", "unblock", "show"]
 SUMMARIES: dict[Action, str] = {
@@ -33,20 +33,30 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 when auth did it."""
     try:
-        request = BlockUser(
-            email=arguments.address,
-            action=arguments.action,
-            reason=arguments.reason,
-            actor="operator",
-        )
+        request = _request(arguments)
     except ValueError:
         complain("the address or the reason is too long, or has control characters in it")
         return exits.USAGE
     return operate(arguments, partial(_ask, request=request))
 
 
-async def _ask(session: Session, *, request: BlockUser) -> int:
-    state = await session.bus.ask(OP_USERS, request, timeout=session.timeout)
+def _request(arguments: argparse.Namespace) -> SetUser | ShowUser:
+    if arguments.action == "show":
+        return ShowUser(email=arguments.address)
+    return SetUser(
+        email=arguments.address,
+        action=arguments.action,
+        reason=arguments.reason,
+        actor="operator",
+    )
+
+
+async def _ask(session: Session, *, request: SetUser | ShowUser) -> int:
+    bus, timeout = session.bus, session.timeout
+    if isinstance(request, ShowUser):
+        state = await bus.ask(OP_USERS_SHOW, request, timeout=timeout)
+    else:
+        state = await bus.ask(OP_USERS_SET, request, timeout=timeout)
     if session.json:
         say_json(state.model_dump(exclude_none=True))
     elif state.error:

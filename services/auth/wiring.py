@@ -17,6 +17,7 @@ from services.auth.flows.link import LinkFlow, LinkPolicy
 from services.auth.flows.session import SessionFlow
 from services.auth.flows.tokens import Issuer
 from services.auth.flows.users import UserFlow
+from services.auth.handlers.users import answer_users
 from services.auth.http.app import make_app
 from services.auth.http.clients import ClientList
 from services.auth.http.context import Context
@@ -32,7 +33,7 @@ from services.auth.ports import (
 from services.auth.settings import AuthSettings
 from shared.bus import Bus
 from shared.clock import Clock
-from shared.contract import BLOCKLIST_PROBE, OP_USERS, Role
+from shared.contract import BLOCKLIST_PROBE, Role
 from shared.cookies import CookieNames
 from shared.ids import Ids
 from shared.lifecycle import Runtime
@@ -81,7 +82,7 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
         clock=runtime.clock,
         ids=runtime.ids,
     )
-    await bus.answer(OP_USERS, UserFlow(ports.people, make_ending(ports)).answer)
+    await answer_users(bus, UserFlow(ports.people, make_ending(ports)))
     await runtime.serve_http(make_app(make_context(settings, ports)), settings.auth_listen)
 
 

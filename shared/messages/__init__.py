@@ -16,10 +16,9 @@ from shared.messages.edge import (
 from shared.messages.login import ClientHint, LoginFailed, LoginRequested, LoginSucceeded
 from shared.messages.mail import MailFailed, MailSent
 from shared.messages.token import RevocationScope, TokenRevoked
-from shared.messages.user import BlockUser, UserEvent, UserState
+from shared.messages.user import SetUser, ShowUser, UserEvent, UserState
 
 __all__ = [
-    "BlockUser",
     "ClientHint",
     "DeadLetter",
     "Event",
@@ -35,6 +34,8 @@ __all__ = [
     "Message",
     "Probe",
     "RevocationScope",
+    "SetUser",
+    "ShowUser",
     "TokenRevoked",
     "UserEvent",
     "UserState",

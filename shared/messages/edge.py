@@ -40,7 +40,7 @@ class Heartbeat(Message):
 
 
 class ExplainRequest(Message):
-    """``op.explain``: decide this token as a check would, and say why. Never stored, never logged."""
+    """``op.token.explain``: decide this token as a check would, and say why. Never stored, never logged."""
 
     token: str
     host: ShortText = ""

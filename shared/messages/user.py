@@ -1,4 +1,4 @@
-"""``user.*`` facts, and the operator's questions about a person (``op.users.*``)."""
+"""``user.*`` facts, and the operators' questions about a person (``op.users.*``)."""
 
 from typing import Literal
 
@@ -12,13 +12,19 @@ class UserEvent(Event):
     previous_sub: Identifier | None = None
 
 
-class BlockUser(Message):
-    """``op.users.block``: keep this person out (or let them in again)."""
+class SetUser(Message):
+    """``op.users.set``: keep this person out, or let them in again."""
 
     email: Identifier
-    action: Literal["block", "unblock", "show"]
+    action: Literal["block", "unblock"]
     reason: ShortText = ""
     actor: ShortText = ""
+
+
+class ShowUser(Message):
+    """``op.users.show``: how does it stand with this person?"""
+
+    email: Identifier
 
 
 class UserState(Message):

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 from redis.asyncio import Redis
 
-from shared.contract import LOGIN_FAILED, LOGIN_REQUESTED, OP_USERS
-from shared.messages import BlockUser
+from shared.contract import LOGIN_FAILED, LOGIN_REQUESTED, OP_USERS_SET
+from shared.messages import SetUser
 from shared.redis import connect_redis
 from tests.support.auth_workers import ADA, ORIGIN, AuthWorkers, bearer, running_workers
 from tests.support.servers import NatsServer, RedisServer
@@ -82,7 +82,7 @@ async def test_nobody_learns_whether_an_address_is_known(
     for _ in range(5):
         await auth.ask(FLOODED)
     async with nats_server.connect("operator") as bus:
-        state = await bus.ask(OP_USERS, BlockUser(email=EVE, action="block", reason="test"))
+        state = await bus.ask(OP_USERS_SET, SetUser(email=EVE, action="block", reason="test"))
     assert state.blocked
 
     shapes, work = [], []

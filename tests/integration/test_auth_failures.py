@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.contract import LOGIN_REQUESTED, OP_USERS, TOKEN_REVOKED
-from shared.messages import BlockUser
+from shared.contract import LOGIN_REQUESTED, OP_USERS_SET, OP_USERS_SHOW, TOKEN_REVOKED
+from shared.messages import SetUser, ShowUser, UserState
 from tests.support.auth_workers import ADA, ORIGIN, AuthWorkers, bearer, running_workers
 from tests.support.servers import NatsServer, RedisServer, start_in_thread
 from tests.support.waiting import eventually
@@ -152,9 +152,15 @@ async def test_an_operator_blocks_and_unblocks_a_person(
     tokens, link = await auth.sign_in(), auth.token_of(await auth.ask())
     async with nats_server.connect("operator") as bus:
 
+        async def ask(action: str) -> UserState:
+            email = "Ada@ACME.com"
+            if action == "show":
+                return await bus.ask(OP_USERS_SHOW, ShowUser(email=email))
+            request = SetUser(email=email, action=action, reason="left", actor="root")
+            return await bus.ask(OP_USERS_SET, request)
+
         async def users(action: str) -> tuple[bool, int]:
-            request = BlockUser(email="Ada@ACME.com", action=action, reason="left", actor="root")
-            state = await bus.ask(OP_USERS, request)
+            state = await ask(action)
             assert ADA == state.sub
             return state.blocked, state.sessions
 
@@ -180,7 +186,8 @@ async def test_an_operator_who_mistypes_an_address_hears_it(
 ) -> None:
     """An answer, not a time-out."""
     async with nats_server.connect("operator") as bus:
-        state = await bus.ask(OP_USERS, BlockUser(email="ada", action="block"))
+        state = await bus.ask(OP_USERS_SET, SetUser(email="ada", action="block"))
+        shown = await bus.ask(OP_USERS_SHOW, ShowUser(email="ada"))
 
-    assert "invalid_email: at_sign" == state.error
+    assert "invalid_email: at_sign" == state.error == shown.error
     assert not state.blocked

@@ -15,7 +15,7 @@ from shared import contract
 from shared.bus import Bus
 from shared.clock import SystemClock
 from shared.ids import SystemIds
-from shared.messages import BlockUser, LoginSucceeded, UserState
+from shared.messages import LoginSucceeded, SetUser, ShowUser, UserState
 from tests.conftest import BusFactory
 from tests.support.revocation import Ledger, Worker, environment, make_edge, make_worker
 from tests.support.servers import ROOT, NatsServer, free_port, start_in_thread
@@ -402,15 +402,18 @@ async def test_ctrl_c_ends_a_tail_without_a_traceback(latchwire: CommandLine) ->
 
 async def test_users_are_blocked_by_asking_auth(latchwire: CommandLine, bus_of: BusFactory) -> None:
     """The command knows no store: whoever holds auth's credential answers."""
-    asked: list[BlockUser] = []
+    asked: list[SetUser] = []
+    auth = await bus_of("auth")
 
-    async def answer(request: BlockUser) -> UserState:
+    async def decide(request: SetUser) -> UserState:
         asked.append(request)
-        if request.action == "show":
-            return UserState(error="not an address")
         return UserState(sub=ADA, blocked=request.action == "block", sessions=0)
 
-    await (await bus_of("auth")).answer(contract.OP_USERS, answer)
+    async def show(_request: ShowUser) -> UserState:
+        return UserState(error="not an address")
+
+    await auth.answer(contract.OP_USERS_SET, decide)
+    await auth.answer(contract.OP_USERS_SHOW, show)
 
     blocked = await latchwire.run("users", "block", "Ada@example.com", "--reason", "left")
     unblocked = await latchwire.run("users", "unblock", ADA, "--json")
@@ -423,7 +426,6 @@ async def test_users_are_blocked_by_asking_auth(latchwire: CommandLine, bus_of: 
     assert [(r.action, r.reason) for r in asked] == [
         ("block", "left"),
         ("unblock", ""),
-        ("show", ""),
     ]
 
 
@@ -433,8 +435,8 @@ async def test_nobody_to_answer_is_exit_1_and_said(latchwire: CommandLine) -> No
     explain = await latchwire.run("explain", "--token-stdin", stdin="a.b.c")
 
     assert (users.code, explain.code) == (exits.FAILED, exits.FAILED)
-    assert "op.users" in users.err
-    assert "op.explain" in explain.err
+    assert "op.users.show" in users.err
+    assert "op.token.explain" in explain.err
 
 
 async def test_worker_becomes_that_worker(latchwire: CommandLine, nats_server: NatsServer) -> None:

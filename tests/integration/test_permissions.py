@@ -70,7 +70,7 @@ def may_publish(name: str) -> set[str]:
         "revocation": {"deadletter.token.x", "bl.jx"},
         "edge-1": {"blocklist.probe", "edge.heartbeat.edge-1"},
         "edge-2": {"blocklist.probe", "edge.heartbeat.edge-2"},
-        "operator": {"token.revoked", "blocklist.probe", "op.explain", "op.users"},
+        "operator": {"token.revoked", "blocklist.probe", "op.token.explain", "op.users.set", "op.users.show"},
         "provisioner": set(),
     }  # fmt: skip
     return by_hand[name] | _api_of(name)
@@ -104,11 +104,11 @@ def _api_of(name: str) -> set[str]:
 def may_subscribe(name: str) -> set[str]:
     """What *name* may hear, by hand."""
     by_hand: dict[str, set[str]] = {
-        "auth": {"op.users", "blocklist.jx", "blocklist.probe"},
+        "auth": {"op.users.set", "op.users.show", "blocklist.jx", "blocklist.probe"},
         "mailer": set(),
         "revocation": {"blocklist.probe", "blocklist.jx"},
-        "edge-1": {"op.explain", "blocklist.jx", "blocklist.probe"},
-        "edge-2": {"op.explain", "blocklist.jx", "blocklist.probe"},
+        "edge-1": {"op.token.explain", "blocklist.jx", "blocklist.probe"},
+        "edge-2": {"op.token.explain", "blocklist.jx", "blocklist.probe"},
         "operator": {
             *stored_subjects(), "edge.heartbeat.edge-1", "edge.heartbeat.edge-2", "blocklist.jx",
             "blocklist.probe",

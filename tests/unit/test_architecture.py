@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import statistics
 import subprocess
 from pathlib import Path
@@ -38,6 +39,14 @@ def test_modules_stay_readable() -> None:
     long = {str(p): n for p in modules() if (n := len(p.read_text().splitlines())) > 300}
 
     assert long == {}
+
+
+def test_operators_questions_are_named_noun_and_verb() -> None:
+    """DESIGN §4: ``op.<noun>.<verb>``, asked by operators only."""
+    names = [q.name for q in contract.QUESTIONS if q.asks == (contract.Role.OPERATOR,)]
+
+    assert names
+    assert [n for n in names if not re.fullmatch(r"op\.[a-z]+\.[a-z]+", n)] == []
 
 
 def test_functions_stay_short() -> None:

@@ -30,11 +30,12 @@ from services.auth.flows.link import LinkFlow, LinkPolicy
 from services.auth.flows.session import SessionFlow
 from services.auth.flows.tokens import Issuer
 from services.auth.flows.users import UserFlow
+from services.auth.handlers.users import on_set
 from services.auth.ports import FeedStaleError, Keys
 from shared.bus import BusUnavailableError
 from shared.contract import TOKEN_REVOKED
 from shared.links import link_token
-from shared.messages import BlockUser
+from shared.messages import SetUser
 from shared.secrets import SymmetricKeys
 from tests.support.fakes.auth_ports import FakeEvents, FakeRevocations
 from tests.support.fakes.auth_store import FakeAttempts, FakeAuthStore, FakePeople, FakeSessions
@@ -333,13 +334,15 @@ async def test_a_block_ends_what_there_is_and_stops_what_comes() -> None:
     """Until it is lifted."""
     auth = Auth()
     tokens, link = await auth.sign_in(), await auth.ask()
-    state = await auth.users.answer(BlockUser(email="ADA@acme.com", action="block", reason="left"))
+    state = await on_set(
+        SetUser(email="ADA@acme.com", action="block", reason="left"), users=auth.users
+    )
 
     assert state.blocked
     assert await auth.refresh(tokens.refresh) is None
     assert await auth.click(link) is None
     assert await auth.click(await auth.ask()) is None
-    await auth.users.answer(BlockUser(email=ADA, action="unblock"))
+    await on_set(SetUser(email=ADA, action="unblock"), users=auth.users)
     auth.clock.advance(1)
     assert await auth.sign_in()
 

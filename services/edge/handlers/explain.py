@@ -1,4 +1,4 @@
-"""``op.explain``: decide a token as a check would, and say why. The token is neither kept nor logged."""
+"""``op.token.explain``: decide a token as a check would, and say why. The token is neither kept nor logged."""
 
 from services.edge.domain.decision import Decision, Denied, VerifiedToken
 from services.edge.flows.check import Checker
