@@ -10,10 +10,25 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.tracebacks import ExceptionDictTransformer
 
 BLOTTED = ("token", "secret", "password", "cookie", "authorization", "seed", "code", "email")
 ALLOWED = frozenset({"smtp_code", "reason_code", "exit_code", "status_code"})
+
+
+class _WithoutRequest(logging.Filter):
+    """aiohttp logs the bytes that it could not parse, and they may be a token: say only that it happened."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+            record.msg, record.args = "request.unreadable", ()
+            record.exc_info, record.exc_text = None, None
+            record.levelno, record.levelname = logging.INFO, "INFO"
+        return True
+
+
+_without_request = _WithoutRequest()
 
 
 def configure_logging(*, worker: str, level: str, fmt: str) -> None:
@@ -44,6 +59,7 @@ def configure_logging(*, worker: str, level: str, fmt: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("aiohttp.server").addFilter(_without_request)
     # The access log would print request lines; the client libraries' debug output prints frames.
     for name in ("aiohttp.access", "nats", "asyncio", "aiosmtplib", "mail.log"):
         logging.getLogger(name).setLevel(logging.WARNING)

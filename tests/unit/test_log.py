@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from aiohttp.http_exceptions import BadHttpMessage
 
 from shared.log import configure_logging
 from shared.messages import LoginRequested
@@ -61,6 +62,18 @@ def test_a_newline_in_a_value_stays_in_one_line(capsys: pytest.CaptureFixture[st
     structlog.get_logger().info("x.done", agent='a\r\n{"event":"forged"}\x1b[2J')
 
     assert len(capsys.readouterr().out.strip().splitlines()) == 1
+
+
+def test_bytes_that_are_no_http_are_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    """aiohttp's own error shows the line it could not parse: an Authorization header, say."""
+    configure_logging(worker="test", level="debug", fmt="json")
+
+    unreadable = BadHttpMessage("Invalid header token: Authorization Bearer CANARY")
+    logging.getLogger("aiohttp.server").error("Error handling request", exc_info=unreadable)
+    line = json.loads(capsys.readouterr().out)
+
+    assert (line["event"], line["level"]) == ("request.unreadable", "info")
+    assert "CANARY" not in json.dumps(line)
 
 
 def test_a_message_never_shows_its_values() -> None:
