@@ -9,7 +9,7 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,12 +172,25 @@ async def look(client: Client, token: str) -> Look:
 
 
 @asynccontextmanager
-async def start_breakable(state: Path) -> AsyncIterator[Breakable]:
-    """Everything ready. The waits of the mailer and of the consumers are seconds instead of a minute."""
-    lab = await make_lab(state, LIMIT_NETWORK="100000/5m", MAX_STALENESS=f"{MAX_STALENESS:g}")
-    async with scripted_smtp() as smtp:
+async def start_breakable(
+    state: Path,
+    *,
+    prepare: Callable[[Lab], None] = lambda _lab: None,
+    sign_in: tuple[str, str] | None = None,
+    **settings: str,
+) -> AsyncIterator[Breakable]:
+    """Everything ready. The waits of the mailer and of the consumers are seconds instead of a minute.
+
+    *prepare* is called before anything starts; *sign_in* is what the mail server asks for (the password's
+    file is the caller's to write).
+    """
+    waits = {"LIMIT_NETWORK": "100000/5m", "MAX_STALENESS": f"{MAX_STALENESS:g}"}
+    lab = await make_lab(state, **waits, **settings)
+    async with scripted_smtp(credentials=sign_in) as smtp:
         argv = (sys.executable, "-m", "tests.support.run_mailer", json.dumps(TIMING))
-        lab.change("mailer", argv=argv, SMTP_URL=f"smtp://127.0.0.1:{smtp.port}")
+        user = f"{sign_in[0]}@" if sign_in else ""
+        lab.change("mailer", argv=argv, SMTP_URL=f"smtp://{user}127.0.0.1:{smtp.port}")
+        prepare(lab)
         house = Breakable(lab, smtp)
         try:
             await lab.up()
