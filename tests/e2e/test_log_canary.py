@@ -18,7 +18,7 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from shared.contract import STREAMS
+from shared.contract import OP_EXPLAIN, STREAMS
 from shared.redis import connect_redis
 from tests.support import sinks
 from tests.support.canaries import Canaries
@@ -73,7 +73,7 @@ def test_every_flow_has_left_its_traces(explored: Explored) -> None:
     assert b'"log_level": "debug"' in logged
     assert {
         "login.requested", "login.succeeded", "login.failed", "token.revoked", "mail.sent", "mail.failed",
-        "deadletter.login.requested", "deadletter.token.revoked", "op.token.explain", "edge.heartbeat.edge-1",
+        "deadletter.login.requested", "deadletter.token.revoked", OP_EXPLAIN.name, "edge.heartbeat.edge-1",
     } <= subjects  # fmt: skip
     assert explored.session_secrets.secrets
 

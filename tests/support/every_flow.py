@@ -10,7 +10,7 @@ from typing import Any
 
 import jwt
 
-from shared.contract import LOGIN_REQUESTED, TOKEN_REVOKED
+from shared.contract import LOGIN_REQUESTED, QUESTIONS, TOKEN_REVOKED
 from shared.redis import connect_redis
 from shared.secrets import load_signing_key, load_symmetric, signing_paths
 from tests.support.breakable import Breakable
@@ -339,7 +339,7 @@ async def publishes_nonsense(e: Explorer) -> None:
     async with e.house.bus("operator") as bus:
         for body in (make("no json"), json.dumps({"scope": make("scope"), "sub": make("sub")})):
             await bus.js.publish(TOKEN_REVOKED.name, body.encode())
-        for question in ("op.token.explain", "op.users.set", "op.users.show", "blocklist.probe"):
+        for question in (asked.name for asked in QUESTIONS):
             with contextlib.suppress(Exception):
                 await bus.client.request(question, make("question").encode(), timeout=0.5)
                 await bus.client.request(question, b'{"token": 1}', timeout=0.5)
