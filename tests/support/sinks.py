@@ -18,7 +18,7 @@ from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError
 
-from shared.contract import OP_EXPLAIN, STREAMS
+from shared.contract import STREAMS
 from shared.redis import connect_redis
 from tests.support.canaries import Canaries
 
