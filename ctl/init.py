@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ctl.up.layout import write_accounts
 from shared.clock import Clock, SystemClock
 from shared.secrets import create_secrets, write_private
-from shared.settings import WorkerSettings
+from shared.setting_types import Allow, PublicURL, Sender, SiteName, SmtpURL
 
 IMAGE_USER = 10001  # the user of the image (Dockerfile)
 DATA = ("nats", "redis", "acme", "gateway")
@@ -24,16 +24,44 @@ DATA = ("nats", "redis", "acme", "gateway")
 CATALOGUE = """\
 # The catalogue: which service is reached where, and who may call it. A request no service matches is refused.
 # After a change: docker compose run --rm routes && docker compose restart edge-1 edge-2
+# Every key with an explanation: deploy/proxies/services.yaml
 services:
-  example:
-    host: app.example.com
+  app:
+    # Paths of LATCHWIRE_URL itself: people come back to the page they wanted, and its cookies reach it.
     paths: [/]
-    upstream: http://app:3000
+    upstream: http://app:3000      # a container in compose's network "apps"
     require_auth: true
-    # roles: [admin]              only these roles
-    # emails: [ada@example.com]   only these people
-    # public_paths: [/assets]     open to everybody
+    # emails: ["@acme.com"]        only these people
+    # public_paths: [/assets]      open to everybody
+
+  # A host of its own needs LATCHWIRE_COOKIE_DOMAIN in .env, the domain that it shares with LATCHWIRE_URL:
+  # without it the cookies of the login never reach that host. People land at LATCHWIRE_URL after they log
+  # in, not on the page they wanted. With LATCHWIRE_URL=https://auth.acme.com, LATCHWIRE_COOKIE_DOMAIN=acme.com:
+  # reports:
+  #   host: reports.acme.com
+  #   upstream: http://reports:8080
 """
+
+# Which option of `init` gives a setting.
+OPTIONS = {
+    "LATCHWIRE_URL": "--url",
+    "LATCHWIRE_ALLOW": "--allow",
+    "LATCHWIRE_SITE_NAME": "--site-name",
+    "LATCHWIRE_SMTP_URL": "--smtp",
+    "LATCHWIRE_MAIL_FROM": "--mail-from",
+}
+
+
+class Production(BaseModel):
+    """What `init` is told, checked by the types that the workers read it with."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    url: PublicURL = Field(alias="LATCHWIRE_URL")
+    allow: Allow = Field(alias="LATCHWIRE_ALLOW")
+    site_name: SiteName = Field(alias="LATCHWIRE_SITE_NAME")
+    smtp_url: SmtpURL = Field(alias="LATCHWIRE_SMTP_URL")
+    mail_from: Sender = Field(alias="LATCHWIRE_MAIL_FROM")
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -75,21 +103,18 @@ def problems(settings: dict[str, str], edges: int) -> list[str]:
     """What does not fit, one line each, without passwords."""
     found = []
     try:
-        WorkerSettings(url=settings["LATCHWIRE_URL"])
+        Production.model_validate(settings)
     except ValidationError as error:
-        found += [f"--url {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
-    if not all(_is_allowed_entry(e) for e in settings["LATCHWIRE_ALLOW"].split(",")):
-        found.append("--allow must be a list of @domain and addresses, or * for everybody")
-    if urlsplit(settings["LATCHWIRE_SMTP_URL"]).scheme not in {"smtp", "smtps"}:
-        found.append("--smtp must begin with smtp:// or smtps://")
-    elif not urlsplit(settings["LATCHWIRE_SMTP_URL"]).hostname:
-        found.append("--smtp must name a host")
-    elif not _password(urlsplit(settings["LATCHWIRE_SMTP_URL"])).isascii():
-        found.append("--smtp: a password must be ASCII")
-    if "@" not in settings["LATCHWIRE_MAIL_FROM"]:
-        found.append("--mail-from must be an address")
-    if any("\n" in value for value in settings.values()):
-        found.append("a value cannot contain a line break")
+        told = ((str(e["loc"][0]), e["msg"].removeprefix("Value error, ")) for e in error.errors())
+        found = [f"{OPTIONS[name]} {message}" for name, message in told]
+    else:
+        if not _password(urlsplit(settings["LATCHWIRE_SMTP_URL"])).isascii():
+            found.append("--smtp: a password must be ASCII")
+    for name, option in OPTIONS.items():
+        if not _can_be_quoted(_stored(name, settings[name])):
+            found.append(
+                f"{option} cannot have a line break, a backslash, or ' together with \" or $"
+            )
     return found if 1 <= edges <= 64 else [*found, "--edges must be between 1 and 64"]
 
 
@@ -98,7 +123,7 @@ def initialise(directory: Path, settings: dict[str, str], edges: int, clock: Clo
     directory.mkdir(parents=True, exist_ok=True)
     owner = _owner()
     server = urlsplit(settings["LATCHWIRE_SMTP_URL"])
-    settings = {**settings, "LATCHWIRE_SMTP_URL": _without_password(server)}
+    settings = {name: _stored(name, value) for name, value in settings.items()}
     told = [
         _write_once(directory / ".env", _env_file(settings, owner), 0o600),
         _write_once(directory / "services.yaml", CATALOGUE, 0o644),
@@ -154,9 +179,21 @@ def _without_password(server: SplitResult) -> str:
     return server._replace(netloc=f"{name}@{host}" if name else host).geturl()
 
 
+def _stored(name: str, value: str) -> str:
+    """What .env says for *name*: without the password of the mail server."""
+    return _without_password(urlsplit(value)) if name == "LATCHWIRE_SMTP_URL" else value
+
+
+def _can_be_quoted(value: str) -> bool:
+    """Whether compose and our own reader take the same text out of the quotes, escapes aside."""
+    return not ("\n" in value or "\r" in value or "\\" in value) and (
+        "'" not in value or not set(value) & set('"$')
+    )
+
+
 def _quoted(value: str) -> str:
     """Single quotes: neither compose nor a shell looks for variables inside."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return f'"{value}"' if "'" in value else f"'{value}'"
 
 
 def _write_once(path: Path, text: str, mode: int) -> str:
@@ -165,11 +202,6 @@ def _write_once(path: Path, text: str, mode: int) -> str:
     path.touch(mode=mode)
     path.write_text(text, "utf-8")
     return f"{path}  written"
-
-
-def _is_allowed_entry(entry: str) -> bool:
-    entry = entry.strip()
-    return entry == "*" or ("@" in entry and not entry.endswith("@") and " " not in entry)
 
 
 def _give(*roots: Path) -> None:

@@ -16,7 +16,6 @@ readers is refused, with its line and the cure.
 """
 
 import difflib
-import re
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -24,13 +23,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from shared.durations import MAX_STALENESS_SECONDS, parse_duration
 from shared.strict_yaml import Lines, StrictYAMLError, read_yaml
 
-MAX_STALENESS_SECONDS = 900.0  # the life of an access token: beyond that nothing is left to refuse
 MAX_BYTES = 1 << 20
 
-_DURATION = re.compile(r"(\d{1,7})(ms|s|m)", re.ASCII)
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _PREFIX = r"^/$|^(?:/\.{0,2}[A-Za-z0-9_~!$&'()+,=:@-][A-Za-z0-9_~!$&'()+,=:@.-]*)+$"
 
 PathPrefix = Annotated[str, StringConstraints(pattern=_PREFIX, max_length=1024)]
@@ -145,18 +142,6 @@ def parse_catalogue(text: str, name: str = "services.yaml") -> Catalogue:
     if problems:
         raise CatalogueError(problems)
     return Catalogue(services)
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of ``500ms``, ``10s`` or ``2m``.
-
-    Raises:
-        ValueError: another form.
-    """
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError("write a number and a unit: 10s")
-    return int(match[1]) * _UNITS[match[2]]
 
 
 def is_under(path: str, prefix: str) -> bool:

@@ -8,11 +8,13 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.setting_types import PublicURL, Seconds, SiteName
 
 PREFIX = "LATCHWIRE_"
 ENV_FILE = ".env"
@@ -52,23 +54,23 @@ class WorkerSettings(BaseSettings):
         enable_decoding=False,  # a list is written a,b and read by its field's validator, not as JSON
     )
 
-    url: str = Field(description="public base URL: https://…, or http://localhost[:port]")
-    secrets_dir: Path = Field(default=Path("secrets"), description="key files, mode 0600")
-    nats_url: str = "nats://127.0.0.1:4222"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "console"] = "json"
-    drain_timeout: float = Field(default=10.0, ge=0.1, le=300, description="seconds")
-
-    @field_validator("url")
-    @classmethod
-    def _public_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-        if parts.scheme != "https" and not (parts.scheme == "http" and local):
-            raise ValueError("must be https://… (plain http only for localhost)")
-        if not parts.hostname or parts.query or parts.fragment or parts.path not in {"", "/"}:
-            raise ValueError("must be an origin such as https://auth.example.com, without a path")
-        return value.rstrip("/")
+    url: PublicURL
+    secrets_dir: Path = Field(
+        default=Path("secrets"), description="the directory of the key files, mode 0600"
+    )
+    nats_url: str = Field(default="nats://127.0.0.1:4222", description="the bus")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="`debug`, `info`, `warning` or `error`"
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="`json`, or `console` for people"
+    )
+    drain_timeout: Seconds = Field(
+        default=10.0,
+        ge=0.1,
+        le=300,
+        description="how long a worker that is told to end may finish what it began: `10` or `10s`",
+    )
 
     @property
     def secure(self) -> bool:
@@ -94,6 +96,19 @@ class WorkerSettings(BaseSettings):
             raise SettingsError(
                 [_problem(e["loc"], e["msg"]) for e in error.errors(include_input=False)]
             ) from None
+
+
+class SiteSettings(WorkerSettings):
+    """What the workers need that write to people."""
+
+    site_name: SiteName = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_its_host(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("site_name"):
+            return values
+        return {**values, "site_name": urlsplit(str(values.get("url"))).hostname or "this site"}
 
 
 SettingsT = TypeVar("SettingsT", bound=WorkerSettings)

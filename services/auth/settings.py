@@ -2,44 +2,44 @@
 
 from pydantic import Field, field_validator
 
-from services.auth.domain.allow import AllowList, parse_allow
-from services.auth.domain.client import IPNetwork, parse_networks
 from services.auth.domain.limits import Rate, parse_rate
-from shared.settings import WorkerSettings
+from shared.allow import AllowList, parse_allow
+from shared.setting_types import (
+    LOOPBACK,
+    Admin,
+    Allow,
+    Audience,
+    CookieDomain,
+    Listen,
+    MaxStaleness,
+    Network,
+    RedisURL,
+    TrustedProxies,
+)
+from shared.settings import SiteSettings
 
 
-class AuthSettings(WorkerSettings):
+class AuthSettings(SiteSettings):
     """Times in seconds; rates as ``30/5m``."""
 
-    allow: str = Field(description="who may sign in: @acme.com,sam@partner.org or *")
-    site_name: str = Field(default="this site", min_length=1, max_length=100)
-    redis_url: str = "redis://127.0.0.1:6379/0"
-    auth_listen: str = "127.0.0.1:8000"
-    auth_admin: str = "127.0.0.1:8001"
-    cookie_domain: str | None = None
-    audience: str = "latchwire"
-    max_staleness: float = Field(default=10.0, gt=0, le=900)
-    limit_address: str = "5/h"
-    limit_network: str = "30/5m"
-    limit_global: str = "1000/m"
-    trusted_proxies: str = "127.0.0.0/8,::1/128"
-
-    @field_validator("allow")
-    @classmethod
-    def _allow_list(cls, value: str) -> str:
-        parse_allow(value)
-        return value
+    allow: Allow
+    redis_url: RedisURL = "redis://127.0.0.1:6379/0"
+    auth_listen: Listen = "127.0.0.1:8000"
+    auth_admin: Admin = "127.0.0.1:8001"
+    cookie_domain: CookieDomain = None
+    audience: Audience = "latchwire"
+    max_staleness: MaxStaleness = 10.0
+    limit_address: str = Field(default="5/h", description="login mails to one address")
+    limit_network: str = Field(
+        default="30/5m", description="login requests from one network (IPv4 /24, IPv6 /64)"
+    )
+    limit_global: str = Field(default="1000/m", description="login mails in all")
+    trusted_proxies: TrustedProxies = LOOPBACK
 
     @field_validator("limit_address", "limit_network", "limit_global")
     @classmethod
     def _rate(cls, value: str) -> str:
         parse_rate(value)
-        return value
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, value: str) -> str:
-        parse_networks(value)
         return value
 
     @property
@@ -57,6 +57,6 @@ class AuthSettings(WorkerSettings):
         )
 
     @property
-    def proxies(self) -> tuple[IPNetwork, ...]:
+    def proxies(self) -> tuple[Network, ...]:
         """Whose X-Forwarded-For counts."""
-        return parse_networks(self.trusted_proxies)
+        return self.trusted_proxies

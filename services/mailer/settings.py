@@ -1,53 +1,27 @@
 """The mailer's settings: where to hand mail in, as whom, and where its links lead."""
 
-import re
-from email.errors import HeaderParseError
 from email.headerregistry import Address
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from services.mailer.domain.server import MailServer, is_loopback, parse_smtp_url
-from shared.emails import InvalidEmailError, canonical_email
-from shared.settings import WorkerSettings
-
-MAX_NAME = 64
-_SENDER_RULE = "must be login@acme.com or Acme <login@acme.com>"
-_SENDER = re.compile(r"(?P<name>[^<>@]*?) ?<(?P<named>[^<>]+)>|(?P<bare>[^<> ]+)")
+from shared.setting_types import Admin, RedisURL, Sender, SmtpURL, parse_sender
+from shared.settings import SiteSettings
+from shared.smtp_url import MailServer, is_loopback, parse_smtp_url
 
 
-class MailerSettings(WorkerSettings):
+class MailerSettings(SiteSettings):
     """See the field descriptions. `smtp_url` may hold a password and is never logged with it."""
 
-    site_name: str = Field(default="", max_length=MAX_NAME, description="as people know the site")
-    mail_from: str = Field(description="login@acme.com, or Acme <login@acme.com>")
-    smtp_url: str = Field(
-        repr=False,
-        description="smtp://user@host:587 (STARTTLS) or smtps://user@host; "
-        "the password in it, or in the file smtp.password of the secrets directory",
+    mail_from: Sender
+    smtp_url: SmtpURL
+    link_url: str = Field(
+        default="",
+        description="where links lead, with `{token}` in it, when not to `/auth/link`: "
+        "`https://app.acme.com/login?token={token}`",
     )
-    link_url: str = Field(default="", description="where links lead, with {token} in it")
-    redis_url: str = "redis://127.0.0.1:6379/0"
-    mailer_admin: str = Field(default="127.0.0.1:9002", description="host:port of the admin door")
-
-    @field_validator("site_name")
-    @classmethod
-    def _one_line(cls, value: str) -> str:
-        if not value.isprintable():
-            raise ValueError("must be one line of text")
-        return value.strip()
-
-    @field_validator("mail_from")
-    @classmethod
-    def _one_sender(cls, value: str) -> str:
-        parse_sender(value)
-        return value
-
-    @field_validator("smtp_url")
-    @classmethod
-    def _usable_server(cls, value: str) -> str:
-        parse_smtp_url(value)
-        return value
+    redis_url: RedisURL = "redis://127.0.0.1:6379/0"
+    mailer_admin: Admin = "127.0.0.1:9002"
 
     @field_validator("link_url")
     @classmethod
@@ -58,8 +32,8 @@ class MailerSettings(WorkerSettings):
 
     @property
     def site(self) -> str:
-        """The site's name; without one its host, which is also what people know."""
-        return self.site_name or urlsplit(self.url).hostname or self.url
+        """The site's name as people know it."""
+        return self.site_name
 
     @property
     def sender(self) -> Address:
@@ -70,24 +44,6 @@ class MailerSettings(WorkerSettings):
     def server(self) -> MailServer:
         """Where mail is handed in; without the password of the secrets directory."""
         return parse_smtp_url(self.smtp_url)
-
-
-def parse_sender(text: str) -> Address:
-    """``login@acme.com`` or ``Acme <login@acme.com>``.
-
-    Raises:
-        ValueError: anything else, such as two addresses or a line break.
-    """
-    match = _SENDER.fullmatch(text)
-    if match is None or not text.isprintable():
-        raise ValueError(_SENDER_RULE)
-    try:
-        local, _, domain = canonical_email(match["named"] or match["bare"]).partition("@")
-        return Address(
-            display_name=(match["name"] or "").strip('" '), username=local, domain=domain
-        )
-    except (InvalidEmailError, HeaderParseError) as error:
-        raise ValueError(_SENDER_RULE) from error
 
 
 def _check_link_target(value: str) -> None:

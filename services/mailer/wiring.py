@@ -9,7 +9,6 @@ from services.mailer.adapters.redis_states import RedisMailStates
 from services.mailer.domain.attempt import Timing
 from services.mailer.domain.fairness import Places
 from services.mailer.domain.sender import SenderHealth
-from services.mailer.domain.server import MailServer
 from services.mailer.flows.mail import Mailroom
 from services.mailer.handlers import login_requested
 from services.mailer.mails import MailWriter, Site
@@ -18,6 +17,7 @@ from shared.contract import LOGIN_REQUESTED, MAILER, Role
 from shared.lifecycle import Runtime
 from shared.redis import connect_redis
 from shared.secrets import load_symmetric, read_private
+from shared.smtp_url import MailServer
 
 CONCURRENCY = 16  # conversations with the mail server at a time
 PASSWORD_FILE = "smtp.password"  # noqa: S105 - the name of a file

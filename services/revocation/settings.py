@@ -1,10 +1,12 @@
 """What the revocation worker reads from the environment."""
 
+from shared.setting_types import Admin, MaxStaleness, RedisURL
 from shared.settings import WorkerSettings
 
 
 class RevocationSettings(WorkerSettings):
-    """`WorkerSettings` and where the projection and the admin door are."""
+    """`WorkerSettings`, where the projection and the admin door are, and how patient edges are."""
 
-    redis_url: str = "redis://127.0.0.1:6379/0"
-    revocation_admin: str = "127.0.0.1:9003"
+    redis_url: RedisURL = "redis://127.0.0.1:6379/0"
+    revocation_admin: Admin = "127.0.0.1:9003"
+    max_staleness: MaxStaleness = 10.0

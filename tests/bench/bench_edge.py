@@ -31,10 +31,10 @@ from services.edge.http.answers import Answers
 from services.edge.http.peers import TrustedPeers
 from services.edge.http.refusals import RefusalLog
 from services.edge.http.traefik import TraefikDoor, make_server
-from services.edge.settings import LOOPBACK
 from shared.catalogue import parse_catalogue
 from shared.clock import SystemClock
 from shared.ids import SystemIds
+from shared.setting_types import LOOPBACK
 from tests.support.edge import CATALOGUE, COOKIE, ORIGIN
 from tests.support.servers import free_port, wait_for_port
 from tests.support.tokens import POLICY, jwks, make_claims, signing_key

@@ -11,8 +11,8 @@ import pytest
 from services.mailer.adapters.aiosmtplib_transport import SMTPTransport, UnsafeRecipientError
 from services.mailer.domain.attempt import Timing
 from services.mailer.domain.replies import Broken, Reply, Stage
-from services.mailer.domain.server import MailServer
 from services.mailer.ports import Letter
+from shared.smtp_url import MailServer
 from tests.support.mailer import SHORT, local_server
 from tests.support.servers import free_port
 from tests.support.smtp import Answer, ScriptedSMTP, make_certificate, scripted_smtp

@@ -12,7 +12,7 @@ from services.edge.http.answers import Answers
 from services.edge.http.peers import TrustedPeers
 from services.edge.http.refusals import RefusalLog
 from services.edge.http.traefik import TraefikDoor, make_server
-from services.edge.settings import LOOPBACK
+from shared.setting_types import LOOPBACK
 from tests.support.edge import ORIGIN, Desk, make_desk
 from tests.support.fakes.ids import FakeIds
 

@@ -13,7 +13,6 @@ from services.mailer.adapters.redis_states import RedisMailStates
 from services.mailer.domain.attempt import Timing
 from services.mailer.domain.fairness import Places
 from services.mailer.domain.sender import SenderHealth
-from services.mailer.domain.server import MailServer
 from services.mailer.flows.mail import Mailroom
 from services.mailer.handlers import login_requested
 from services.mailer.mails import MailWriter, Site
@@ -24,6 +23,7 @@ from shared.contract import LOGIN_REQUESTED, MAILER, Subject
 from shared.ids import SystemIds
 from shared.messages import LoginRequested
 from shared.redis import connect_redis
+from shared.smtp_url import MailServer
 
 KID = "20261122-aaaaaa"
 KEY = bytes(range(32))

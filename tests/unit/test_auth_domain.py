@@ -1,6 +1,7 @@
 """Auth's pure decisions: where to go on to, who asks, how often, who may, and what a token says."""
 
 import re
+from ipaddress import ip_network
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -8,13 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.auth.domain import csrf
-from services.auth.domain.allow import parse_allow
 from services.auth.domain.client import (
     describe_browser,
     describe_network,
     find_address,
     is_within,
-    parse_networks,
 )
 from services.auth.domain.limits import Rate, parse_rate, retry_after
 from services.auth.domain.returnto import safe_next
@@ -31,6 +30,7 @@ from services.auth.domain.session import (
     parse_refresh_token,
     revocation_id,
 )
+from shared.allow import parse_allow
 from tests.support.fakes.ids import FakeIds
 
 ORIGIN = "https://auth.acme.com"
@@ -151,7 +151,7 @@ def test_a_browser_is_named_in_words_of_ours(header: str, name: str) -> None:
     assert name == describe_browser(header)
 
 
-PROXIES = parse_networks("127.0.0.0/8,10.0.0.0/8,::1/128")
+PROXIES = tuple(map(ip_network, ("127.0.0.0/8", "10.0.0.0/8", "::1/128")))
 
 
 @pytest.mark.parametrize(

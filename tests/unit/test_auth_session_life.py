@@ -12,7 +12,6 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from latchwire.claims import Claims, build_claims
 from latchwire.records import Record
-from services.auth.domain.allow import parse_allow
 from services.auth.domain.client import Client
 from services.auth.domain.limits import Rate
 from services.auth.domain.link import LinkAsk, LinkSent, LinkSpent, TokenProof
@@ -32,6 +31,7 @@ from services.auth.flows.tokens import Issuer
 from services.auth.flows.users import UserFlow
 from services.auth.handlers.users import on_set
 from services.auth.ports import FeedStaleError, Keys
+from shared.allow import parse_allow
 from shared.bus import BusUnavailableError
 from shared.contract import TOKEN_REVOKED
 from shared.links import link_token

@@ -30,8 +30,8 @@ from services.mailer.domain.replies import (
     interpret,
 )
 from services.mailer.domain.sender import SenderHealth
-from services.mailer.domain.server import MailServer, parse_smtp_url
 from services.mailer.domain.who import UNKNOWN_BROWSER, describe_browser, describe_network
+from shared.smtp_url import MailServer, parse_smtp_url
 
 TIMING = Timing()
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from services.mailer.settings import MailerSettings, parse_sender
+from services.mailer.settings import MailerSettings
 from services.mailer.wiring import mail_server
 from shared.secrets import SecretsError, write_private
+from shared.setting_types import parse_sender
 from shared.settings import SettingsError
 
 ENVIRON = {

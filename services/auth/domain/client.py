@@ -65,15 +65,6 @@ def describe_browser(user_agent: str) -> str:
     return " on ".join(part for part in (browser, system) if part) or "an unknown browser"
 
 
-def parse_networks(text: str) -> tuple[IPNetwork, ...]:
-    """The comma-separated addresses and networks of *text*.
-
-    Raises:
-        ValueError: one of them is neither.
-    """
-    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
-
-
 def find_address(peer: str, forwarded: Sequence[str], trusted: Iterable[IPNetwork]) -> str:
     """The client's address: *peer*, unless that is a proxy of ours.
 

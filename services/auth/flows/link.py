@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from services.auth.domain.allow import AllowList
 from services.auth.domain.client import Client
 from services.auth.domain.limits import Rate, retry_after
 from services.auth.domain.link import (
@@ -39,6 +38,7 @@ from services.auth.ports import (
     Revocations,
     UsedBefore,
 )
+from shared.allow import AllowList
 from shared.clock import Clock
 from shared.contract import LOGIN_FAILED, LOGIN_REQUESTED, LOGIN_SUCCEEDED
 from shared.emails import limit_address

@@ -17,9 +17,9 @@ from aiosmtplib.response import SMTPResponse
 
 from services.mailer.domain.attempt import Timing
 from services.mailer.domain.replies import Broken, Reply, Stage, enhanced_status
-from services.mailer.domain.server import MailServer
 from services.mailer.ports import Letter
 from shared.emails import is_canonical
+from shared.smtp_url import MailServer
 
 log = structlog.get_logger()
 
