@@ -18,7 +18,7 @@ from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError
 
-from shared.contract import STREAMS
+from shared.contract import OP_EXPLAIN, STREAMS
 from shared.redis import connect_redis
 from tests.support.canaries import Canaries
 
@@ -26,9 +26,7 @@ Kind = Literal["secret", "address"]
 # What SECURITY.md lists: addresses in LOGIN and TOKEN, and in the values of attempts and sessions.
 WITH_ADDRESSES = ("stream LOGIN", "stream TOKEN")
 KEYS_WITH_ADDRESSES = (b"lw:attempt:", b"lw:session:")
-TOKENS_IN_TRANSIT = (
-    "op.token.explain"  # the one question that carries a token; core NATS, never stored
-)
+TOKENS_IN_TRANSIT = OP_EXPLAIN.name  # the one question that carries a token; never stored
 
 
 @dataclass(frozen=True)
