@@ -9,6 +9,7 @@ from shared.bus import Ack, Bus, Position
 from shared.clock import Clock
 
 POLL_SECONDS = 0.02
+POLL_ROLL_SECONDS = 0.25
 MARGIN_MS = 2_000  # the clocks of two hosts may be this far apart
 MAX_STALENESS_MS = 10_000  # an edge that cannot prove to be fresher than this refuses by itself
 
@@ -23,16 +24,21 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Receipts:
-    """What was confirmed in time. *position* is None when no worker has applied the event yet."""
+    """What was confirmed in time. *position* is None when no worker has applied the event yet.
+
+    *whole* says whether *edges* are all that may be live.
+    """
 
     position: Position | None
     edges: tuple[Receipt, ...]
     safe_at_ms: int
+    whole: bool
 
     @property
     def complete(self) -> bool:
         """Whether every live edge has confirmed; without any edge there is nobody to confirm."""
-        return bool(self.edges) and all(r.after_ms is not None for r in self.edges)
+        confirmed = all(r.after_ms is not None for r in self.edges)
+        return self.whole and bool(self.edges) and confirmed
 
 
 @dataclass(frozen=True)
@@ -51,9 +57,9 @@ async def collect(
     deadline = published.began + timeout
     position = await _applied(bus, published.ack.seq, clock, deadline)
     if position is not None:
-        await _confirmed(roll, position, clock, published.began + ROLL_CALL_SECONDS, deadline)
+        await _confirmed(bus, roll, position, clock, published.began, deadline)
     edges = tuple(_receipt(roll, edge_id, position, published) for edge_id in sorted(roll.edges))
-    return Receipts(position, edges, _safe_at_ms(roll, published))
+    return Receipts(position, edges, _safe_at_ms(roll, published), roll.whole)
 
 
 async def _applied(bus: Bus, token_seq: int, clock: Clock, deadline: float) -> Position | None:
@@ -71,15 +77,25 @@ async def _applied(bus: Bus, token_seq: int, clock: Clock, deadline: float) -> P
 
 
 async def _confirmed(
-    roll: RollCall, position: Position, clock: Clock, roll_called: float, deadline: float
+    bus: Bus, roll: RollCall, position: Position, clock: Clock, began: float, deadline: float
 ) -> None:
-    while (now := clock.monotonic()) < deadline:
-        behind = [
-            e for e in roll.edges.values() if e.reached(position.epoch, position.last_seq) is None
-        ]
-        if not behind and now >= roll_called:
+    """Return when every edge that may be live has confirmed.
+
+    Asks again each second: an edge that has closed by itself meanwhile is waited for no longer, and a
+    worker that began to listen only now will know all of them soon.
+    """
+    while clock.monotonic() < deadline:
+        await roll.ask(bus)
+        now = clock.monotonic()
+        known = roll.whole or (roll.told is None and now >= began + ROLL_CALL_SECONDS)
+        if known and not _behind(roll, position):
             return
-        await roll.more((deadline if behind else min(roll_called, deadline)) - now)
+        await roll.more(max(0.0, min(POLL_ROLL_SECONDS, deadline - now)))
+
+
+def _behind(roll: RollCall, position: Position) -> bool:
+    reached = (e.reached(position.epoch, position.last_seq) for e in roll.edges.values())
+    return any(at is None for at in reached)
 
 
 def _receipt(

@@ -90,7 +90,7 @@ DEADLETTER_TOKEN = Subject("deadletter.token.*", m.DeadLetter, (Role.REVOCATION,
 
 # A signal on core NATS, never stored.
 EDGE_HEARTBEAT = Subject(
-    "edge.heartbeat.*", m.Heartbeat, (Role.EDGE,), (Role.OPERATOR,), stored=False
+    "edge.heartbeat.*", m.Heartbeat, (Role.EDGE,), (Role.REVOCATION, Role.OPERATOR), stored=False
 )
 
 # Questions: request/reply on core NATS, answered by the worker that owns the state.
@@ -104,6 +104,9 @@ BLOCKLIST_PROBE = Question(
 # Operators' questions: op.<noun>.<verb>.
 OP_EXPLAIN = Question(
     "op.token.explain", m.ExplainRequest, m.Explanation, asks=(Role.OPERATOR,), answers=(Role.EDGE,)
+)
+OP_EDGES_LIST = Question(
+    "op.edges.list", m.ListEdges, m.EdgeList, asks=(Role.OPERATOR,), answers=(Role.REVOCATION,)
 )
 OP_USERS_SET = Question(
     "op.users.set", m.SetUser, m.UserState, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
@@ -128,6 +131,7 @@ SUBJECTS: tuple[Subject[Any], ...] = (
 QUESTIONS: tuple[Question[Any, Any], ...] = (
     BLOCKLIST_PROBE,
     OP_EXPLAIN,
+    OP_EDGES_LIST,
     OP_USERS_SET,
     OP_USERS_SHOW,
 )

@@ -1,16 +1,18 @@
 """``edges list``: who is there, and how fresh."""
 
 import argparse
+from collections.abc import Sequence
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
-from ctl.heartbeats import RollCall
+from ctl.heartbeats import live_edges
 from ctl.output import date_time, one_line, say, say_json, table
 from ctl.session import Session, operate
 from shared.bus import Position
 from shared.contract import BLOCKLIST
-from shared.messages import Heartbeat
+from shared.messages import SeenEdge
 
+SILENT_MS = 3_000  # edges beat once a second
 UNPROVEN_MS = 2**31 - 1  # what an edge says before its first proof
 
 
@@ -28,39 +30,61 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _list(session: Session) -> int:
-    roll = RollCall(session.clock)
-    await roll.start(session.bus)
-    await roll.complete()
+    told = await live_edges(session.bus, session.clock)
     position = await session.bus.stream_position(BLOCKLIST)
-    beats = [edge.last for _, edge in sorted(roll.edges.items())]
+    edges = told.edges
     if session.json:
-        rows = [b.model_dump() | {"state": state_of(b, position)} for b in beats]
-        say_json({"epoch": position.epoch, "last_seq": position.last_seq, "edges": rows})
+        rows = edge_rows(edges, position)
+        end = {"epoch": position.epoch, "last_seq": position.last_seq}
+        say_json({**end, "whole": told.whole, "edges": rows})
     else:
-        say(edge_table(beats, position) if beats else "no edge is heard on the bus")
-    return exits.DONE if beats and all(beat.ready for beat in beats) else exits.FAILED
+        say(edge_table(edges, position) if edges else "no edge is heard on the bus")
+    return exits.FAILED if problems_of(edges) else exits.DONE
 
 
-def state_of(beat: Heartbeat, position: Position) -> str:
+def problems_of(edges: Sequence[SeenEdge]) -> list[str]:
+    """What an operator has to look at, one line each."""
+    if not edges:
+        return ["no edge is heard"]
+    silent = [
+        f"edge {one_line(e.beat.edge_id)} is silent for {e.age_ms / 1000:.0f} s, and may still let people in"
+        for e in edges
+        if e.age_ms > SILENT_MS
+    ]
+    return silent + [f"edge {one_line(e.beat.edge_id)} refuses" for e in edges if not e.beat.ready]
+
+
+def edge_rows(edges: Sequence[SeenEdge], position: Position) -> list[dict[str, object]]:
+    """The edges for machines."""
+    return [
+        e.beat.model_dump() | {"state": state_of(e, position), "age_ms": e.age_ms} for e in edges
+    ]
+
+
+def state_of(edge: SeenEdge, position: Position) -> str:
     """One word for an edge."""
+    beat = edge.beat
+    if edge.age_ms > SILENT_MS:
+        return "silent"
     if beat.epoch != position.epoch:
         return "other epoch"
     return "ready" if beat.ready else "refusing"
 
 
-def edge_table(beats: list[Heartbeat], position: Position) -> str:
+def edge_table(edges: Sequence[SeenEdge], position: Position) -> str:
     """The edges as a table."""
-    heading = ("EDGE", "STATE", "SEQ", "BEHIND", "STALENESS", "RECORDS", "SINCE")
+    heading = ("EDGE", "STATE", "SEQ", "BEHIND", "STALENESS", "RECORDS", "SINCE", "HEARD")
     rows = [
         (
             one_line(beat.edge_id),
-            state_of(beat, position),
+            state_of(edge, position),
             beat.seq,
             max(0, position.last_seq - beat.seq),
             f"{beat.staleness_ms} ms" if beat.staleness_ms < UNPROVEN_MS else "unproven",
             beat.blocklist_size,
             date_time(beat.started_at) if beat.started_at else "-",
+            f"{edge.age_ms / 1000:.1f} s ago",
         )
-        for beat in beats
+        for edge, beat in ((edge, edge.beat) for edge in edges)
     ]
     return table([heading, *rows])

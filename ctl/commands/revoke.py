@@ -101,6 +101,7 @@ def _answer(receipts: Receipts) -> dict[str, object]:
     position = receipts.position
     return {
         "complete": receipts.complete,
+        "whole": receipts.whole,
         "epoch": position and position.epoch,
         "seq": position and position.last_seq,
         "edges": [
@@ -127,6 +128,10 @@ def _tell(receipts: Receipts) -> None:
         return
     if not receipts.edges:
         say("no edge is heard on the bus")
+    if not receipts.whole:
+        say(
+            "other edges may be live: no revocation worker has listened long enough to name them all"
+        )
     say(
         f"safe everywhere at {clock_time(receipts.safe_at_ms)}: by then a silent edge has closed itself"
     )

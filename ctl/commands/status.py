@@ -5,14 +5,14 @@ from dataclasses import asdict, dataclass
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
-from ctl.commands.edges import edge_table, state_of
-from ctl.heartbeats import RollCall
+from ctl.commands.edges import edge_rows, edge_table, problems_of
+from ctl.heartbeats import live_edges
 from ctl.output import say, say_json, table
 from ctl.session import Session, operate
 from shared import contract
 from shared.bus import NoAnswerError, Position
 from shared.bus.overview import ConsumerFacts, StreamFacts, consumer_facts, stream_facts
-from shared.messages import Freshness, Heartbeat, Probe
+from shared.messages import EdgeList, Freshness, Probe
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Overview:
 
     streams: list[StreamFacts]
     consumers: list[ConsumerFacts]
-    edges: list[Heartbeat]
+    told: EdgeList
     freshness: Freshness | None
 
     @property
@@ -39,8 +39,7 @@ class Overview:
         if missing:
             missing.append("run `latchwire streams apply`")
         silent = [] if self.freshness else ["no revocation worker answers: edges will close"]
-        closed = [f"edge {e.edge_id} refuses" for e in self.edges if not e.ready]
-        return missing + silent + closed + ([] if self.edges else ["no edge is heard"])
+        return missing + silent + problems_of(self.told.edges)
 
     @property
     def dead_letters(self) -> int:
@@ -69,13 +68,11 @@ async def _status(session: Session) -> int:
 
 
 async def _look(session: Session) -> Overview:
-    roll = RollCall(session.clock)
-    await roll.start(session.bus)
     streams = [await stream_facts(session.bus, stream) for stream in contract.STREAMS]
     consumers = [await consumer_facts(session.bus, durable) for durable in contract.DURABLES]
     freshness = await _freshness(session)
-    await roll.complete()
-    return Overview(streams, consumers, [e.last for _, e in sorted(roll.edges.items())], freshness)
+    told = await live_edges(session.bus, session.clock)
+    return Overview(streams, consumers, told, freshness)
 
 
 async def _freshness(session: Session) -> Freshness | None:
@@ -89,10 +86,7 @@ def _as_json(overview: Overview) -> dict[str, object]:
     return {
         "streams": [asdict(facts) for facts in overview.streams],
         "consumers": [asdict(facts) for facts in overview.consumers],
-        "edges": [
-            beat.model_dump() | {"state": state_of(beat, overview.position)}
-            for beat in overview.edges
-        ],
+        "edges": edge_rows(overview.told.edges, overview.position),
         "freshness": overview.freshness and overview.freshness.model_dump(),
         "dead_letters": overview.dead_letters,
         "problems": overview.problems,
@@ -104,8 +98,8 @@ def _tell(overview: Overview) -> None:
     say("")
     say(table([("CONSUMER", "WAITING", "IN FLIGHT", "AGAIN"), *_consumer_rows(overview)]))
     say("")
-    if overview.edges:
-        say(edge_table(overview.edges, overview.position) + "\n")
+    if overview.told.edges:
+        say(edge_table(overview.told.edges, overview.position) + "\n")
     if overview.freshness:
         say(
             f"revocations waiting: {overview.freshness.backlog_ms} ms   epoch {overview.freshness.epoch}"

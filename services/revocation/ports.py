@@ -1,4 +1,4 @@
-"""What the flows need from outside. `shared.bus.Bus` is three of these as it is."""
+"""What the flows need from outside. `shared.bus.Bus` is four of these as it is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +32,15 @@ class BrokerFacts(Protocol):
 
     async def consumer_backlog_ms(self, durable: Durable) -> int:
         """Age in ms of the oldest message not acknowledged; 0 when there is none."""
+        ...
+
+
+class Link(Protocol):
+    """The connection to the bus."""
+
+    @property
+    def reconnections(self) -> int:
+        """How often it was made anew."""
         ...
 
 

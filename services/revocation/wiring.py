@@ -7,8 +7,10 @@ from services.revocation.adapters.redis_projection import RedisProjection
 from services.revocation.flows.freshness import FreshnessDesk
 from services.revocation.flows.project import Projector
 from services.revocation.flows.revoke import Revoker
+from services.revocation.flows.roll import EdgeRoll
 from services.revocation.handlers.projection import consume_records
 from services.revocation.handlers.revocations import consume_revocations
+from services.revocation.handlers.roll import keep_roll
 from services.revocation.settings import RevocationSettings
 from shared.contract import BLOCKLIST_PROBE, Role
 from shared.lifecycle import Runtime
@@ -30,6 +32,7 @@ async def start(settings: RevocationSettings, runtime: Runtime) -> None:
     desk = FreshnessDesk(bus)
     consume_revocations(bus, runtime, Revoker(bus, store_clock, runtime.clock, hash_key))
     await bus.answer(BLOCKLIST_PROBE, desk.answer)
+    await keep_roll(bus, EdgeRoll(runtime.clock, bus, usual_staleness=settings.max_staleness))
     projector = Projector(
         desk=desk,
         replay=bus,

@@ -48,6 +48,11 @@ class Bus:
         return bool(self.client.is_connected)
 
     @property
+    def reconnections(self) -> int:
+        """How often the connection was made anew: in between nothing was heard."""
+        return int(self.client.stats["reconnects"])
+
+    @property
     def api_prefix(self) -> str:
         """Where this account finds JetStream's API."""
         return "CORE.API" if self.role is Role.EDGE else "$JS.API"

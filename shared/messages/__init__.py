@@ -7,11 +7,14 @@ Fields are only ever added, with a default; a breaking change is a new subject. 
 from shared.messages.base import Event, Message
 from shared.messages.deadletter import DeadLetter
 from shared.messages.edge import (
+    EdgeList,
     ExplainRequest,
     Explanation,
     Freshness,
     Heartbeat,
+    ListEdges,
     Probe,
+    SeenEdge,
 )
 from shared.messages.login import ClientHint, LoginFailed, LoginRequested, LoginSucceeded
 from shared.messages.mail import MailFailed, MailSent
@@ -21,11 +24,13 @@ from shared.messages.user import SetUser, ShowUser, UserEvent, UserState
 __all__ = [
     "ClientHint",
     "DeadLetter",
+    "EdgeList",
     "Event",
     "ExplainRequest",
     "Explanation",
     "Freshness",
     "Heartbeat",
+    "ListEdges",
     "LoginFailed",
     "LoginRequested",
     "LoginSucceeded",
@@ -34,6 +39,7 @@ __all__ = [
     "Message",
     "Probe",
     "RevocationScope",
+    "SeenEdge",
     "SetUser",
     "ShowUser",
     "TokenRevoked",

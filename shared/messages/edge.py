@@ -39,6 +39,29 @@ class Heartbeat(Message):
     max_staleness_ms: int = 10_000
 
 
+class ListEdges(Message):
+    """``op.edges.list``: which edges may be letting people in right now?"""
+
+
+class SeenEdge(Message):
+    """One live edge: its last word, and how long ago that was heard."""
+
+    beat: Heartbeat
+    age_ms: int
+
+
+class EdgeList(Message):
+    """The answer: every edge that has not had the time to close by itself since its last heartbeat.
+
+    *whole* is False while the worker has listened (*listening_ms*) for too short a time to know of an
+    edge that fell silent before.
+    """
+
+    edges: tuple[SeenEdge, ...] = ()
+    whole: bool = False
+    listening_ms: int = 0
+
+
 class ExplainRequest(Message):
     """``op.token.explain``: decide this token as a check would, and say why. Never stored, never logged."""
 

@@ -24,6 +24,7 @@ from tests.support.waiting import eventually
 
 ADA = "ada@example.com"
 NOBODY = "redis://127.0.0.1:1/0"
+STALENESS = 3  # seconds; a worker knows every edge when it has listened two longer than that
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,11 @@ async def fleet(
     nats_server: NatsServer, tmp_path: Path, processes: list[Worker], bus_of: BusFactory
 ) -> list[Worker]:
     """A revocation worker and two edges, all ready: ``[worker, edge-1, edge-2]``."""
-    processes.append(make_worker(nats_server, NOBODY, tmp_path))
-    processes.extend(make_edge(nats_server, name, tmp_path) for name in ("edge-1", "edge-2"))
+    patience = {"MAX_STALENESS": str(STALENESS)}
+    processes.append(make_worker(nats_server, NOBODY, tmp_path, **patience))
+    processes.extend(
+        make_edge(nats_server, name, tmp_path, **patience) for name in ("edge-1", "edge-2")
+    )
     await asyncio.gather(*(start_in_thread(process) for process in processes))
     await edges_ready(await bus_of("operator"), 2)
     return processes
@@ -184,6 +188,77 @@ async def test_a_silent_edge_is_named_with_the_time_everything_is_safe(
     assert edges == {"edge-1": True, "edge-2": False}
     assert str(answer.json["safe_everywhere_at"]).endswith("Z")
     assert answer.json["safe_everywhere_at"] > utc(began + 10_000)  # type: ignore[operator]
+
+
+async def whole_roll(bus: Bus) -> contract.m.EdgeList:
+    """The worker's roll, once it has listened long enough to know every edge."""
+
+    async def told() -> contract.m.EdgeList | None:
+        answer = await bus.ask(contract.OP_EDGES_LIST, contract.m.ListEdges())
+        return answer if answer.whole else None
+
+    return await eventually(told, within=15)
+
+
+async def test_an_edge_that_was_cut_off_just_before_is_not_forgotten(
+    fleet: list[Worker], latchwire: CommandLine, bus_of: BusFactory
+) -> None:
+    """It says nothing during the command and may still let people in: named, exit 3, and when it is safe."""
+    await whole_roll(await bus_of("operator"))
+    fleet[2].kill()
+
+    answer = await latchwire.run("--timeout", "2", "revoke", "session", "s", "--reason", "test")
+    listed = await latchwire.run("edges", "list")
+
+    assert answer.code == exits.PARTLY, answer
+    assert "edge-1      refuses after " in answer.out
+    assert "edge-2      has not confirmed" in answer.out
+    assert "everywhere  " not in answer.out
+    assert "safe everywhere at " in answer.out
+    assert listed.code == exits.FAILED
+    assert [line.split()[0] for line in listed.out.splitlines()[1:]] == ["edge-1", "edge-2"]
+
+
+async def test_an_edge_that_has_closed_by_itself_is_waited_for_no_longer(
+    fleet: list[Worker], latchwire: CommandLine, bus_of: BusFactory
+) -> None:
+    """Its proof is too old to let anybody in: done as soon as that is sure."""
+    await whole_roll(await bus_of("operator"))
+    fleet[2].kill()
+
+    answer = await latchwire.run("--timeout", "20", "revoke", "session", "s", "--reason", "test")
+
+    assert answer.code == exits.DONE, answer
+    assert "everywhere  1 of 1 live edges refuse" in answer.out
+    assert "edge-2" not in answer.out
+
+
+async def test_a_worker_that_began_to_listen_just_now_does_not_say_everywhere(
+    fleet: list[Worker], latchwire: CommandLine, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    """Both edges confirm, and an edge that fell silent before is nowhere known: exit 3, and said."""
+    fleet[0].kill()
+    fleet.append(make_worker(nats_server, NOBODY, tmp_path, MAX_STALENESS="900"))
+    await start_in_thread(fleet[-1])
+
+    answer = await latchwire.run("--timeout", "4", "revoke", "session", "s", "--reason", "test")
+
+    assert answer.code == exits.PARTLY, answer
+    assert "edge-1      refuses after " in answer.out
+    assert "other edges may be live" in answer.out
+    assert "safe everywhere at " in answer.out
+
+
+async def test_without_a_worker_edges_are_those_heard_and_that_is_said(
+    fleet: list[Worker], latchwire: CommandLine
+) -> None:
+    """The answer of the command's own ears, under its name."""
+    fleet[0].kill()
+
+    answer = await latchwire.run("edges", "list")
+
+    assert "only those heard just now" in answer.err
+    assert [line.split()[0] for line in answer.out.splitlines()[1:]] == ["edge-1", "edge-2"]
 
 
 def utc(ms: int) -> str:

@@ -70,7 +70,10 @@ def may_publish(name: str) -> set[str]:
         "revocation": {"deadletter.token.x", "bl.jx"},
         "edge-1": {"blocklist.probe", "edge.heartbeat.edge-1"},
         "edge-2": {"blocklist.probe", "edge.heartbeat.edge-2"},
-        "operator": {"token.revoked", "blocklist.probe", "op.token.explain", "op.users.set", "op.users.show"},
+        "operator": {
+            "token.revoked", "blocklist.probe", "op.edges.list", "op.token.explain", "op.users.set",
+            "op.users.show",
+        },
         "provisioner": set(),
     }  # fmt: skip
     return by_hand[name] | _api_of(name)
@@ -106,7 +109,10 @@ def may_subscribe(name: str) -> set[str]:
     by_hand: dict[str, set[str]] = {
         "auth": {"op.users.set", "op.users.show", "blocklist.jx", "blocklist.probe"},
         "mailer": set(),
-        "revocation": {"blocklist.probe", "blocklist.jx"},
+        "revocation": {
+            "blocklist.probe", "blocklist.jx", "op.edges.list", "edge.heartbeat.edge-1",
+            "edge.heartbeat.edge-2",
+        },
         "edge-1": {"op.token.explain", "blocklist.jx", "blocklist.probe"},
         "edge-2": {"op.token.explain", "blocklist.jx", "blocklist.probe"},
         "operator": {

@@ -25,14 +25,14 @@ class Worker(Server):
     """``python -m services.NAME``; `start` returns when its admin door is open."""
 
 
-def make_worker(nats: NatsServer, redis_url: str, directory: Path) -> Worker:
+def make_worker(nats: NatsServer, redis_url: str, directory: Path, **more: str) -> Worker:
     """A revocation worker (not started) on these servers; its log is in *directory*."""
     port = free_port()
-    settings = {"REDIS_URL": redis_url, "REVOCATION_ADMIN": f"127.0.0.1:{port}"}
+    settings = {"REDIS_URL": redis_url, "REVOCATION_ADMIN": f"127.0.0.1:{port}", **more}
     return _worker("revocation", nats, settings, port, directory)
 
 
-def make_edge(nats: NatsServer, edge_id: str, directory: Path) -> Worker:
+def make_edge(nats: NatsServer, edge_id: str, directory: Path, **more: str) -> Worker:
     """An edge (not started) that knows the usual test keys and one protected service."""
     port = free_port()
     catalogue = directory / "services.yaml"
@@ -43,6 +43,7 @@ def make_edge(nats: NatsServer, edge_id: str, directory: Path) -> Worker:
         "EDGE_ADMIN": f"127.0.0.1:{port}",
         "EDGE_LISTEN": f"127.0.0.1:{free_port()}",
         "CATALOGUE": str(catalogue),
+        **more,
     }
     return _worker("edge", nats, settings, port, directory)
 

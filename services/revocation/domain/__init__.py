@@ -1,1 +1,1 @@
-"""Pure decisions: which record an event becomes, and which instants it may name."""
+"""Pure decisions: which record an event becomes, which instants it may name, and which edges are live."""

@@ -1,1 +1,1 @@
-"""Use cases: revoke, prove freshness, project."""
+"""Use cases: revoke, prove freshness, project, know the edges."""

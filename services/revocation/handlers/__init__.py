@@ -1,1 +1,1 @@
-"""Doors: the consumers of TOKEN and BLOCKLIST."""
+"""Doors: the consumers of TOKEN and BLOCKLIST, and the roll of edges."""

@@ -1,0 +1,122 @@
+"""The roll of edges: silent ones stay on it until they have closed by themselves; it knows what it misses."""
+
+from dataclasses import dataclass
+
+from services.revocation.flows.roll import MAX_EDGES, EdgeRoll
+from shared.messages import EdgeList, Heartbeat, ListEdges
+from tests.support.fakes.clock import FakeClock
+
+WINDOW_MS = 12_000  # max_staleness of 10 s and the margin
+
+
+@dataclass
+class FakeLink:
+    """A connection that a test makes anew."""
+
+    reconnections: int = 0
+
+
+class Desk:
+    """A worker's roll, its clock and its connection."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.link = FakeLink()
+        self.roll = EdgeRoll(self.clock, self.link, usual_staleness=10.0)
+
+    async def hear(self, edge_id: str, *, patience_ms: int = 10_000) -> None:
+        """A heartbeat."""
+        await self.roll.hear(
+            Heartbeat(
+                edge_id=edge_id,
+                at=0,
+                epoch="e",
+                seq=1,
+                ready=True,
+                staleness_ms=0,
+                blocklist_size=0,
+                max_staleness_ms=patience_ms,
+            )
+        )
+
+    async def told(self) -> EdgeList:
+        """The answer to an operator."""
+        return await self.roll.answer(ListEdges())
+
+    async def names(self) -> list[str]:
+        """The edges it counts as live."""
+        return [seen.beat.edge_id for seen in (await self.told()).edges]
+
+
+async def test_a_silent_edge_is_live_until_it_has_closed_by_itself() -> None:
+    """To the millisecond: its own patience and two seconds."""
+    desk = Desk()
+    await desk.hear("edge-1")
+
+    desk.clock.advance(WINDOW_MS)
+    assert await desk.names() == ["edge-1"]
+    assert (await desk.told()).edges[0].age_ms == WINDOW_MS
+
+    desk.clock.advance(1)
+    assert await desk.names() == []
+
+
+async def test_an_edge_with_a_patient_route_is_live_for_longer() -> None:
+    """Each edge says how long it may go on without a proof."""
+    desk = Desk()
+    await desk.hear("edge-1", patience_ms=60_000)
+    await desk.hear("edge-2")
+    desk.clock.advance(WINDOW_MS + 1)
+
+    assert await desk.names() == ["edge-1"]
+
+
+async def test_what_was_silent_before_one_listened_is_not_claimed_to_be_known() -> None:
+    """Whole only after listening for as long as an edge may be silent and live."""
+    desk = Desk()
+    assert not (await desk.told()).whole
+
+    desk.clock.advance(WINDOW_MS)
+    assert (await desk.told()).whole
+
+    await desk.hear("edge-1", patience_ms=60_000)
+    assert not (await desk.told()).whole, "one with such a route may have fallen silent before"
+
+
+async def test_after_a_lost_connection_listening_begins_anew() -> None:
+    """Beats that were missed meanwhile may have been an edge's last."""
+    desk = Desk()
+    desk.clock.advance(WINDOW_MS)
+    desk.link.reconnections += 1
+
+    assert not (await desk.told()).whole
+    desk.clock.advance(WINDOW_MS)
+    assert (await desk.told()).whole
+
+
+async def test_the_roll_is_bounded_and_says_when_it_had_to_forget() -> None:
+    """Dead edges make room first; when a live one has to go, the roll is not whole."""
+    desk = Desk()
+    await desk.hear("edge-dead")
+    desk.clock.advance(WINDOW_MS + 1)
+    for number in range(MAX_EDGES):
+        await desk.hear(f"edge-{number}")
+    assert (await desk.told()).whole
+
+    await desk.hear("edge-more")
+    told = await desk.told()
+
+    assert len(told.edges) == MAX_EDGES
+    assert "edge-more" in [seen.beat.edge_id for seen in told.edges]
+    assert not told.whole
+    assert len(told.model_dump_json()) < 512 * 1024, "one message of NATS"
+
+
+async def test_a_second_heartbeat_replaces_the_first() -> None:
+    """One row per edge, with its last word."""
+    desk = Desk()
+    await desk.hear("edge-1")
+    desk.clock.advance(5_000)
+    await desk.hear("edge-1")
+
+    assert [seen.age_ms for seen in (await desk.told()).edges] == [0]
