@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from latchwire.blocklist import Blocklist
+from latchwire.claims import Claims
 from latchwire.records import Record
+from latchwire.tokens import verify_access_token
+from services.revocation.domain.clock import MAX_SKEW_MS
 from services.revocation.domain.records import MARGIN_MS, SESSION_LIFE_MS
 from services.revocation.flows.revoke import Revoker, Stored
 from shared import contract
@@ -22,6 +26,7 @@ from shared.redis import connect_redis
 from tests.conftest import BusFactory
 from tests.support.revocation import Ledger, Worker, make_worker
 from tests.support.servers import NatsServer, RedisServer, start_in_thread
+from tests.support.tokens import POLICY, make_claims, ring, sign
 from tests.support.waiting import eventually
 
 ADA = "ada@example.com"
@@ -86,7 +91,7 @@ async def test_a_request_typed_by_hand_becomes_a_record(
     record = await eventually(lambda: ledger.record("subject", ADA))
 
     assert ack == {"stream": "TOKEN", "seq": 1}
-    assert before <= record.sessions_before <= SystemClock().now_ms()
+    assert before <= record.sessions_before <= SystemClock().now_ms() + MAX_SKEW_MS
     assert record.tokens_before == 0
     assert record.until_ms - before == pytest.approx(SESSION_LIFE_MS + MARGIN_MS, abs=5_000)
 
@@ -107,6 +112,34 @@ async def test_the_server_itself_forgets_a_record_whose_time_is_over(
     assert record.until_ms == until + MARGIN_MS
     await eventually(forgotten, within=6)
     assert SystemClock().now_ms() >= record.until_ms
+
+
+@pytest.mark.parametrize("ahead_ms", [75_000, 24 * 3600 * 1000])
+async def test_a_session_stamped_by_a_clock_that_runs_ahead_is_refused(
+    worker_of: WorkerFactory,
+    operator: Bus,
+    ledger: Ledger,
+    redis_server: RedisServer,
+    ahead_ms: int,
+) -> None:
+    """Auth's floor keeps sessions ahead of every other clock: the watermark follows it there.
+
+    Until its time has come the edge refuses the token as one from the future; afterwards as revoked.
+    """
+    started = SystemClock().now_ms() + ahead_ms
+    async with connect_redis(redis_server.url) as redis:
+        await redis.set("lw:clock", started)
+    claims = make_claims(now_ms=started, sub=ADA, email=ADA)
+    token = verify_access_token(sign(claims), ring(), POLICY, now_ms=started)
+    assert isinstance(token, Claims)
+    await start_in_thread(worker_of(redis_server.url))
+
+    await revoke(operator, {"scope": "subject", "sub": ADA})
+    record = await eventually(lambda: ledger.record("subject", ADA))
+
+    edge = Blocklist(ledger.hash_key)
+    edge.apply(ledger.key("subject", ADA), record)
+    assert edge.find(edge.fingerprint(token), started)
 
 
 async def test_without_redis_revocations_go_on(
@@ -263,7 +296,7 @@ async def test_poison_is_put_aside_without_its_payload_and_the_next_event_goes_o
         hashlib.sha256(body).hexdigest() for body in POISON.values()
     }
     assert {letter.payload for letter in letters} == {None}
-    assert await drained(operator)
+    assert await eventually(lambda: drained(operator))
 
 
 async def test_a_revocation_larger_than_the_stream_takes_is_refused_to_its_sender(

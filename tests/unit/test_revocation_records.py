@@ -3,7 +3,7 @@
 import pytest
 
 from latchwire.records import Record
-from services.revocation.domain.clock import LATE_MS, MAX_SKEW_MS, Times, stamp_ms, watermark_ms
+from services.revocation.domain.clock import LATE_MS, MAX_SKEW_MS, Times, watermark_ms
 from services.revocation.domain.records import (
     ACCESS_LIFE_MS,
     MARGIN_MS,
@@ -16,6 +16,8 @@ from shared.messages import TokenRevoked
 NOW = 1_795_312_000_000
 STORED = NOW - 3
 TIMES = Times(now_ms=NOW, stored_at_ms=STORED, store_ms=NOW + 1)
+STAMP = STORED + MAX_SKEW_MS
+DAY = 24 * 3600 * 1000
 WEEK = STORED + SESSION_LIFE_MS + MARGIN_MS
 
 
@@ -39,10 +41,10 @@ def event(**fields: object) -> TokenRevoked:
         ),
         ({"scope": "key", "kid": "k"}, Record(WEEK)),
         ({"scope": "service", "service": "v"}, Record(WEEK)),
-        ({"scope": "subject", "sub": "u"}, Record(WEEK, sessions_before=NOW + 1)),
+        ({"scope": "subject", "sub": "u"}, Record(WEEK, sessions_before=STAMP)),
         (
             {"scope": "subject", "sub": "u", "applies_to": "access"},
-            Record(WEEK, tokens_before=NOW + 1),
+            Record(WEEK, tokens_before=STAMP),
         ),
         (
             {"scope": "subject", "sub": "u", "applies_to": "sessions", "before": NOW - 500},
@@ -74,7 +76,8 @@ def test_an_end_in_the_year_2099_is_cut_to_the_longest_life(scope: str) -> None:
 
 def test_a_watermark_from_the_future_does_not_lock_the_person_out() -> None:
     """It is cut to the present of the clock that stamps sessions."""
-    assert watermark_ms(NOW + 10**9, TIMES) == NOW + 1
+    assert watermark_ms(NOW + 10**9, TIMES) == STAMP
+    assert watermark_ms(NOW + 10**9, Times(NOW, STORED, NOW + 75_000)) == NOW + 75_000
     assert watermark_ms(NOW + 10**9, Times(NOW, STORED, None)) == NOW + MAX_SKEW_MS
 
 
@@ -85,17 +88,38 @@ def test_a_worker_whose_clock_is_late_does_not_weaken_a_watermark() -> None:
     assert watermark_ms(NOW, late) == NOW
 
 
-def test_an_event_without_time_ends_the_session_that_began_a_moment_ago() -> None:
-    """The stamp is Redis's present, or without Redis later than any clock could make it."""
-    assert stamp_ms(TIMES) == NOW + 1
-    assert stamp_ms(Times(NOW, STORED, None)) == STORED + MAX_SKEW_MS
+@pytest.mark.parametrize(
+    ("ahead_ms", "stamp"),
+    [
+        (None, STAMP),  # Redis is away
+        (0, STAMP),
+        (1_000, STAMP),
+        (75_000, NOW + 75_000),
+        (DAY, NOW + DAY),
+        (-75_000, STAMP),
+        (-DAY, STAMP),
+    ],
+)
+def test_a_fresh_event_ends_the_session_begun_a_moment_ago_by_any_clock(
+    ahead_ms: int | None, stamp: int
+) -> None:
+    """However far ahead the clock that stamps sessions runs, the watermark is not before it."""
+    times = Times(NOW, STORED, None if ahead_ms is None else NOW + ahead_ms)
+
+    assert watermark_ms(None, times) == stamp
+    assert ahead_ms is None or stamp >= NOW + ahead_ms
 
 
-def test_a_replayed_event_does_not_end_the_sessions_begun_since() -> None:
-    """An event that waited longer than a minute names the time it was stored."""
-    replayed = Times(NOW, stored_at_ms=NOW - LATE_MS - 5_000, store_ms=NOW)
+@pytest.mark.parametrize("ahead_ms", [None, 0, 75_000, DAY, -75_000, -DAY])
+@pytest.mark.parametrize("waited_ms", [LATE_MS + 1, 6 * DAY])
+def test_a_replayed_event_does_not_end_the_sessions_begun_since(
+    ahead_ms: int | None, waited_ms: int
+) -> None:
+    """An event that waited longer than a minute names the time it was stored, as Redis would have."""
+    replayed = Times(NOW, NOW - waited_ms, None if ahead_ms is None else NOW + ahead_ms)
+    ended = NOW - waited_ms + max(0, ahead_ms or 0)  # a session of that instant, by Redis's clock
 
-    assert stamp_ms(replayed) == NOW - LATE_MS - 5_000 + MAX_SKEW_MS
+    assert ended <= watermark_ms(None, replayed) <= ended + MAX_SKEW_MS
 
 
 @pytest.mark.parametrize(

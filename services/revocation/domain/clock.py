@@ -22,29 +22,43 @@ class Times:
     stored_at_ms: int
     store_ms: int | None
 
+    @property
+    def waited(self) -> bool:
+        """Whether the event lay about: a worker was away, or TOKEN is being replayed.
+
+        Never asked of Redis's clock: one that runs ahead would make every event look old.
+        """
+        return self.now_ms - self.stored_at_ms > LATE_MS
+
+    @property
+    def store_ahead_ms(self) -> int:
+        """How far the clock that stamps sessions runs ahead of this worker's."""
+        return 0 if self.store_ms is None else max(0, self.store_ms - self.now_ms)
+
 
 def ceiling_ms(times: Times) -> int:
-    """The latest watermark that may be written: the present, of the clock that stamps sessions.
+    """The latest watermark an event may name: the present, of whichever clock may have stamped a session.
 
-    A watermark from the future would lock its person out, so without that clock the ceiling is the
-    later of the other two and what they may be behind.
+    A watermark from the future would lock its person out.
     """
+    stored = times.stored_at_ms + MAX_SKEW_MS
     if times.store_ms is not None:
-        return times.store_ms
-    return max(times.now_ms, times.stored_at_ms) + MAX_SKEW_MS
+        return max(times.store_ms, stored)
+    return max(times.now_ms + MAX_SKEW_MS, stored)
 
 
 def stamp_ms(times: Times) -> int:
-    """The watermark of an event that names none.
+    """The watermark of an event that names none: no session begun before it was stored survives it.
 
-    An event that waited (a worker was away, TOKEN is being replayed) must not end sessions begun since,
-    so it gets the broker's time of storing it and what that clock may be behind.
+    An event that waited must not end sessions begun since, so it gets the broker's time of storing it,
+    what that clock may be behind, and what Redis's is ahead.
     """
-    if times.store_ms is None or times.store_ms - times.stored_at_ms > LATE_MS:
-        return times.stored_at_ms + MAX_SKEW_MS
-    return times.store_ms
+    stored = times.stored_at_ms + MAX_SKEW_MS
+    if times.waited:
+        return stored + times.store_ahead_ms
+    return stored if times.store_ms is None else max(stored, times.store_ms)
 
 
 def watermark_ms(before: int | None, times: Times) -> int:
     """The watermark to write for an event that names *before*, or none."""
-    return min(stamp_ms(times) if before is None else before, ceiling_ms(times))
+    return stamp_ms(times) if before is None else min(before, ceiling_ms(times))
