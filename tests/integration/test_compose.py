@@ -3,25 +3,42 @@
 See tests/support/compose.py for what is remapped.
 """
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
-import yaml
 
 from ctl import init
 from ctl.main import main
 from ctl.up import ports, probes, process
 from ctl.up.process import Program
+from services.auth.settings import AuthSettings
+from services.edge.settings import EdgeSettings
+from services.mailer.settings import MailerSettings
+from services.revocation.settings import RevocationSettings
+from shared.catalogue import parse_catalogue
 from shared.clock import SystemClock
+from shared.settings import KNOWN_NAMES, WorkerSettings
 from tests.support.compose import ROOT, Installation, load_compose, read_env
 from tests.support.servers import binary
 from tests.support.stack import Inbox
-from tests.support.visitor import code_in, log_in, open_browser, open_client, path_of
+from tests.support.visitor import (
+    Browser,
+    Client,
+    code_in,
+    log_in,
+    open_browser,
+    open_client,
+    path_of,
+)
 from tests.support.waiting import eventually
 
+Install = Callable[..., Installation]
 SETTINGS = {
     "LATCHWIRE_URL": "https://auth.acme.com",
     "LATCHWIRE_ALLOW": "@acme.com",
@@ -44,7 +61,31 @@ SECRETS = {
     "revocation": {"blocklist.key", "nats/revocation.seed"},
     "edge-1": {"jwks.json", "blocklist.key", "nats/edge-1.seed"},
     "edge-2": {"jwks.json", "blocklist.key", "nats/edge-2.seed"},
+    "ctl": {"nats/operator.seed"},
 }  # fmt: skip
+ONCE = {"streams", "routes", "ctl"}  # these end by themselves
+MODELS: dict[str, type[WorkerSettings]] = {
+    "auth": AuthSettings,
+    "mailer": MailerSettings,
+    "revocation": RevocationSettings,
+    "edge-1": EdgeSettings,
+}
+# What compose.yaml says itself, because it follows from the mounts and the doors of a container.
+OF_THE_CONTAINER = {
+    "SECRETS_DIR", "CATALOGUE", "EDGE_ID",
+    "AUTH_LISTEN", "AUTH_ADMIN", "EDGE_LISTEN", "EDGE_ADMIN", "MAILER_ADMIN", "REVOCATION_ADMIN",
+}  # fmt: skip
+# Another value than the default for everything else.
+OTHER = {
+    "URL": "https://other.acme.com", "ALLOW": "@other.com", "SITE_NAME": "Other",
+    "SMTP_URL": "smtps://canary@other.acme.com", "MAIL_FROM": "other@acme.com",
+    "NATS_URL": "nats://other:4222", "REDIS_URL": "rediss://canary@other/1",
+    "TRUSTED_PROXIES": "10.1.2.0/24", "LINK_URL": "https://other.acme.com/#{token}",
+    "COOKIE_DOMAIN": "acme.com", "AUDIENCE": "other", "MAX_STALENESS": "20", "LOG_LEVEL": "debug",
+    "LOG_FORMAT": "console", "LIMIT_ADDRESS": "7/h", "LIMIT_NETWORK": "8/h", "LIMIT_GLOBAL": "9/h",
+    "DRAIN_TIMEOUT": "3",
+}  # fmt: skip
+_HOST_PORT = re.compile(r"(?<![\w.])([a-z][a-z0-9-]*):(\d{2,5})(?!\d)")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +105,7 @@ def test_every_service_is_confined(document: dict[str, Any]) -> None:
 
 
 def test_each_service_holds_only_the_secrets_it_needs(document: dict[str, Any]) -> None:
-    """And holds them read-only; nobody holds the operator's seed."""
+    """And holds them read-only; only the operator's own command holds the operator's seed."""
     for name, service in document["services"].items():
         volumes = [v for v in service.get("volumes", []) if v.startswith("./secrets/")]
 
@@ -80,6 +121,54 @@ def test_only_the_front_door_is_published(document: dict[str, Any]) -> None:
     assert all(document["networks"][n]["internal"] for n in ("gateway", "bus", "store"))
     assert set(document["services"]["redis"]["networks"]) == {"store"}
     assert not {"store", "bus"} & set(document["services"]["traefik"]["networks"])
+
+
+def networks_of(service: dict[str, Any]) -> set[str]:
+    """The networks a service is on."""
+    return set(service.get("networks", []))
+
+
+def owners_of(document: dict[str, Any], host: str) -> list[str]:
+    """The services that answer to *host* on some network."""
+    found = []
+    for name, service in document["services"].items():
+        networks = service.get("networks", {})
+        details = networks.values() if isinstance(networks, dict) else ()
+        aliases = {alias for one in details for alias in (one or {}).get("aliases", [])}
+        if host in {name} | aliases:
+            found.append(name)
+    return found
+
+
+def test_each_part_shares_a_network_with_whom_it_talks_to(document: dict[str, Any]) -> None:
+    """Every host:port in a command or a setting is a service there, which listens on that port."""
+    services, seen = document["services"], set()
+    for name, service in services.items():
+        texts = [*service["command"], *service.get("environment", {}).values()]
+        # The job `routes` has no network: what it writes down is for Traefik.
+        user = services["traefik"] if name == "routes" else service
+        for host, port in {pair for text in texts for pair in _HOST_PORT.findall(str(text))}:
+            owners = owners_of(document, host)
+            assert owners, f"{name}: nobody is called {host}"
+            for owner in owners:
+                assert networks_of(user) & networks_of(services[owner]), f"{name} -> {owner}"
+                its = services[owner]
+                said = [*its["command"], *its.get("environment", {}).values()]
+                assert any(port in str(text) for text in said), f"{owner}: no port {port}"
+                seen.add((name, owner))
+
+    expected = {("auth", "redis"), ("ctl", "nats"), ("edge-2", "nats"), ("routes", "edge-2")}
+    assert expected <= seen
+
+
+def test_the_starters_upstream_is_on_traefiks_network_for_applications(
+    document: dict[str, Any],
+) -> None:
+    """It is the developer's own container, in the network that compose.yaml names for it."""
+    assert [s.upstream for s in parse_catalogue(init.CATALOGUE).services] == ["http://app:3000"]
+    assert "app" not in document["services"]
+    assert "apps" in networks_of(document["services"]["traefik"])
+    assert not (document["networks"]["apps"] or {}).get("internal")
 
 
 def test_no_development_part_is_in_production(document: dict[str, Any]) -> None:
@@ -128,7 +217,7 @@ def test_init_writes_once_and_keeps_what_is_there(tmp_path: Path) -> None:
         ({"LATCHWIRE_ALLOW": "acme.com"}, "--allow"),
         ({"LATCHWIRE_SMTP_URL": "mail.acme.com"}, "--smtp"),
         ({"LATCHWIRE_MAIL_FROM": "acme"}, "--mail-from"),
-        ({"LATCHWIRE_SITE_NAME": "A\nB"}, "line break"),
+        ({"LATCHWIRE_SITE_NAME": "A\\B"}, "--site-name cannot have a line break"),
     ],
 )
 def test_init_says_what_does_not_fit(changed: dict[str, str], said: str) -> None:
@@ -146,55 +235,104 @@ def doors() -> dict[str, int]:
 
 
 @pytest.fixture
-def installation(tmp_path: Path, doors: dict[str, int]) -> Iterator[Installation]:
-    """What `init` writes for this machine; not started."""
-    settings = {
-        **SETTINGS,
-        "LATCHWIRE_URL": f"https://localhost:{doors['https']}",
-        "LATCHWIRE_ALLOW": "*",
-        "LATCHWIRE_SMTP_URL": f"smtp://localhost:{doors['smtp']}",
-    }
-    directory = tmp_path / "production"
-    init.initialise(directory, settings, 2, SystemClock())
-    (directory / "nats").mkdir()
-    (directory / "nats" / "nats-server.conf").write_bytes(
-        (ROOT / "nats" / "nats-server.conf").read_bytes()
-    )
-    catalogue = {"demo": {"paths": ["/demo"], "upstream": f"http://127.0.0.1:{doors['demo']}"}}
-    (directory / "services.yaml").write_text(yaml.safe_dump({"services": catalogue}))
-    published = {80: doors["http"], 443: doors["https"]}
-    production = Installation(directory, load_compose(read_env(directory)), published)
-    yield production
-    production.down()
+def install(tmp_path: Path, doors: dict[str, int]) -> Iterator[Install]:
+    """What `init` writes for this machine at https://HOST, with more settings added; not started."""
+    made = []
+
+    def make(host: str = "localhost", **more: str) -> Installation:
+        settings = {
+            **SETTINGS,
+            "LATCHWIRE_URL": f"https://{host}:{doors['https']}",
+            "LATCHWIRE_ALLOW": "*",
+            "LATCHWIRE_SMTP_URL": f"smtp://localhost:{doors['smtp']}",
+        }
+        directory = tmp_path / "production"
+        init.initialise(directory, settings, 2, SystemClock())
+        with (directory / ".env").open("a") as env:
+            env.writelines(f"LATCHWIRE_{name}={value}\n" for name, value in more.items())
+        (directory / "nats").mkdir()
+        (directory / "nats" / "nats-server.conf").write_bytes(
+            (ROOT / "nats" / "nats-server.conf").read_bytes()
+        )
+        # The starter as it is; only its upstream is where the demo listens here.
+        starter = directory / "services.yaml"
+        demo = f"http://127.0.0.1:{doors['demo']}"
+        starter.write_text(starter.read_text().replace("http://app:3000", demo))
+        published = {80: doors["http"], 443: doors["https"]}
+        made.append(Installation(directory, load_compose(read_env(directory)), published))
+        return made[-1]
+
+    yield make
+    for production in made:
+        production.down()
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN_NAMES - OF_THE_CONTAINER))
+def test_a_setting_in_env_reaches_every_worker_that_knows_it(install: Install, name: str) -> None:
+    """And what may hold a password reaches nobody else."""
+    production = install(**{name: OTHER[name]})
+    field = name.lower()
+    for service, model in MODELS.items():
+        environment = production.environment_of(production.document["services"][service])
+        if field in model.model_fields:
+            expected = getattr(model.load({**environment, f"LATCHWIRE_{name}": OTHER[name]}), field)
+            assert getattr(model.load(environment), field) == expected, service
+        elif "canary" in OTHER[name]:
+            assert not environment.get(f"LATCHWIRE_{name}"), service
+
+
+def test_a_mistyped_name_in_env_stops_every_worker(install: Install) -> None:
+    """It is said which name is meant, instead of leaving a default in force."""
+    production = install(LIMIT_ADRESS="1/h")
+    ours = [n for n, s in production.document["services"].items() if "env_file" in s]
+
+    assert set(ours) == set(SECRETS) - {"nats", "redis", "traefik"}
+    for name in ours:
+        done = production.run(name, *(["edges", "list"] if name == "ctl" else []))
+        assert done.returncode in {1, 2}, name
+        assert "did you mean LATCHWIRE_LIMIT_ADDRESS?" in done.stderr, (name, done.stderr)
 
 
 async def test_the_loop_through_every_service_of_compose(
-    installation: Installation, doors: dict[str, int]
+    install: Install, doors: dict[str, int]
 ) -> None:
-    """Their exact commands, environments, mounts and health checks: log in over TLS, and out again."""
-    mailbox = await _beside(
-        installation, "ctl.up.mailbox", doors["smtp"], doors["mailbox"], ready=doors["smtp"]
-    )
-    demo = await _beside(installation, "ctl.up.demo", doors["demo"])
-    try:
-        installation.up()
-        expected = set(SECRETS) - {"streams", "routes"} | {"revocation.2"}
-        assert installation.instances == expected
+    """Exact commands, environments, mounts and health checks, and init's own catalogue: in, and out again."""
+    production = install()
+    async with _outside(production, doors):
+        production.up()
+        assert production.instances == set(SECRETS) - ONCE | {"revocation.2"}
         await _go_round(f"https://localhost:{doors['https']}", doors)
-    finally:
-        await process.stop(mailbox, 5)
-        await process.stop(demo, 5)
+        await _operate(production, f"https://localhost:{doors['https']}", doors)
+
+
+async def test_a_cookie_domain_lets_a_service_have_a_host_of_its_own(
+    install: Install, doors: dict[str, int]
+) -> None:
+    """The starter's commented example, switched on: auth sets the shared cookie and the edges read it."""
+    production = install("auth.latchwire.test", COOKIE_DOMAIN="latchwire.test")
+    starter = production.directory / "services.yaml"
+    text = re.sub(
+        r"^  # (reports:|  host:|  upstream:)", r"  \1", starter.read_text(), flags=re.MULTILINE
+    )
+    text = text.replace("reports.acme.com", "reports.latchwire.test")
+    starter.write_text(text.replace("http://reports:8080", f"http://127.0.0.1:{doors['demo']}"))
+    async with _outside(production, doors):
+        production.up()
+        url = f"https://auth.latchwire.test:{doors['https']}"
+        async with open_browser(url) as browser:
+            await _log_in_by_page(browser, doors, "shared@example.com")
+            assert "__Secure-latchwire" in browser.cookies()
+            assert "__Host-latchwire" not in browser.cookies()
+            elsewhere = f"https://reports.latchwire.test:{doors['https']}"
+            page = await Browser(browser.session, elsewhere).open("/demo")
+            assert (page.status, page.url) == (200, f"{elsewhere}/demo")
+            assert "shared@example.com" in page.text
 
 
 async def _go_round(url: str, doors: dict[str, int]) -> None:
     inbox = Inbox(f"http://localhost:{doors['mailbox']}")
     async with open_client(url) as client:
-
-        async def routed() -> bool:
-            """Traefik is alive before it has read its dynamic configuration."""
-            return (await client.get("/.well-known/jwks.json"))[0] == 200
-
-        await eventually(routed, within=10)
+        await _routed(client)
         tokens = await log_in(client, inbox, "prod@example.com")
         access = tokens["access_token"]
         status, seen = await client.get("/demo", access)
@@ -207,15 +345,80 @@ async def _go_round(url: str, doors: dict[str, int]) -> None:
 
         assert await eventually(refused, within=3)
     async with open_browser(url) as browser:
-        page = await browser.open("/demo")
-        sent = await browser.submit(page, "/auth/form/login", email="page@example.com")
-        code = code_in(await inbox.mail_to("page@example.com"))
-        demo = await browser.submit(sent, "/auth/form/code", code=code)
-        assert path_of(demo) == "/demo"
+        await _log_in_by_page(browser, doors, "page@example.com")
         assert {"__Host-latchwire", "__Secure-latchwire-refresh"} <= set(browser.cookies())
     async with open_client(f"http://localhost:{doors['http']}") as client:
         status, headers = await client.get("/demo")
         assert (status, headers["Location"]) == (301, f"{url}/demo")
+
+
+async def _operate(production: Installation, url: str, doors: dict[str, int]) -> None:
+    """``docker compose run --rm ctl …``, and what both edges make of it."""
+    inbox = Inbox(f"http://localhost:{doors['mailbox']}")
+    async with open_client(url) as client:
+        tokens = await log_in(client, inbox, "thief@example.com")
+    access = tokens["access_token"]
+    assert await _ask_edge(production, "edge-2", url, access) == (200, "thief@example.com")
+
+    words = ("revoke", "person", "thief@example.com", "--reason", "laptop stolen")
+    done = await asyncio.to_thread(production.run, "ctl", *words)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 2 live edges refuse" in done.stdout
+    for edge in ("edge-1", "edge-2"):
+        assert await _ask_edge(production, edge, url, access) == (401, "")
+    for words in (("status",), ("edges", "list"), ("catalogue", "check")):
+        done = await asyncio.to_thread(production.run, "ctl", *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def _ask_edge(production: Installation, edge: str, url: str, access: str) -> tuple[int, str]:
+    """What that very edge says about a request for /demo, asked as Traefik does."""
+    headers = {
+        "X-Forwarded-Method": "GET",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": url.removeprefix("https://"),
+        "X-Forwarded-Uri": "/demo",
+        "Authorization": f"Bearer {access}",
+    }
+    check = f"http://{production.address(edge, 9000)}/check/traefik"
+    async with aiohttp.ClientSession() as http, http.get(check, headers=headers) as answer:
+        return answer.status, answer.headers.get("X-User-Email", "")
+
+
+async def _log_in_by_page(browser: Browser, doors: dict[str, int], address: str) -> None:
+    """Wanted /demo, asked, typed the code, and is at /demo."""
+    async with open_client(browser.url) as client:
+        await _routed(client)
+    inbox = Inbox(f"http://localhost:{doors['mailbox']}")
+    page = await browser.open("/demo")
+    sent = await browser.submit(page, "/auth/form/login", email=address)
+    code = code_in(await inbox.mail_to(address))
+    demo = await browser.submit(sent, "/auth/form/code", code=code)
+    assert (demo.status, path_of(demo)) == (200, "/demo")
+    assert address in demo.text
+
+
+async def _routed(client: Client) -> None:
+    """Traefik is alive before it has read its dynamic configuration."""
+
+    async def routed() -> bool:
+        return (await client.get("/.well-known/jwks.json"))[0] == 200
+
+    await eventually(routed, within=10)
+
+
+@asynccontextmanager
+async def _outside(production: Installation, doors: dict[str, int]) -> AsyncIterator[None]:
+    """What a production brings itself: the mail server and the application."""
+    smtp, demo = doors["smtp"], doors["demo"]
+    mailbox = await _beside(production, "ctl.up.mailbox", smtp, doors["mailbox"], ready=smtp)
+    application = await _beside(production, "ctl.up.demo", demo)
+    try:
+        yield
+    finally:
+        await process.stop(mailbox, 5)
+        await process.stop(application, 5)
 
 
 async def _beside(

@@ -74,8 +74,9 @@ class Installation:
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def up(self) -> None:
-        """Start every service when those it depends on are healthy or done."""
-        waiting = dict(self.document["services"])
+        """Start every service without a profile when those it depends on are healthy or done."""
+        services = self.document["services"]
+        waiting = {n: s for n, s in services.items() if not s.get("profiles")}
         while waiting:
             wave = {n: s for n, s in waiting.items() if not self._needs(s) & waiting.keys()}
             started = [(n, i, s) for n, s in wave.items() for i in self._start_service(n, s)]
@@ -93,6 +94,36 @@ class Installation:
             except subprocess.TimeoutExpired:
                 running.kill()
                 running.wait()
+
+    def run(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:
+        """``docker compose run --rm NAME COMMAND…``: a fresh container of that service, to its end."""
+        instance = f"{name}-run-{len(list((self.directory / 'containers').glob('*')))}"
+        service = self.document["services"][name]
+        changed = {**service, "command": [*command]} if command else service
+        argv, env = self.process_of(name, instance, changed)
+        return subprocess.run(
+            argv,
+            env=env,
+            cwd=self._work(instance),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def address(self, instance: str, port: int) -> str:
+        """Where the container's *port* is on this machine."""
+        return f"127.0.0.1:{self._port(instance, port)}"
+
+    def environment_of(self, service: dict[str, Any]) -> dict[str, str]:
+        """What compose puts into the container: the env_file, then `environment` over it."""
+        files = service.get("env_file", [])
+        names = [files] if isinstance(files, str) else files
+        merged: dict[str, str] = {}
+        for name in names:
+            values = dotenv_values(self.directory / name)
+            merged |= {n: v for n, v in values.items() if v is not None}
+        return merged | {n: str(v) for n, v in service.get("environment", {}).items()}
 
     def logs(self, instance: str) -> str:
         """What an instance has written."""
@@ -132,9 +163,10 @@ class Installation:
         if name == "traefik":
             command.append(NO_CA)
         argv = [self._remap(word, name, instance, targets) for word in command]
+        ours = service.get("environment", {})
         env = {
-            key: self._remap(str(value), name, instance, targets)
-            for key, value in service.get("environment", {}).items()
+            key: self._remap(value, name, instance, targets) if key in ours else value
+            for key, value in self.environment_of(service).items()
         }
         return argv, {**env, "PATH": "/usr/bin:/bin"}
 

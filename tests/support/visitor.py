@@ -1,6 +1,7 @@
 """Somebody who uses the product over HTTP: as an API client with a bearer token, or as a browser with forms."""
 
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 NAVIGATION = {
     "Accept": "text/html,application/xhtml+xml",
@@ -81,11 +83,27 @@ class Browser:
         return {cookie.key: cookie.value for cookie in self.session.cookie_jar}
 
 
+class Here(AbstractResolver):
+    """Every name is this machine."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
+            )
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
 @asynccontextmanager
 async def open_browser(url: str) -> AsyncIterator[Browser]:
-    """A browser that has never been here, and takes any certificate."""
+    """A browser that has never been here, takes any certificate and finds every host here."""
     jar = aiohttp.CookieJar(unsafe=True, quote_cookie=False)
-    connector = aiohttp.TCPConnector(ssl=False)
+    connector = aiohttp.TCPConnector(ssl=False, resolver=Here())
     async with aiohttp.ClientSession(cookie_jar=jar, connector=connector) as session:
         yield Browser(session, url)
 
@@ -119,7 +137,7 @@ class Client:
 @asynccontextmanager
 async def open_client(url: str) -> AsyncIterator[Client]:
     """An API client that takes any certificate."""
-    connector, jar = aiohttp.TCPConnector(ssl=False), aiohttp.DummyCookieJar()
+    connector, jar = aiohttp.TCPConnector(ssl=False, resolver=Here()), aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
         yield Client(session, url)
 
