@@ -153,6 +153,8 @@ def _problem(location: tuple[int | str, ...], message: str) -> str:
 
 
 def _without_credentials(value: object) -> object:
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)
     if not isinstance(value, str) or "@" not in value or "://" not in value:
         return str(value) if isinstance(value, Path) else value
     parts = urlsplit(value)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from services.edge.settings import EdgeSettings
 from shared.settings import SettingsError, WorkerSettings
 
 BASE = {"LATCHWIRE_URL": "https://auth.acme.com"}
@@ -75,3 +76,10 @@ def test_the_start_up_line_shows_no_credentials() -> None:
     settings = WorkerSettings.load({**BASE, "LATCHWIRE_NATS_URL": "nats://u:CANARY@127.0.0.1:4222"})
 
     assert settings.public()["nats_url"] == "nats://127.0.0.1:4222"
+
+
+def test_the_start_up_line_shows_networks_as_they_are_written() -> None:
+    """Not as a program's inner form."""
+    settings = EdgeSettings.load({**BASE, "LATCHWIRE_TRUSTED_PROXIES": "10.0.0.0/8, ::1"})
+
+    assert settings.public()["trusted_proxies"] == "10.0.0.0/8,::1/128"
