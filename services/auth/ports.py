@@ -9,9 +9,10 @@ Errors of all ports: `StoreUnavailableError` (Redis), `BusUnavailableError` (no 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from latchwire.claims import Claims
+from services.auth.domain.client import UNKNOWN, Client
 from services.auth.domain.limits import Rate
 from services.auth.domain.link import Attempt, Muted
 from services.auth.domain.outcomes import Person
@@ -23,6 +24,14 @@ from shared.redis import StoreUnavailableError as StoreUnavailableError
 from shared.secrets import SymmetricKeys
 
 M = TypeVar("M", bound=Message)
+
+
+class ClockSkewedError(StoreUnavailableError):
+    """The store's clock cannot be right; nothing was written."""
+
+
+class NotAnnouncedError(BusUnavailableError):
+    """The end is stored and cannot be lost, but nobody else could be told of it yet."""
 
 
 class FeedStaleError(Exception):
@@ -148,44 +157,84 @@ class Over:
     announced: bool = True
 
 
+@dataclass(frozen=True)
+class PendingEnd:
+    """An end that is stored and to be published.
+
+    Of a ``session`` *target* is the sid and *at_ms* when it would have expired (0: not known); of a
+    ``subject`` the person, and the instant up to which every session of theirs is over.
+    """
+
+    scope: Literal["session", "subject"]
+    target: str
+    reason: str
+    actor: str
+    at_ms: int
+
+    @property
+    def is_reuse(self) -> bool:
+        """Whether the person gets a mail about it as well."""
+        return self.scope == "session" and self.reason == "refresh_reuse"
+
+
+def reuse_of(session: Session) -> PendingEnd:
+    """The end of *session* after a refresh token of it was seen twice."""
+    return PendingEnd("session", session.sid, "refresh_reuse", "auth", session.expires_at_ms)
+
+
 class Sessions(Protocol):
-    """Sessions. An ended one keeps its tombstone for as long as its tokens could have lived."""
+    """Sessions. An ended one keeps its tombstone for as long as its tokens could have lived.
+
+    A tombstone holds times and a reason; only one of a reuse keeps who and where until it is announced.
+    Every end is remembered as unannounced, in the step that makes it, until `announced` is called.
+    """
 
     async def find(self, sid: str) -> Session | None:
         """The session, or its tombstone; None when nothing is known."""
         ...
 
     async def advance(
-        self, session: Session, counter: int, grace_ms: int, *, after_ms: int = 0
+        self,
+        session: Session,
+        counter: int,
+        grace_ms: int,
+        *,
+        after_ms: int = 0,
+        client: Client = UNKNOWN,
     ) -> Advanced | Over:
-        """One refresh: `judge_counter` inside the store. Reuse ends the session. Safe to repeat.
+        """One refresh: `judge_counter` inside the store. Safe to repeat.
 
+        Reuse ends the session, whose tombstone then says which *client* presented the token.
         The time answered is later than *after_ms* (a watermark) and not before the session's start.
         """
         ...
 
-    async def end(self, sid: str, sub: str, reason: EndReason) -> int | None:
-        """Write the tombstone; when the session would have expired, None when nothing is known."""
+    async def end(self, sid: str, sub: str, reason: EndReason, actor: str) -> PendingEnd:
+        """Write the tombstone; what to publish, also when nothing is known of *sid*."""
         ...
 
-    async def announced(self, sid: str) -> None:
-        """Remember that the end of *sid* was published."""
+    async def unannounced(self) -> list[PendingEnd]:
+        """Ends that are not known to have been published, a thousand at most."""
+        ...
+
+    async def announced(self, end: PendingEnd) -> None:
+        """Remember that *end* was published; a newer one of the same target stays."""
         ...
 
     async def of(self, sub: str) -> list[Session]:
         """The living sessions of *sub*, newest first."""
         ...
 
-    async def end_all(self, sub: str, reason: EndReason) -> int:
-        """End every session and void every open attempt of *sub*; the store's time of doing so."""
+    async def end_all(self, sub: str, reason: EndReason, actor: str) -> PendingEnd:
+        """End every session and void every open attempt of *sub*; what to publish."""
         ...
 
 
 class People(Protocol):
     """Who is blocked."""
 
-    async def block(self, sub: str, reason: str, actor: str) -> int:
-        """Block *sub* and end all it has, in one step; the store's time of doing so."""
+    async def block(self, sub: str, reason: str, actor: str) -> PendingEnd:
+        """Block *sub* and end all it has, in one step; what to publish."""
         ...
 
     async def unblock(self, sub: str) -> None:

@@ -9,9 +9,11 @@ from services.auth.adapters.client_file import load_client_secrets
 from services.auth.adapters.feed_revocations import FeedRevocations
 from services.auth.adapters.pyjwt_tokens import PyJWTTokens
 from services.auth.adapters.redis_attempts import RedisAttempts
+from services.auth.adapters.redis_clock import ClockWatch
 from services.auth.adapters.redis_people import RedisPeople
 from services.auth.adapters.redis_scripts import Scripts
 from services.auth.adapters.redis_sessions import RedisSessions
+from services.auth.flows.announcing import Announcer
 from services.auth.flows.ending import Ending
 from services.auth.flows.link import LinkFlow, LinkPolicy
 from services.auth.flows.session import SessionFlow
@@ -70,7 +72,10 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     runtime.spawn("revocation feed", feed.run(), drains=False)
     revocations = FeedRevocations(feed, settings.max_staleness)
     runtime.health.check("feed", revocations.not_ready)
-    scripts = Scripts(redis, keys.index)
+    scripts = Scripts(redis, keys.index, runtime.clock)
+    watch = ClockWatch(scripts)
+    runtime.health.check("clock", watch.not_ready)
+    runtime.spawn("clock watch", watch.run(runtime.stopping), drains=False)
     ports = Ports(
         attempts=RedisAttempts(scripts),
         sessions=RedisSessions(scripts),
@@ -82,7 +87,10 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
         clock=runtime.clock,
         ids=runtime.ids,
     )
-    await answer_users(bus, UserFlow(ports.people, make_ending(ports)))
+    ending = make_ending(ports)
+    announcer = Announcer(ports.sessions, ending)
+    runtime.spawn("unannounced ends", announcer.run(runtime.stopping), drains=False)
+    await answer_users(bus, UserFlow(ports.people, ending))
     await runtime.serve_http(make_app(make_context(settings, ports)), settings.auth_listen)
 
 

@@ -10,7 +10,7 @@ from services.auth.adapters.redis_attempts import RedisAttempts
 from services.auth.adapters.redis_people import RedisPeople
 from services.auth.adapters.redis_scripts import Scripts
 from services.auth.adapters.redis_sessions import RedisSessions
-from services.auth.domain.client import Client
+from services.auth.domain.client import UNKNOWN, Client
 from services.auth.domain.limits import Rate
 from services.auth.domain.link import Attempt
 from services.auth.domain.session import SESSION_MS, Session
@@ -25,9 +25,11 @@ from services.auth.ports import (
     NotExchanged,
     Opened,
     Over,
+    PendingEnd,
     People,
     Sessions,
     UsedBefore,
+    reuse_of,
 )
 from shared.clock import SystemClock
 from shared.ids import SystemIds
@@ -57,7 +59,7 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
         return
     server = request.getfixturevalue("redis_server")
     async with connect_redis(server.url) as redis:
-        scripts = Scripts(redis, b"i" * 32)
+        scripts = Scripts(redis, b"i" * 32, SystemClock())
         yield Stores(RedisAttempts(scripts), RedisSessions(scripts), RedisPeople(scripts))
 
 
@@ -302,7 +304,7 @@ async def test_a_watermark_after_the_request_kills_the_unopened_link(stores: Sto
 async def test_a_session_begins_after_every_watermark(stores: Stores) -> None:
     """A thousand times revoke and sign in within the same milliseconds: never born revoked."""
     for _ in range(100):
-        before = await stores.sessions.end_all(ADA, "everywhere")
+        before = (await stores.sessions.end_all(ADA, "everywhere", "user")).at_ms
         attempt = await open_one(stores)
         result = await stores.attempts.exchange(exchange_of(attempt))
         while isinstance(result, NotExchanged):  # asked within the very millisecond
@@ -392,15 +394,23 @@ async def test_an_old_late_or_future_token_ends_the_session(
 async def test_a_reuse_is_remembered_as_announced(stores: Stores) -> None:
     """Once published, it is not published again."""
     session = await sign_in(stores)
-    await stores.sessions.advance(session, 7, GRACE)
-    await stores.sessions.announced(session.sid)
+    thief = Client("198.51.100.0/24", "curl")
+    await stores.sessions.advance(session, 7, GRACE, client=thief)
+    (end,) = await stores.sessions.unannounced()
+    untold = await stores.sessions.find(session.sid)
+    await stores.sessions.announced(end)
 
+    assert reuse_of(session) == end
+    assert untold is not None
+    assert (ADA, session.secret, thief) == (untold.email, untold.secret, untold.client)
     assert Over("refresh_reuse", announced=True) == await stores.sessions.advance(session, 1, GRACE)
+    assert await stores.sessions.unannounced() == []
+    assert await nothing_is_left_of(stores, session)
 
 
 async def test_announcing_an_unknown_session_makes_none(stores: Stores) -> None:
     """No half session is left behind by a write that came too late."""
-    await stores.sessions.announced("nobody")
+    await stores.sessions.announced(PendingEnd("session", "nobody", "refresh_reuse", "auth", 0))
 
     assert await stores.sessions.find("nobody") is None
 
@@ -408,16 +418,76 @@ async def test_announcing_an_unknown_session_makes_none(stores: Stores) -> None:
 async def test_an_ended_session_renews_nothing_and_keeps_its_first_reason(stores: Stores) -> None:
     """The tombstone is in the way of every refresh; ending again is no error."""
     session = await sign_in(stores)
-    first = await stores.sessions.end(session.sid, ADA, "logout")
-    second = await stores.sessions.end(session.sid, ADA, "ended_by_user")
+    first = await stores.sessions.end(session.sid, ADA, "logout", "user")
+    second = await stores.sessions.end(session.sid, ADA, "ended_by_user", "user")
 
-    assert session.expires_at_ms == first == second
+    assert PendingEnd("session", session.sid, "logout", "user", session.expires_at_ms) == first
+    assert session.expires_at_ms == second.at_ms
     assert Over("logout") == await stores.sessions.advance(session, 1, GRACE)
+    assert [first] == await stores.sessions.unannounced()
+
+
+async def nothing_is_left_of(stores: Stores, session: Session) -> bool:
+    """No address, no browser, no network, no secret."""
+    found = await stores.sessions.find(session.sid)
+    assert found is not None
+    assert found.ended
+    assert session.expires_at_ms == found.expires_at_ms
+    left = (found.sub, found.email, found.secret, found.client, found.client_id, found.amr)
+    return left == ("", "", "", UNKNOWN, "", "")
+
+
+@pytest.mark.parametrize("way", ["logout", "everywhere", "block"])
+async def test_a_tombstone_keeps_nothing_about_the_person(stores: Stores, way: str) -> None:
+    """It stands for days, and needs a time and a reason for that."""
+    session = await sign_in(stores)
+    if way == "logout":
+        await stores.sessions.end(session.sid, ADA, "logout", "user")
+    elif way == "everywhere":
+        await stores.sessions.end_all(ADA, "everywhere", "user")
+    else:
+        await stores.people.block(ADA, "left", "root")
+
+    assert await nothing_is_left_of(stores, session)
+
+
+async def test_every_end_is_remembered_until_it_is_announced(stores: Stores) -> None:
+    """Known or unknown, of a session or of all; the newest of a person, the first of a session."""
+    session = await sign_in(stores)
+    unknown = await stores.sessions.end("nobody", ADA, "logout", "user")
+    known = await stores.sessions.end(session.sid, ADA, "logout", "user")
+    older = await stores.sessions.end_all(ADA, "everywhere", "user")
+    newer = await stores.people.block(ADA, "left | it", "root")
+
+    pending = await stores.sessions.unannounced()
+    for end in (unknown, older):
+        await stores.sessions.announced(end)
+    left = await stores.sessions.unannounced()
+
+    assert {unknown, known, newer} == set(pending)
+    assert {known, newer} == set(left)
+    assert newer.at_ms >= older.at_ms
+
+
+async def test_a_logout_leaves_an_unannounced_reuse_what_its_mail_takes(stores: Stores) -> None:
+    """The owner presses logout before the notice could be sent: it is sent all the same."""
+    session = await sign_in(stores)
+    await stores.sessions.advance(session, 7, GRACE)
+    logout = await stores.sessions.end(session.sid, ADA, "logout", "user")
+    await stores.sessions.end_all(ADA, "everywhere", "user")
+    await stores.sessions.announced(logout)
+
+    untold = await stores.sessions.find(session.sid)
+    assert untold is not None
+    assert ADA == untold.email
+    assert reuse_of(session) in await stores.sessions.unannounced()
 
 
 async def test_ending_an_unknown_session_says_that_nothing_is_known(stores: Stores) -> None:
     """The caller publishes all the same."""
-    assert await stores.sessions.end("nobody", ADA, "logout") is None
+    end = await stores.sessions.end("nobody", ADA, "logout", "user")
+
+    assert PendingEnd("session", "nobody", "logout", "user", 0) == end
 
 
 async def test_refreshes_racing_a_logout_never_survive_it(stores: Stores) -> None:
@@ -426,7 +496,7 @@ async def test_refreshes_racing_a_logout_never_survive_it(stores: Stores) -> Non
     async with asyncio.TaskGroup() as group:
         for _ in range(20):
             group.create_task(stores.sessions.advance(session, 1, GRACE))
-        group.create_task(stores.sessions.end(session.sid, ADA, "logout"))
+        group.create_task(stores.sessions.end(session.sid, ADA, "logout", "user"))
 
     for counter in (1, 2, 3):
         assert isinstance(await stores.sessions.advance(session, counter, GRACE), Over)
@@ -441,7 +511,7 @@ async def test_signing_out_everywhere_ends_all_and_voids_unopened_links(stores: 
     )
     link = await open_one(stores)
 
-    await stores.sessions.end_all(ADA, "everywhere")
+    await stores.sessions.end_all(ADA, "everywhere", "user")
 
     assert isinstance(await stores.sessions.advance(one, 1, GRACE), Over)
     assert isinstance(await stores.sessions.advance(two, 1, GRACE), Over)

@@ -38,6 +38,7 @@ PAGES: dict[str, View] = {
     "signed out": views.SignedOut(),
     "signed out everywhere": views.SignedOutEverywhere(),
     "signed out, unsure": views.SignOutUnsure(),
+    "signed out, others untold": views.Untold(views.SignedOut.title),
     "session ended": views.SessionEnded(),
     "cookie": views.CookieDidNotStick(),
     "too old": views.FormTooOld(),

@@ -1,7 +1,9 @@
 """Blocks in Redis: they live until somebody lifts them."""
 
-from services.auth.adapters.redis_scripts import CLOCK, KEEP_MS, SESSION, Scripts
+from services.auth.adapters.redis_scripts import KEEP_MS, Scripts
+from services.auth.adapters.redis_sessions import end_person
 from services.auth.domain.outcomes import Person
+from services.auth.ports import PendingEnd
 from shared.redis import translate_redis_errors
 
 
@@ -11,13 +13,10 @@ class RedisPeople:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
-    async def block(self, sub: str, reason: str, actor: str) -> int:
-        now: int = await self._scripts.run(
-            "end_all",
-            [CLOCK, self._scripts.subject(sub), self._scripts.subject(sub, "sessions")],
-            ["blocked", KEEP_MS, SESSION, "blocked_reason", reason, "blocked_by", actor],
-        )
-        return now
+    async def block(self, sub: str, reason: str, actor: str) -> PendingEnd:
+        end = PendingEnd("subject", sub, reason, actor, 0)
+        block = ("blocked_reason", reason, "blocked_by", actor)
+        return await end_person(self._scripts, end, "blocked", *block)
 
     async def unblock(self, sub: str) -> None:
         await self._scripts.run("unblock", [self._scripts.subject(sub)], [KEEP_MS])

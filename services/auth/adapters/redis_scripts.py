@@ -6,6 +6,7 @@ they compute (a person's sessions), so this is for one Redis with replicas, not 
     lw:clock                       greatest time ever given out (ms)
     lw:attempt:<login_id>          hash, lives as long as the link
     lw:session:<sid>               hash, lives as long as the session; ended ones are tombstones
+    lw:unannounced                 hash: ends to be published, until they are
     lw:subject:<hash>              hash: blocked_at, voided_before
     lw:subject:<hash>:sessions     sorted set: sid -> expires_at
     lw:subject:<hash>:browsers     sorted set: browser's hash -> last sign-in
@@ -14,39 +15,51 @@ they compute (a person's sessions), so this is for one Redis with replicas, not 
 """
 
 import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
+from redis.exceptions import ResponseError
 
+from services.auth.domain.clock import REASONS
+from services.auth.ports import ClockSkewedError
+from shared.clock import Clock
 from shared.redis import translate_redis_errors
+
+log = structlog.get_logger()
 
 CLOCK = "lw:clock"
 ATTEMPT = "lw:attempt:"
 SESSION = "lw:session:"
+UNANNOUNCED = "lw:unannounced"
 KEEP_MS = 8 * 86_400_000  # a watermark outlives every session it ends
 
 _LUA = Path(__file__).parent / "lua"
+_PRELUDE = ("clock", "tombstone")  # functions that every script has
 
 
 class Scripts:
     """The scripts, loaded once; `run` translates errors."""
 
-    def __init__(self, redis: Redis, index_key: bytes) -> None:
+    def __init__(self, redis: Redis, index_key: bytes, clock: Clock) -> None:
         self.redis = redis
+        self.clock = clock
         self._index_key = index_key
-        clock = (_LUA / "clock.lua").read_text("utf-8")
+        shared = "".join((_LUA / f"{name}.lua").read_text("utf-8") for name in _PRELUDE)
         self._scripts: dict[str, AsyncScript] = {
-            path.stem: redis.register_script(clock + path.read_text("utf-8"))
+            path.stem: redis.register_script(shared + path.read_text("utf-8"))
             for path in sorted(_LUA.glob("*.lua"))
-            if path.stem != "clock"
+            if path.stem not in _PRELUDE
         }
 
     async def run(self, name: str, keys: list[str], args: list[Any]) -> Any:
-        """Run script *name*: one round trip. Raises: StoreUnavailableError."""
-        with translate_redis_errors():
-            return await self._scripts[name](keys=keys, args=args)
+        """Run script *name*: one round trip. Raises: StoreUnavailableError, ClockSkewedError."""
+        with translate_redis_errors(), _clock_errors():
+            return await self._scripts[name](keys=keys, args=[self.clock.now_ms(), *args])
 
     async def read_hash(self, key: str) -> dict[str, str]:
         """The fields of a hash as text; empty when there is none. Raises: StoreUnavailableError."""
@@ -68,6 +81,18 @@ class Scripts:
         """The key of a person, or of one *part* of what is kept about one."""
         name = f"lw:subject:{self.hash(f'subject|{sub}')}"
         return f"{name}:{part}" if part else name
+
+
+@contextmanager
+def _clock_errors() -> Iterator[None]:
+    try:
+        yield
+    except ResponseError as error:
+        said = str(error).partition("LATCHWIRE_CLOCK ")[2].split()
+        if not said:
+            raise
+        log.error("clock.skewed", reason=said[0])  # noqa: TRY400 - not where, but what is wrong
+        raise ClockSkewedError(REASONS[said[0]]) from error
 
 
 def _text(value: bytes | str) -> str:

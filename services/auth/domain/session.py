@@ -107,6 +107,11 @@ def revocation_id(sid: str) -> str:
     return _stable_ulid(f"session/v1|{sid}")
 
 
+def watermark_id(key: bytes, sub: str, before_ms: int) -> str:
+    """The same for the end of all sessions of *sub*; under a key, because ids travel in headers."""
+    return _stable_ulid(hmac.digest(key, f"subject/v1|{before_ms}|{sub}".encode(), "sha256").hex())
+
+
 def notice_id(sid: str, reason: str) -> str:
     """The ULID of the one notice about *sid* for *reason*."""
     return _stable_ulid(f"notice/v1|{reason}|{sid}")

@@ -1,21 +1,31 @@
 """End sessions: the tombstone first, then the word that everybody hears.
 
-The order makes a crash harmless: a tombstoned session renews nothing, and whoever asks again publishes
-again, under an id derived from the session, so that a repetition is one event.
+The order makes a crash harmless: a tombstoned session renews nothing, and what was not published is noted
+in the same step (`services.auth.flows.announcing` finds it). Ids are derived, so a repetition is one event.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from services.auth.domain.client import Client
 from services.auth.domain.link import NOTICE_SECONDS, Attempt
-from services.auth.domain.session import SESSION_MS, EndReason, Session, notice_id, revocation_id
+from services.auth.domain.session import (
+    SESSION_MS,
+    EndReason,
+    Session,
+    notice_id,
+    revocation_id,
+    watermark_id,
+)
 from services.auth.ports import (
     Attempts,
     BusUnavailableError,
     Events,
     Keys,
+    NotAnnouncedError,
+    PendingEnd,
     Sessions,
     StoreUnavailableError,
 )
@@ -45,59 +55,60 @@ class Ending:
         With Redis away the revocation is still published (it stops the access tokens, and the feed
         stops the refresh token), and the error is raised all the same: the end is not complete.
         """
-        until: int | None = None
-        failure: StoreUnavailableError | None = None
         try:
-            until = await self.sessions.end(sid, sub, reason)
-        except StoreUnavailableError as error:
-            failure = error
-        await self.publish_end(sid, reason, until, actor)
-        if failure is not None:
-            raise failure
+            end = await self.sessions.end(sid, sub, reason, actor)
+        except StoreUnavailableError:
+            unstored = PendingEnd("session", sid, reason, actor, 0)
+            await self.events.publish(TOKEN_REVOKED, self._revoked(unstored))
+            raise
+        await self.announce(end)
 
-    async def publish_end(
-        self, sid: str, reason: str, until_ms: int | None, actor: str = "user"
-    ) -> None:
-        """Publish the end of *sid*; repeated, it is the same event."""
-        revoked = TokenRevoked(
-            scope="session",
-            sid=sid,
-            reason=reason,
-            actor=actor,
-            affected_until=until_ms,
-            id=revocation_id(sid),
-            at=self.clock.now_ms(),
-        )
-        await self.events.publish(TOKEN_REVOKED, revoked)
-        log.info("session.ended", sid=sid, reason=reason)
+    async def announce(self, end: PendingEnd) -> None:
+        """Tell everybody of an end that is stored; repeated, it is the same event.
 
-    async def publish_end_of_all(
-        self, sub: str, reason: str, before_ms: int, actor: str = "user"
-    ) -> None:
-        """Publish that every session *sub* began at or before *before_ms* is over."""
-        now_ms = self.clock.now_ms()
-        revoked = TokenRevoked(
-            scope="subject",
-            sub=sub,
-            applies_to="sessions",
-            before=before_ms,
-            reason=reason,
-            actor=actor,
-            affected_until=before_ms + SESSION_MS,
-            id=self.ids.ulid(now_ms),
-            at=now_ms,
-        )
-        await self.events.publish(TOKEN_REVOKED, revoked)
-        log.info("sessions.ended", reason=reason)
-
-    async def finish_reuse(self, session: Session, client: Client) -> None:
-        """After a refresh token was seen twice: tell the edges, then the person, then remember both.
-
-        Until that is remembered each further use repeats it; the ids make repetitions harmless.
+        Raises:
+            NotAnnouncedError: `Announcer` will do it.
         """
-        await self.publish_end(session.sid, "refresh_reuse", session.expires_at_ms, "auth")
-        await self.notify(session, client, "refresh_reuse")
-        await self.sessions.announced(session.sid)
+        try:
+            await self.events.publish(TOKEN_REVOKED, self._revoked(end))
+            if end.is_reuse:
+                await self._tell_owner(end.target)
+        except BusUnavailableError as error:
+            raise NotAnnouncedError from error
+        log.info("end.announced", scope=end.scope, reason=end.reason)
+        try:
+            await self.sessions.announced(end)
+        except StoreUnavailableError:
+            log.info("end.announced_again_later", scope=end.scope)
+
+    def _revoked(self, end: PendingEnd) -> TokenRevoked:
+        common: dict[str, Any] = {
+            "reason": end.reason,
+            "actor": end.actor,
+            "at": self.clock.now_ms(),
+        }
+        if end.scope == "session":
+            return TokenRevoked(
+                scope="session",
+                sid=end.target,
+                affected_until=end.at_ms or None,
+                id=revocation_id(end.target),
+                **common,
+            )
+        return TokenRevoked(
+            scope="subject",
+            sub=end.target,
+            applies_to="sessions",
+            before=end.at_ms,
+            affected_until=end.at_ms + SESSION_MS,
+            id=watermark_id(self.keys.index, end.target, end.at_ms),
+            **common,
+        )
+
+    async def _tell_owner(self, sid: str) -> None:
+        session = await self.sessions.find(sid)
+        if session is not None and session.email:
+            await self.notify(session, session.client, "refresh_reuse")
 
     async def notify(self, session: Session, client: Client, reason: NoticeReason) -> None:
         """Send the person a mail about *session* whose link can end it."""

@@ -20,7 +20,6 @@ from services.auth.domain.outcomes import (
 from services.auth.domain.session import (
     FIRST_PARTY,
     GRACE_MS,
-    RefreshToken,
     Session,
     handle_of,
     parse_refresh_token,
@@ -35,6 +34,7 @@ from services.auth.ports import (
     Revocations,
     Sessions,
     StoreUnavailableError,
+    reuse_of,
 )
 from shared.clock import Clock
 
@@ -74,8 +74,13 @@ class SessionFlow:
         What a confidential client opened, only that client (*client_id*) renews (RFC 6749 §6).
         """
         token = parse_refresh_token(text)
-        session = await self._genuine(token)
-        if token is None or session is None or session.client_id not in {FIRST_PARTY, client_id}:
+        session = await self.sessions.find(token.sid) if token else None
+        if token is None or session is None:
+            return SessionOver("refresh_invalid")
+        if session.ended and session.announced:  # what could prove the token is gone with the rest
+            return SessionOver("session_ended")
+        genuine = self.issuer.is_genuine(token, session)
+        if not genuine or session.client_id not in {FIRST_PARTY, client_id}:
             return SessionOver("refresh_invalid")
         self.revocations.require_fresh()
         if self._is_revoked(session, token.kid):
@@ -85,9 +90,10 @@ class SessionFlow:
             token.counter,
             GRACE_MS,
             after_ms=self.revocations.watermark(session.sub, session.email).tokens_before,
+            client=client,
         )
         if isinstance(result, Over):
-            return await self._over(session, result, client)
+            return await self._over(session, result)
         tokens = self.issuer.issue(
             session, counter=result.counter, at_ms=result.at_ms, cookies=cookies
         )
@@ -161,14 +167,7 @@ class SessionFlow:
 
     async def end_all(self, claims: Claims) -> None:
         """Sign out everywhere, here included; unopened links of the person die too."""
-        before_ms = await self.sessions.end_all(claims.sub, "everywhere")
-        await self.ending.publish_end_of_all(claims.sub, "everywhere", before_ms)
-
-    async def _genuine(self, token: RefreshToken | None) -> Session | None:
-        if token is None:
-            return None
-        session = await self.sessions.find(token.sid)
-        return session if session and self.issuer.is_genuine(token, session) else None
+        await self.ending.announce(await self.sessions.end_all(claims.sub, "everywhere", "user"))
 
     def _proven_by_access(self, credentials: Credentials) -> dict[str, str]:
         """sid -> sub of a genuine access token of any age; needs no store."""
@@ -176,14 +175,18 @@ class SessionFlow:
         return {claims.sid: claims.sub} if claims else {}
 
     async def _proven_by_refresh(self, credentials: Credentials) -> dict[str, str]:
-        """sid -> sub of a genuine refresh token."""
-        session = await self._genuine(parse_refresh_token(credentials.refresh))
-        return {session.sid: session.sub} if session else {}
+        """sid -> sub of a genuine refresh token. What is over already takes no proof to be ended again."""
+        token = parse_refresh_token(credentials.refresh)
+        session = await self.sessions.find(token.sid) if token else None
+        if token is None or session is None:
+            return {}
+        proven = session.ended or self.issuer.is_genuine(token, session)
+        return {session.sid: session.sub} if proven else {}
 
-    async def _over(self, session: Session, over: Over, client: Client) -> SessionOver:
+    async def _over(self, session: Session, over: Over) -> SessionOver:
         if over.reason == "refresh_reuse" and not over.announced:
             log.warning("session.reused", sid=session.sid)
-            await self.ending.finish_reuse(session, client)
+            await self.ending.announce(reuse_of(session))
         return SessionOver("session_ended")
 
     def _is_revoked(self, session: Session, kid: str = "") -> bool:

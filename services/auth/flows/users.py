@@ -24,10 +24,8 @@ class UserFlow:
 
     async def block(self, sub: str, reason: str, actor: str) -> None:
         """No sign-in, no refresh, no unopened link, and every session ended, everywhere."""
-        before_ms = await self.people.block(sub, reason, actor)
-        await self.ending.publish_end_of_all(
-            sub, reason or "blocked", before_ms, actor or "operator"
-        )
+        end = await self.people.block(sub, reason or "blocked", actor or "operator")
+        await self.ending.announce(end)
         log.info("user.blocked", actor=actor)
 
     async def unblock(self, sub: str, actor: str) -> None:

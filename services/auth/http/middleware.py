@@ -7,9 +7,21 @@ import structlog
 from aiohttp import web
 
 from services.auth.http.context import CONTEXT, context_of
-from services.auth.http.problems import REQUEST_ID, Problem, problem_response, unavailable
+from services.auth.http.problems import (
+    REQUEST_ID,
+    Problem,
+    problem_response,
+    unannounced,
+    unavailable,
+)
 from services.auth.http.reading import is_from_proxy
-from services.auth.ports import BusUnavailableError, FeedStaleError, StoreUnavailableError
+from services.auth.ports import (
+    BusUnavailableError,
+    ClockSkewedError,
+    FeedStaleError,
+    NotAnnouncedError,
+    StoreUnavailableError,
+)
 
 log = structlog.get_logger()
 
@@ -18,6 +30,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 _MISSING: dict[type[Exception], str] = {
     StoreUnavailableError: "store",
+    ClockSkewedError: "clock",
     BusUnavailableError: "bus",
     FeedStaleError: "feed",
 }
@@ -56,6 +69,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return problem_response(request, problem)
     except web.HTTPException as error:
         return _http_error(request, error)
+    except NotAnnouncedError:
+        log.warning("request.unannounced")
+        return problem_response(request, unannounced())
     except (StoreUnavailableError, BusUnavailableError, FeedStaleError) as error:
         missing = _MISSING[type(error)]
         log.warning("request.unavailable", missing=missing)

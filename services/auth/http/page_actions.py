@@ -13,7 +13,7 @@ from services.auth.domain.link import (
     TokenProof,
     TooManyRequests,
 )
-from services.auth.domain.outcomes import Credentials, NotSignedIn, SessionOpened
+from services.auth.domain.outcomes import NotSignedIn, SessionOpened
 from services.auth.domain.returnto import safe_next
 from services.auth.http.context import context_of
 from services.auth.http.cookies import clear_session, read_browser, set_session
@@ -23,7 +23,7 @@ from services.auth.http.page_forms import is_same_origin, read_form
 from services.auth.http.pages import ACCOUNT, continue_url, read_login_id, show_check_mail
 from services.auth.http.reading import read_client, read_credentials
 from services.auth.pages import View, phrases, views
-from services.auth.ports import BusUnavailableError, StoreUnavailableError
+from services.auth.ports import BusUnavailableError, NotAnnouncedError, StoreUnavailableError
 from shared.emails import InvalidEmailError, canonical_email
 
 log = structlog.get_logger()
@@ -108,6 +108,8 @@ async def logout(request: web.Request) -> web.Response:
         await read_form(request, "logout")
     try:
         await context_of(request).sessions.logout(read_credentials(request))
+    except NotAnnouncedError:
+        response = show(request, views.Untold(views.SignedOut.title))
     except (BusUnavailableError, StoreUnavailableError) as error:
         log.warning("logout.incomplete", reason=type(error).__name__)
         response = show(request, views.SignOutUnsure())
@@ -127,8 +129,12 @@ async def sessions(request: web.Request) -> web.Response:
     if fields["handle"] != EVERYWHERE:
         await flow.end_session(signed_in.claims, fields["handle"])
         return see_other(request, ACCOUNT)
-    await flow.end_all(signed_in.claims)
-    response = see_other(request, "/auth/signed-out-everywhere")
+    try:
+        await flow.end_all(signed_in.claims)
+    except NotAnnouncedError:
+        response = show(request, views.Untold(views.SignedOutEverywhere.title))
+    else:
+        response = see_other(request, "/auth/signed-out-everywhere")
     clear_session(request, response)
     return response
 
@@ -156,18 +162,9 @@ async def _exchange(
 async def _go_on(request: web.Request, result: SessionOpened | AlreadySignedIn) -> web.Response:
     response = see_other(request, result.next or ACCOUNT)
     if isinstance(result, SessionOpened):
-        await _end_replaced(request, read_credentials(request))
+        await context_of(request).sessions.end_replaced(read_credentials(request))
         set_session(request, response, result.tokens)
     return response
-
-
-async def _end_replaced(request: web.Request, replaced: Credentials) -> None:
-    """The session this browser held until now would live on where nobody can see or end it."""
-    try:
-        await context_of(request).sessions.logout(replaced)
-    except (BusUnavailableError, StoreUnavailableError) as error:
-        # The person is signed in by now; an old session of theirs runs out by itself.
-        log.warning("session.not_replaced", reason=type(error).__name__)
 
 
 def _question(request: web.Request, browser: Browser, seen: LinkView, token: str) -> View:

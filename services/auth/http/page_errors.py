@@ -7,8 +7,13 @@ from aiohttp.typedefs import Handler, Middleware
 from services.auth.http.page_context import show
 from services.auth.http.problems import REQUEST_ID, Problem
 from services.auth.pages import View, phrases
-from services.auth.pages.views import problem_page
-from services.auth.ports import BusUnavailableError, FeedStaleError, StoreUnavailableError
+from services.auth.pages.views import Untold, problem_page
+from services.auth.ports import (
+    BusUnavailableError,
+    FeedStaleError,
+    NotAnnouncedError,
+    StoreUnavailableError,
+)
 
 log = structlog.get_logger()
 
@@ -43,10 +48,7 @@ def page_middleware(page_handlers: frozenset[Handler]) -> Middleware:
         except Problem as problem:
             return _problem(request, problem)
         except AWAY as error:
-            log.warning("page.unavailable", reason=type(error).__name__)
-            return _problem(
-                request, Problem(503, "unavailable", headers={"Retry-After": RETRY_SECONDS})
-            )
+            return _away(request, error)
         except web.HTTPException as error:
             return _problem(request, Problem(error.status, CODES.get(error.status, "bad_request")))
         except (
@@ -61,6 +63,13 @@ def page_middleware(page_handlers: frozenset[Handler]) -> Middleware:
 def too_many_requests(retry_after: int) -> Problem:
     """429 for a network that asked too often; *retry_after* in seconds."""
     return Problem(429, "too_many_requests", headers={"Retry-After": str(retry_after)})
+
+
+def _away(request: web.Request, error: Exception) -> web.Response:
+    log.warning("page.unavailable", reason=type(error).__name__)
+    if isinstance(error, NotAnnouncedError):
+        return show(request, Untold())
+    return _problem(request, Problem(503, "unavailable", headers={"Retry-After": RETRY_SECONDS}))
 
 
 def _problem(request: web.Request, problem: Problem) -> web.Response:

@@ -39,6 +39,8 @@ TITLES: Mapping[str, str] = {
     "internal_error": "Something went wrong here.",
 }
 
+UNANNOUNCED = "It is over here. The other services are told as soon as they can be reached."
+
 
 class Problem(Exception):
     """A refusal on its way to the client: *status*, a stable *code*, optional members and headers."""
@@ -75,6 +77,12 @@ def problem_response(request: web.BaseRequest, problem: Problem) -> web.Response
         headers={REASON: problem.code, **problem.headers},
         content_type=CONTENT_TYPE,
     )
+
+
+def unannounced() -> Problem:
+    """503 although the session is over here: not everybody could be told of it yet."""
+    members = {"missing": "bus", "detail": UNANNOUNCED}
+    return Problem(503, "unavailable", headers={"Retry-After": "2"}, members=members)
 
 
 def unavailable(what: str) -> Problem:

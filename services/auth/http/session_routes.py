@@ -12,7 +12,7 @@ from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
 from services.auth.http.context import context_of
 from services.auth.http.cookies import clear_session, read_cookie
-from services.auth.http.problems import Problem, problem_response, unavailable
+from services.auth.http.problems import Problem, problem_response, unannounced, unavailable
 from services.auth.http.reading import (
     read_bearer,
     read_client,
@@ -20,7 +20,7 @@ from services.auth.http.reading import (
     require_signed_in,
     unauthorized,
 )
-from services.auth.ports import BusUnavailableError, StoreUnavailableError
+from services.auth.ports import BusUnavailableError, NotAnnouncedError, StoreUnavailableError
 
 
 class RefreshBody(Body):
@@ -49,13 +49,18 @@ async def refresh(request: web.Request) -> web.Response:
 
 
 async def logout(request: web.Request) -> web.Response:
-    """POST or DELETE /auth/logout: 204 once the end is on the stream; 503 clears the cookies as well."""
+    """POST or DELETE /auth/logout: 204 once the end is on the stream; 503 clears the cookies as well.
+
+    503 that misses the bus is no failure to the person: the end is stored and will be published.
+    """
     read_client_id(request, context_of(request).clients)
     body = await read_body(request, RefreshBody, empty_ok=True)
     require_same_site(request)
     response: web.Response = web.Response(status=204)
     try:
         await context_of(request).sessions.logout(_all_credentials(request, body.refresh_token))
+    except NotAnnouncedError:
+        response = problem_response(request, unannounced())
     except (BusUnavailableError, StoreUnavailableError) as error:
         missing = "bus" if isinstance(error, BusUnavailableError) else "store"
         response = problem_response(request, unavailable(missing))
@@ -98,10 +103,13 @@ async def end_session(request: web.Request) -> web.Response:
 
 
 async def end_all(request: web.Request) -> web.Response:
-    """DELETE /auth/sessions: sign out everywhere, here included."""
+    """DELETE /auth/sessions: sign out everywhere, here included; 503 as for a logout."""
     require_same_site(request)
-    await context_of(request).sessions.end_all(require_signed_in(request).claims)
-    response = web.Response(status=204)
+    response: web.Response = web.Response(status=204)
+    try:
+        await context_of(request).sessions.end_all(require_signed_in(request).claims)
+    except NotAnnouncedError:
+        response = problem_response(request, unannounced())
     clear_session(request, response)
     return response
 

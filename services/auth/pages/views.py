@@ -222,6 +222,18 @@ class FormTooOld(Message):
 
 
 @dataclass(frozen=True)
+class Untold(Message):
+    """Ended here, durably; the others hear of it once the bus is back, whoever asks or not."""
+
+    status: ClassVar[int] = 503
+    title: str = "That session is over"
+    paragraphs: tuple[str, ...] = (
+        "It is ended here and cannot be renewed. We could not tell every other service yet.",
+        "They are told as soon as they can be reached. You need not do anything for that.",
+    )
+
+
+@dataclass(frozen=True)
 class SignOutUnsure(Message):
     """The cookies are gone but the facts could not be written: say so rather than "signed out"."""
 

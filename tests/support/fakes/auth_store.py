@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import replace
 
+from services.auth.domain.client import UNKNOWN, Client
 from services.auth.domain.link import CODE_TRIES, Attempt
 from services.auth.domain.outcomes import Person
 from services.auth.domain.session import EndReason, Session, judge_counter
@@ -16,7 +17,9 @@ from services.auth.ports import (
     NotExchanged,
     Opened,
     Over,
+    PendingEnd,
     UsedBefore,
+    reuse_of,
 )
 from shared.clock import Clock
 from shared.redis import StoreUnavailableError
@@ -35,6 +38,7 @@ class FakeAuthStore:
         self.blocked: dict[str, int] = {}
         self.voided: dict[str, int] = {}
         self.browsers: dict[str, dict[str, int]] = defaultdict(dict)
+        self.pending: dict[tuple[str, str], PendingEnd] = {}
 
     def enter(self, call: str) -> int:
         """The store's time, or its absence."""
@@ -52,11 +56,18 @@ class FakeAuthStore:
             return 0
         return min(taken.values()) + budget.rate.window_ms - now
 
-    def end_person(self, sub: str, reason: EndReason, now: int) -> None:
-        self.voided[sub] = now
-        for sid, session in self.sessions.items():
-            if session.sub == sub:
-                self.sessions[sid] = replace(session, ended=reason)
+    def bury(self, session: Session, reason: EndReason) -> None:
+        """The tombstone of *session*; a reuse that is not announced keeps what that takes."""
+        ended = replace(session, ended=session.ended or reason)
+        self.sessions[session.sid] = _stripped(ended) if ended.announced else ended
+
+    def end_person(self, end: PendingEnd, reason: EndReason) -> PendingEnd:
+        end = replace(end, at_ms=self.clock.now_ms())
+        self.voided[end.target] = end.at_ms
+        for session in [s for s in self.sessions.values() if s.sub == end.target]:
+            self.bury(session, reason)
+        self.pending[end.scope, end.target] = end
+        return end
 
 
 class FakeAttempts:
@@ -180,7 +191,13 @@ class FakeSessions:
         return found if found and now < found.expires_at_ms else None
 
     async def advance(
-        self, session: Session, counter: int, grace_ms: int, *, after_ms: int = 0
+        self,
+        session: Session,
+        counter: int,
+        grace_ms: int,
+        *,
+        after_ms: int = 0,
+        client: Client = UNKNOWN,
     ) -> Advanced | Over:
         store, now = self._store, self._store.enter("advance")
         found = await self.find(session.sid)
@@ -189,44 +206,52 @@ class FakeSessions:
         if found.ended:
             return Over(found.ended, found.announced)
         if found.sub in store.blocked:
-            return self._finish(found, "blocked", announced=True)
+            return self._finish(found, "blocked")
         if found.sst <= store.voided.get(found.sub, 0):
-            return self._finish(found, "everywhere", announced=True)
+            return self._finish(found, "everywhere")
         verdict = judge_counter(counter, found.counter, now - found.advanced_at_ms, grace_ms)
         if verdict == "reuse":
-            return self._finish(found, "refresh_reuse", announced=False)
+            self._store.pending.setdefault(("session", found.sid), reuse_of(found))
+            return self._finish(replace(found, announced=False, client=client), "refresh_reuse")
         if verdict == "advance":
             found = replace(found, counter=found.counter + 1, advanced_at_ms=now)
             store.sessions[found.sid] = found
         return Advanced(found.counter, max(now, found.sst, after_ms + 1))
 
-    async def end(self, sid: str, sub: str, reason: EndReason) -> int | None:
+    async def end(self, sid: str, sub: str, reason: EndReason, actor: str) -> PendingEnd:
         self._store.enter(f"end {sub}")
         found = self._store.sessions.get(sid)
-        if found is None:
-            return None
-        if not found.ended:
-            self._store.sessions[sid] = replace(found, ended=reason)
-        return found.expires_at_ms
+        if found is not None:
+            self._store.bury(found, reason)
+        end = PendingEnd("session", sid, reason, actor, found.expires_at_ms if found else 0)
+        self._store.pending.setdefault((end.scope, sid), end)
+        return end
 
-    async def announced(self, sid: str) -> None:
+    async def unannounced(self) -> list[PendingEnd]:
+        self._store.enter("unannounced")
+        return list(self._store.pending.values())
+
+    async def announced(self, end: PendingEnd) -> None:
         self._store.enter("announced")
-        if sid in self._store.sessions:
-            self._store.sessions[sid] = replace(self._store.sessions[sid], announced=True)
+        key = (end.scope, end.target)
+        if self._store.pending.get(key) == end:
+            del self._store.pending[key]
+        found = self._store.sessions.get(end.target)
+        if end.is_reuse and found and not found.announced:
+            self._store.sessions[end.target] = _stripped(replace(found, announced=True))
 
     async def of(self, sub: str) -> list[Session]:
         self._store.enter("of")
         living = [s for s in self._store.sessions.values() if s.sub == sub and not s.ended]
         return sorted(living, key=lambda session: session.sst, reverse=True)
 
-    async def end_all(self, sub: str, reason: EndReason) -> int:
-        now = self._store.enter("end_all")
-        self._store.end_person(sub, reason, now)
-        return now
+    async def end_all(self, sub: str, reason: EndReason, actor: str) -> PendingEnd:
+        self._store.enter("end_all")
+        return self._store.end_person(PendingEnd("subject", sub, reason, actor, 0), reason)
 
-    def _finish(self, session: Session, reason: EndReason, *, announced: bool) -> Over:
-        self._store.sessions[session.sid] = replace(session, ended=reason, announced=announced)
-        return Over(reason, announced)
+    def _finish(self, session: Session, reason: EndReason) -> Over:
+        self._store.bury(session, reason)
+        return Over(reason, session.announced)
 
 
 class FakePeople:
@@ -235,11 +260,10 @@ class FakePeople:
     def __init__(self, store: FakeAuthStore) -> None:
         self._store = store
 
-    async def block(self, sub: str, reason: str, actor: str) -> int:
-        now = self._store.enter(f"block {reason} {actor}")
-        self._store.end_person(sub, "blocked", now)
+    async def block(self, sub: str, reason: str, actor: str) -> PendingEnd:
+        now = self._store.enter("block")
         self._store.blocked.setdefault(sub, now)
-        return now
+        return self._store.end_person(PendingEnd("subject", sub, reason, actor, 0), "blocked")
 
     async def unblock(self, sub: str) -> None:
         self._store.enter("unblock")
@@ -249,3 +273,8 @@ class FakePeople:
         self._store.enter("person")
         living = [s for s in self._store.sessions.values() if s.sub == sub and not s.ended]
         return Person(sub, self._store.blocked.get(sub), len(living))
+
+
+def _stripped(session: Session) -> Session:
+    nobody = replace(session, sub="", email="", secret="", client=UNKNOWN)
+    return replace(nobody, client_id="", amr="", advanced_at_ms=0)

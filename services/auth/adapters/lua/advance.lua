@@ -1,5 +1,6 @@
 -- One refresh. The same rule as `judge_counter` in services/auth/domain/session.py.
--- KEYS: clock, session, subject, sessions of the subject   ARGV: sid, presented counter, grace_ms, after_ms
+-- KEYS: clock, session, subject, sessions of the subject, unannounced ends
+-- ARGV: sid, presented counter, grace_ms, after_ms, network, user agent, field and text of the note for a reuse
 -- -> {'advanced', counter, issued} | {'over', reason, announced}
 local presented, grace = tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = read_clock(KEYS[1])
@@ -12,29 +13,34 @@ if s[1] and s[1] ~= '' then
   return {'over', s[1], tonumber(s[6] or '1')}
 end
 
-local function finish(reason, announced)
-  redis.call('HSET', KEYS[2], 'ended', reason, 'announced', announced)
+local function finish(reason)
+  bury(KEYS[2], reason)
   redis.call('ZREM', KEYS[4], ARGV[1])
-  return {'over', reason, announced}
+  return {'over', reason, 1}
 end
 
 local person = redis.call('HMGET', KEYS[3], 'blocked_at', 'voided_before')
 if person[1] then
-  return finish('blocked', 1)
+  return finish('blocked')
 end
 if tonumber(s[5]) <= tonumber(person[2] or '0') then
-  return finish('everywhere', 1)
+  return finish('everywhere')
 end
 local current = tonumber(s[3])
 -- Strictly after every watermark, or the new access token would be born revoked.
 local issued = math.max(now, tonumber(s[5]), tonumber(ARGV[4]) + 1)
 if presented == current then
+  reach(KEYS[1], issued)
   redis.call('HSET', KEYS[2], 'counter', current + 1, 'advanced_at', now)
-  redis.call('SET', KEYS[1], issued)
   return {'advanced', current + 1, issued}
 end
 if presented == current - 1 and now - tonumber(s[4]) <= grace then
-  redis.call('SET', KEYS[1], issued)
+  reach(KEYS[1], issued)
   return {'advanced', current, issued}
 end
-return finish('refresh_reuse', 0)
+-- Who presented it is what its owner will be told.
+redis.call('HSET', KEYS[2], 'ended', 'refresh_reuse', 'announced', 0, 'network', ARGV[5],
+  'user_agent', ARGV[6])
+redis.call('ZREM', KEYS[4], ARGV[1])
+redis.call('HSETNX', KEYS[5], ARGV[7], s[2] .. ARGV[8])
+return {'over', 'refresh_reuse', 0}

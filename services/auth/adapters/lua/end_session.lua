@@ -1,11 +1,10 @@
--- The tombstone of one session; the first reason stays.
--- KEYS: session, sessions of the subject   ARGV: sid, reason   -> expires_at, or nil when unknown
+-- The tombstone of one session, and the note that its end is to be published.
+-- KEYS: session, sessions of the subject, unannounced ends
+-- ARGV: sid, reason, field and text of the note   -> expires_at, 0 when nothing is known
 redis.call('ZREM', KEYS[2], ARGV[1])
-local s = redis.call('HMGET', KEYS[1], 'ended', 'expires_at')
-if not s[2] then
-  return nil
+local expires = redis.call('HGET', KEYS[1], 'expires_at')
+if expires then
+  bury(KEYS[1], ARGV[2])
 end
-if not s[1] or s[1] == '' then
-  redis.call('HSET', KEYS[1], 'ended', ARGV[2])
-end
-return tonumber(s[2])
+redis.call('HSETNX', KEYS[3], ARGV[3], (expires or '0') .. ARGV[4])
+return tonumber(expires or '0')

@@ -53,7 +53,7 @@ end
 
 -- Strictly after every watermark, or the new session would be born revoked.
 local sst = math.max(now, voided + 1)
-redis.call('SET', KEYS[1], sst) -- and no later watermark may fall before it
+reach(KEYS[1], sst) -- and no later watermark may fall before it
 local expires = sst + session_ms
 redis.call('HSET', KEYS[3], 'sst', sst, 'expires_at', expires, 'advanced_at', sst, unpack(ARGV, 11))
 redis.call('PEXPIREAT', KEYS[3], expires)

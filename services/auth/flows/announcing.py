@@ -1,0 +1,48 @@
+"""Publish the ends that could not be published when they were made: by any process of auth, after any crash."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import structlog
+
+from services.auth.flows.ending import Ending
+from services.auth.ports import BusUnavailableError, PendingEnd, Sessions, StoreUnavailableError
+
+log = structlog.get_logger()
+
+EVERY_SECONDS = 1.0
+
+
+@dataclass
+class Announcer:
+    """Looks once a second. Whoever ends a session publishes it first: only what is still there at the
+
+    next look is published here.
+    """
+
+    sessions: Sessions
+    ending: Ending
+    _seen: frozenset[PendingEnd] = field(default=frozenset(), init=False)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Until *stopping*."""
+        while not stopping.is_set():
+            await self.look()
+            try:
+                await asyncio.wait_for(stopping.wait(), EVERY_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def look(self) -> None:
+        """One round; whatever is away is tried again in the next."""
+        left: list[PendingEnd] = []
+        try:
+            found = await self.sessions.unannounced()
+            left = [end for end in found if end in self._seen]
+            self._seen = frozenset(found)
+            for end in left:
+                await self.ending.announce(end)
+        except BusUnavailableError:
+            log.warning("ends.unannounced", at_least=len(left))
+        except StoreUnavailableError:
+            return  # every request that needs it says so
