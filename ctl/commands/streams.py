@@ -24,7 +24,10 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
         help="BLOCKLIST came back from a copy: renew its epoch and replay TOKEN into it",
     )
     apply.add_argument(
-        "--replicas", type=int, default=1, choices=(1, 3, 5), help="copies of each new stream"
+        "--replicas",
+        type=int,
+        choices=(1, 3, 5),
+        help="copies of each stream (default: 1 for a new one, others stay as they are)",
     )
     apply.set_defaults(run=run)
 
@@ -40,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     return operate(arguments, work, role=Role.PROVISIONER)
 
 
-async def _apply(session: Session, *, check: bool, replicas: int, restored: bool) -> int:
+async def _apply(session: Session, *, check: bool, replicas: int | None, restored: bool) -> int:
     found = await apply_streams(
         session.bus, session.ids, check=check, replicas=replicas, restored=restored
     )

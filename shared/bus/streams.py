@@ -5,8 +5,9 @@ only checking, mended; what JetStream cannot change in place is reported as such
 """
 
 import contextlib
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from nats.js.api import (
     AckPolicy,
@@ -17,6 +18,7 @@ from nats.js.api import (
     RetentionPolicy,
     StorageType,
     StreamConfig,
+    StreamSource,
 )
 from nats.js.errors import APIError, NotFoundError
 
@@ -27,6 +29,19 @@ from shared.ids import Ids
 
 DUPLICATE_WINDOW = 600.0  # seconds; longer than any publisher keeps trying
 EPOCH = "epoch"
+
+C = TypeVar("C", StreamConfig, ConsumerConfig)
+_STREAM_FIELDS = (
+    "subjects", "retention", "storage", "discard", "max_age", "max_bytes", "max_msgs", "max_msg_size",
+    "max_msgs_per_subject", "duplicate_window", "allow_direct", "allow_msg_ttl", "republish",
+    "num_replicas", "sources", "mirror",
+)  # fmt: skip
+_CONSUMER_FIELDS = (
+    "ack_policy", "deliver_policy", "filter_subject", "ack_wait", "max_deliver", "max_ack_pending",
+    "max_waiting",
+)  # fmt: skip
+# Somebody chose to have messages copied in: which are ours cannot be told apart any more.
+_NEVER_MENDED = frozenset({"sources", "mirror"})
 
 
 @dataclass(frozen=True)
@@ -41,19 +56,21 @@ class Difference:
 
 
 async def apply_streams(
-    bus: Bus, ids: Ids, *, check: bool = False, replicas: int = 1, restored: bool = False
+    bus: Bus, ids: Ids, *, check: bool = False, replicas: int | None = None, restored: bool = False
 ) -> list[Difference]:
     """Create or mend every stream and consumer of the contract; with *check*, only compare.
 
-    BLOCKLIST's epoch is made when the stream is, and renewed when it was *restored* from a copy. Either
-    way TOKEN is replayed into it, and until that is done nobody gets a proof of freshness.
+    BLOCKLIST's epoch is made when the stream is, when it has none, and renewed when it was *restored* from
+    a copy. Either way TOKEN is replayed into it, and until that is done nobody gets a proof of freshness.
+
+    *replicas*: copies of each stream; None leaves existing streams as they are and makes new ones with one.
     """
     differences: list[Difference] = []
-    if not check and (restored or await _is_absent(bus, contract.BLOCKLIST)):
+    if not check and (restored or not await _epoch(bus, contract.BLOCKLIST)):
         await _replay(bus, contract.REVOCATION)
-    if restored and not check:
-        differences.append(await _renew_epoch(bus, ids, contract.BLOCKLIST))
     for stream in contract.STREAMS:
+        if stream.last_per_subject:
+            differences += await _apply_epoch(bus, ids, stream, check=check, renew=restored)
         differences += await _apply_stream(bus, ids, stream, check=check, replicas=replicas)
     for durable in contract.DURABLES:
         differences += await _apply_consumer(bus, durable, check=check)
@@ -71,6 +88,7 @@ def stream_config(stream: Stream, *, replicas: int, epoch: str | None) -> Stream
         discard=DiscardPolicy.NEW,
         max_age=stream.max_age.total_seconds() if stream.max_age else 0,
         max_bytes=stream.max_bytes,
+        max_msgs=-1,
         max_msg_size=stream.max_msg_size,
         max_msgs_per_subject=1 if stream.last_per_subject else -1,
         num_replicas=replicas,
@@ -96,12 +114,17 @@ def consumer_config(durable: Durable) -> ConsumerConfig:
     )
 
 
-async def _is_absent(bus: Bus, stream: Stream) -> bool:
+async def _found(bus: Bus, stream: Stream) -> StreamConfig | None:
     try:
-        await bus.js.stream_info(stream.name)
+        return (await bus.js.stream_info(stream.name)).config
     except NotFoundError:
-        return True
-    return False
+        return None
+
+
+async def _epoch(bus: Bus, stream: Stream) -> str:
+    """The epoch of *stream*; "" when there is no such stream, or it has none."""
+    found = await _found(bus, stream)
+    return ((found.metadata or {}) if found else {}).get(EPOCH, "")
 
 
 async def _replay(bus: Bus, durable: Durable) -> None:
@@ -113,31 +136,35 @@ async def _replay(bus: Bus, durable: Durable) -> None:
         await bus.js.delete_consumer(durable.stream.name, durable.name)
 
 
-async def _renew_epoch(bus: Bus, ids: Ids, stream: Stream) -> Difference:
-    found = (await bus.js.stream_info(stream.name)).config
-    before = (found.metadata or {}).get(EPOCH, "-")
+async def _apply_epoch(
+    bus: Bus, ids: Ids, stream: Stream, *, check: bool, renew: bool
+) -> list[Difference]:
+    """Write an epoch where there is none, or another one; a stream that is absent gets its own later."""
+    found = await _found(bus, stream)
+    before = await _epoch(bus, stream)
+    if found is None or (before and (check or not renew)):
+        return []
     epoch = ids.secret()[:22]
-    wanted = stream_config(stream, replicas=found.num_replicas or 1, epoch=epoch)
-    mended = await _mend(bus.js.update_stream(wanted))
-    return Difference(f"stream {stream.name}", EPOCH, before, epoch, mended)
+    wanted = found.evolve(metadata={**(found.metadata or {}), EPOCH: epoch})
+    mended = not check and await _accepted(bus.js.update_stream, wanted)
+    wanted_epoch = epoch if mended else "a new one"
+    return [Difference(f"stream {stream.name}", EPOCH, before or "-", wanted_epoch, mended)]
 
 
 async def _apply_stream(
-    bus: Bus, ids: Ids, stream: Stream, *, check: bool, replicas: int
+    bus: Bus, ids: Ids, stream: Stream, *, check: bool, replicas: int | None
 ) -> list[Difference]:
     what = f"stream {stream.name}"
-    try:
-        found = (await bus.js.stream_info(stream.name)).config
-    except NotFoundError:
+    found = await _found(bus, stream)
+    if found is None:
         if not check:
             epoch = ids.secret()[:22] if stream.last_per_subject else None
-            await bus.js.add_stream(stream_config(stream, replicas=replicas, epoch=epoch))
+            await bus.js.add_stream(stream_config(stream, replicas=replicas or 1, epoch=epoch))
         return [Difference(what, "", "absent", "present", not check)]
-    epoch = (found.metadata or {}).get(EPOCH)
-    wanted = stream_config(stream, replicas=found.num_replicas or replicas, epoch=epoch)
+    wanted = stream_config(stream, replicas=replicas or found.num_replicas or 1, epoch=None)
     rows = _compare(found, wanted, _STREAM_FIELDS)
-    mended = bool(rows) and not check and await _mend(bus.js.update_stream(wanted))
-    return [Difference(what, name, a, b, mended) for name, a, b in rows]
+    mended = set() if check else await _mend(bus.js.update_stream, found, wanted, list(rows))
+    return [Difference(what, name, a, b, name in mended) for name, (a, b) in rows.items()]
 
 
 async def _apply_consumer(bus: Bus, durable: Durable, *, check: bool) -> list[Difference]:
@@ -150,30 +177,27 @@ async def _apply_consumer(bus: Bus, durable: Durable, *, check: bool) -> list[Di
             await bus.js.add_consumer(durable.stream.name, wanted)
         return [Difference(what, "", "absent", "present", not check)]
     rows = _compare(found, wanted, _CONSUMER_FIELDS)
-    mended = (
-        bool(rows) and not check and await _mend(bus.js.add_consumer(durable.stream.name, wanted))
-    )
-    return [Difference(what, name, a, b, mended) for name, a, b in rows]
+
+    async def update(config: ConsumerConfig) -> None:
+        await bus.js.add_consumer(durable.stream.name, replace(config, name=None))
+
+    mended = set() if check else await _mend(update, found, wanted, list(rows))
+    return [Difference(what, name, a, b, name in mended) for name, (a, b) in rows.items()]
 
 
-_STREAM_FIELDS = (
-    "subjects", "retention", "storage", "discard", "max_age", "max_bytes", "max_msg_size",
-    "max_msgs_per_subject", "duplicate_window", "allow_direct", "allow_msg_ttl", "republish",
-)  # fmt: skip
-_CONSUMER_FIELDS = (
-    "ack_policy", "deliver_policy", "filter_subject", "ack_wait", "max_deliver", "max_ack_pending",
-)  # fmt: skip
-
-
-def _compare(found: Any, wanted: Any, fields: tuple[str, ...]) -> list[tuple[str, str, str]]:
-    pairs = ((f, _plain(getattr(found, f)), _plain(getattr(wanted, f))) for f in fields)
-    return [(name, a, b) for name, a, b in pairs if a != b]
+def _compare(found: C, wanted: C, fields: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    pairs = {f: (_plain(getattr(found, f)), _plain(getattr(wanted, f))) for f in fields}
+    return {name: (a, b) for name, (a, b) in pairs.items() if a != b}
 
 
 def _plain(value: Any) -> str:
     """One spelling for what JetStream and this page write differently (absent, zero, false)."""
     if isinstance(value, RePublish):
         return f"{value.src} -> {value.dest}"
+    if isinstance(value, StreamSource):
+        return value.name
+    if isinstance(value, list):
+        return ", ".join(_plain(item) for item in value) or "-"
     if value is None or value is False or value == 0:
         return "-"
     if isinstance(value, float):
@@ -181,9 +205,28 @@ def _plain(value: Any) -> str:
     return str(getattr(value, "value", value))
 
 
-async def _mend(update: Any) -> bool:
+async def _mend(
+    update: Callable[[C], Awaitable[Any]], found: C, wanted: C, fields: list[str]
+) -> set[str]:
+    """Change *fields* of *found* to what is wanted: together, else each one that can be; those changed.
+
+    All else stays as it was found, metadata of others and a pause included.
+    """
+    able = [name for name in fields if name not in _NEVER_MENDED]
+    changed = {name: getattr(wanted, name) for name in able}
+    if not able or await _accepted(update, replace(found, **changed)):
+        return set(able)
+    mended: set[str] = set()
+    for name in able:
+        if await _accepted(update, replace(found, **{name: changed[name]})):
+            found = replace(found, **{name: changed[name]})
+            mended.add(name)
+    return mended
+
+
+async def _accepted(update: Callable[[C], Awaitable[Any]], config: C) -> bool:
     try:
-        await update
+        await update(config)
     except APIError:
         return False  # JetStream cannot change this in place; the difference stays reported
     return True
