@@ -64,6 +64,19 @@ def is_canonical(text: str) -> bool:
         return False
 
 
+def canonical_subject(text: str) -> str:
+    """Whom *text* names, as tokens carry it: an address in its canonical form, an account's id verbatim.
+
+    Whitespace around it is dropped. What contains an @ is meant as an address: taken verbatim, a mistyped
+    one would name nobody, and nobody would notice.
+
+    Raises:
+        InvalidEmailError: nothing is left, or an @ in something that is not one plain address.
+    """
+    stripped = text.strip()
+    return canonical_email(stripped) if "@" in stripped or not stripped else stripped
+
+
 def limit_address(email: str) -> str:
     """What limits count for canonical *email*: without its ``+tag``, and nothing else removed.
 

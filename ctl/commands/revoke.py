@@ -11,6 +11,7 @@ from ctl.output import clock_time, complain, date_time, say, say_json
 from ctl.receipts import Published, Receipt, Receipts, collect
 from ctl.session import Session, operate
 from shared.contract import TOKEN_REVOKED
+from shared.emails import InvalidEmailError, canonical_subject
 from shared.messages import RevocationScope, TokenRevoked
 from shared.messages.token import ID_FIELD
 
@@ -21,6 +22,7 @@ SCOPES: dict[str, RevocationScope] = {
     "service": "service",
     "key": "key",
 }
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
 _WHOLE_TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
 
 
@@ -46,12 +48,29 @@ def run(arguments: argparse.Namespace) -> int:
             "(`latchwire explain --token-stdin` reads a token)"
         )
         return exits.USAGE
+    problem = _problem(arguments.what, arguments.id)
+    if problem:
+        complain(problem)
+        return exits.USAGE
     try:
         event = _event(arguments)
     except ValueError:
         complain("the id or the reason is too long, or has control characters in it")
         return exits.USAGE
     return operate(arguments, partial(_revoke, event=event, wait=not arguments.no_wait))
+
+
+def _problem(what: str, identifier: str) -> str | None:
+    """Why *identifier* cannot name anybody: such an event would be stored, and hit nothing."""
+    if what in ("session", "token") and not _ULID.fullmatch(identifier.strip()):
+        claim = ID_FIELD[what]
+        return f"a {what} is named by its {claim}: 26 digits and capital letters, as `explain` shows it"
+    if what == "person":
+        try:
+            canonical_subject(identifier)
+        except InvalidEmailError as error:
+            return f"that is not one plain address like ada@example.com ({error.code})"
+    return None
 
 
 def _event(arguments: argparse.Namespace) -> TokenRevoked:

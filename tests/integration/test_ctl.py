@@ -23,6 +23,7 @@ from tests.support.tokens import make_claims, sign
 from tests.support.waiting import eventually
 
 ADA = "ada@example.com"
+SID = "01J00000000000000000000S1D"
 NOBODY = "redis://127.0.0.1:1/0"
 STALENESS = 3  # seconds; a worker knows every edge when it has listened two longer than that
 
@@ -140,10 +141,10 @@ async def test_the_token_it_names_is_refused_by_the_edge_that_confirmed(
 ) -> None:
     """What "refuses" claims, asked of an edge: allowed before, revoked after, and why."""
     now = SystemClock().now_ms()
-    token = sign(make_claims(now_ms=now, sid="sid-1")).decode()
+    token = sign(make_claims(now_ms=now, sid=SID)).decode()
     before = await latchwire.run("explain", "--token-stdin", "--json", stdin=token)
 
-    await latchwire.run("revoke", "session", "sid-1", "--reason", "test")
+    await latchwire.run("revoke", "session", SID, "--reason", "test")
     after = await latchwire.run("explain", "--token-stdin", "--json", stdin=token + "\n")
     words = await latchwire.run(
         "explain", "--token-stdin", "--host", "localhost", "--uri", "/demo", stdin=token
@@ -173,7 +174,7 @@ async def test_a_silent_edge_is_named_with_the_time_everything_is_safe(
     )
     began = SystemClock().now_ms()
     answering = asyncio.ensure_future(
-        latchwire.run("--json", "--timeout", "4", "revoke", "session", "s", "--reason", "test")
+        latchwire.run("--json", "--timeout", "4", "revoke", "session", SID, "--reason", "test")
     )
 
     async def beating() -> bool:
@@ -207,7 +208,7 @@ async def test_an_edge_that_was_cut_off_just_before_is_not_forgotten(
     await whole_roll(await bus_of("operator"))
     fleet[2].kill()
 
-    answer = await latchwire.run("--timeout", "2", "revoke", "session", "s", "--reason", "test")
+    answer = await latchwire.run("--timeout", "2", "revoke", "session", SID, "--reason", "test")
     listed = await latchwire.run("edges", "list")
 
     assert answer.code == exits.PARTLY, answer
@@ -226,7 +227,7 @@ async def test_an_edge_that_has_closed_by_itself_is_waited_for_no_longer(
     await whole_roll(await bus_of("operator"))
     fleet[2].kill()
 
-    answer = await latchwire.run("--timeout", "20", "revoke", "session", "s", "--reason", "test")
+    answer = await latchwire.run("--timeout", "20", "revoke", "session", SID, "--reason", "test")
 
     assert answer.code == exits.DONE, answer
     assert "everywhere  1 of 1 live edges refuse" in answer.out
@@ -241,7 +242,7 @@ async def test_a_worker_that_began_to_listen_just_now_does_not_say_everywhere(
     fleet.append(make_worker(nats_server, NOBODY, tmp_path, MAX_STALENESS="900"))
     await start_in_thread(fleet[-1])
 
-    answer = await latchwire.run("--timeout", "4", "revoke", "session", "s", "--reason", "test")
+    answer = await latchwire.run("--timeout", "4", "revoke", "session", SID, "--reason", "test")
 
     assert answer.code == exits.PARTLY, answer
     assert "edge-1      refuses after " in answer.out
@@ -272,7 +273,7 @@ async def test_without_a_worker_the_event_is_kept_and_that_is_said(
     latchwire: CommandLine, bus_of: BusFactory
 ) -> None:
     """Stored, not applied, no edge: exit 3, never a false "done"."""
-    answer = await latchwire.run("--timeout", "2", "revoke", "token", "jti-1", "--reason", "test")
+    answer = await latchwire.run("--timeout", "2", "revoke", "token", SID, "--reason", "test")
     stored = await (await bus_of("operator")).stream_position(contract.TOKEN)
 
     assert answer.code == exits.PARTLY
@@ -297,9 +298,9 @@ async def test_repeating_a_revocation_is_confirmed_as_well(
 ) -> None:
     """Whether or not the second one changed anything, it gets its receipts."""
     ledger = Ledger(await bus_of("revocation"), secrets_dir)
-    arguments = ("revoke", "session", "s-1", "--reason", "test", "--json")
+    arguments = ("revoke", "session", SID, "--reason", "test", "--json")
     first = await latchwire.run(*arguments)
-    record = await ledger.record("session", "s-1")
+    record = await ledger.record("session", SID)
 
     second = await latchwire.run(*arguments)
 
@@ -315,6 +316,12 @@ async def test_repeating_a_revocation_is_confirmed_as_well(
         ("revoke", "person", ADA),
         ("revoke", "everybody", "x", "--reason", "r"),
         ("revoke", "session", "a\nb", "--reason", "r"),
+        ("revoke", "session", "sid-1", "--reason", "r"),
+        ("revoke", "token", SID.lower(), "--reason", "r"),
+        ("revoke", "person", "Ada <ada@example.com>", "--reason", "r"),
+        ("revoke", "person", "ada@example.com,", "--reason", "r"),
+        ("revoke", "person", "ada@localhost", "--reason", "r"),
+        ("revoke", "person", "  ", "--reason", "r"),
         ("revoke", "token", sign(make_claims()).decode(), "--reason", "r"),
         ("explain", "some.token.here"),
         ("explain", "--token-stdin"),

@@ -299,6 +299,28 @@ async def test_poison_is_put_aside_without_its_payload_and_the_next_event_goes_o
     assert await eventually(lambda: drained(operator))
 
 
+async def test_a_person_nobody_can_be_is_put_aside_and_never_called_revoked(
+    worker_of: WorkerFactory, operator: Bus, ledger: Ledger
+) -> None:
+    """A display name or a comma is a dead letter; whitespace is dropped."""
+    letters: list[DeadLetter] = []
+
+    async def keep(letter: DeadLetter) -> None:
+        letters.append(letter)
+
+    await operator.listen(contract.DEADLETTER_TOKEN, keep)
+    await start_in_thread(worker_of())
+    for sub in ("Ada <ada@example.com>", "ada@example.com,", " ada@example.com "):
+        await revoke(operator, {"scope": "subject", "sub": sub})
+
+    assert await eventually(lambda: ledger.record("subject", ADA))
+    await eventually(lambda: len(letters) == 2)
+    reasons = sorted(
+        letter.reason.removeprefix("the subject is not an address: ") for letter in letters
+    )
+    assert reasons == ["display_name", "whitespace"]
+
+
 async def test_a_revocation_larger_than_the_stream_takes_is_refused_to_its_sender(
     worker_of: WorkerFactory, operator: Bus
 ) -> None:

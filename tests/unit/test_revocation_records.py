@@ -11,6 +11,7 @@ from services.revocation.domain.records import (
     identifier_of,
     revocation_of,
 )
+from shared.emails import InvalidEmailError
 from shared.messages import TokenRevoked
 
 NOW = 1_795_312_000_000
@@ -149,7 +150,8 @@ def test_last_years_events_are_lapsed_whatever_they_name() -> None:
         ("Ada@Example.COM", "ada@example.com"),
         ("ada@bücher.example", "ada@xn--bcher-kva.example"),
         ("usr_01JD", "usr_01JD"),
-        ("Not@An@Address", "Not@An@Address"),
+        (" ada@example.com\u00a0", "ada@example.com"),
+        (" usr_01JD ", "usr_01JD"),
     ],
 )
 def test_a_subject_is_named_as_tokens_carry_it(sub: str, expected: str) -> None:
@@ -157,6 +159,16 @@ def test_a_subject_is_named_as_tokens_carry_it(sub: str, expected: str) -> None:
     assert identifier_of(event(scope="subject", sub=sub)) == expected
 
 
+@pytest.mark.parametrize(
+    "sub",
+    ["Ada <ada@example.com>", "ada@example.com,", "Not@An@Address", "ada@localhost", "@", "  "],
+)
+def test_a_subject_that_can_name_nobody_is_not_called_revoked(sub: str) -> None:
+    """Taken verbatim it would be stored, confirmed by every edge, and hit no token."""
+    with pytest.raises(InvalidEmailError):
+        revocation_of(event(scope="subject", sub=sub), TIMES)
+
+
 def test_a_session_id_is_never_mistaken_for_an_address() -> None:
     """Only subjects are canonicalised."""
-    assert identifier_of(event(scope="session", sid="A@B.example")) == "A@B.example"
+    assert identifier_of(event(scope="session", sid=" A@B.example ")) == "A@B.example"

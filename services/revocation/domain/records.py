@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from latchwire.records import Record
 from services.revocation.domain.clock import MAX_SKEW_MS, Times, watermark_ms
-from shared.emails import InvalidEmailError, canonical_email
+from shared.emails import canonical_subject
 from shared.messages import RevocationScope, TokenRevoked
 
 SESSION_LIFE_MS = 7 * 24 * 3600 * 1000  # absolute; also the most that any record lives
@@ -23,7 +23,11 @@ class Revocation:
 
 
 def revocation_of(event: TokenRevoked, times: Times) -> Revocation | None:
-    """What *event* asks for, or None when nothing it could hit is alive any more."""
+    """What *event* asks for, or None when nothing it could hit is alive any more.
+
+    Raises:
+        InvalidEmailError: a subject that is meant as an address and is none.
+    """
     until = until_ms(event, times.stored_at_ms)
     if until < times.now_ms:
         return None
@@ -31,13 +35,12 @@ def revocation_of(event: TokenRevoked, times: Times) -> Revocation | None:
 
 
 def identifier_of(event: TokenRevoked) -> str:
-    """The id as tokens carry it: a subject that is an address in its canonical form, others verbatim."""
-    if event.scope != "subject":
-        return event.target
-    try:
-        return canonical_email(event.target)
-    except InvalidEmailError:
-        return event.target  # an account's id
+    """The id as tokens carry it: without whitespace around it, an address in its canonical form.
+
+    Raises:
+        InvalidEmailError: a subject that is meant as an address and is none.
+    """
+    return canonical_subject(event.target) if event.scope == "subject" else event.target.strip()
 
 
 def until_ms(event: TokenRevoked, stored_at_ms: int) -> int:

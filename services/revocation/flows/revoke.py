@@ -71,6 +71,7 @@ class Revoker:
         Raises:
             BusUnavailableError: BLOCKLIST did not answer; it may or may not be stored.
             ContendedError: lost the race too often.
+            InvalidEmailError: it names somebody as nobody can be named.
             RecordError: what is stored there was written by a version this one cannot read, and must
                 not be overwritten.
         """

@@ -1,11 +1,15 @@
-"""``token.revoked``: a valid revocation is never given up, only tried again."""
+"""``token.revoked``: a valid revocation is never given up, only tried again.
+
+One that names nobody (``"Ada <ada@example.com>"``) is put aside, loudly, instead of being called done.
+"""
 
 from functools import partial
 
 from latchwire.records import RecordError
 from services.revocation.flows.revoke import ContendedError, Revoker
-from shared.bus import Bus, BusUnavailableError, Delivery, Retry
+from shared.bus import Bus, BusUnavailableError, Delivery, Reject, Retry
 from shared.contract import REVOCATION, TOKEN_REVOKED
+from shared.emails import InvalidEmailError
 from shared.lifecycle import Runtime
 from shared.messages import TokenRevoked
 
@@ -23,9 +27,12 @@ async def on_token_revoked(event: TokenRevoked, delivery: Delivery, *, revoker: 
 
     Raises:
         Retry: not now.
+        Reject: the subject is meant as an address and is none.
     """
     try:
         await revoker.revoke(event, stored_at_ms=delivery.stored_at_ms)
+    except InvalidEmailError as error:
+        raise Reject(f"the subject is not an address: {error.code}") from error
     except (BusUnavailableError, ContendedError) as error:
         raise Retry(retry_delay(delivery.deliveries), type(error).__name__) from error
     except RecordError as error:
