@@ -34,9 +34,45 @@ def find_installation(state: Path | None = None) -> Installation:
     if state is not None:
         return _running(state)
     settings = _settings()
-    if "NATS_URL" in settings or ("URL" in settings and not (STATE / "run.json").exists()):
-        return _configured(settings)
-    return _running(STATE)
+    return _configured(settings) if _speak(settings, "URL") else _running(STATE)
+
+
+def find_catalogue(state: Path | None = None) -> Path:
+    """The services.yaml that people write for the installation `find_installation` would find.
+
+    It need not run, because a catalogue that is wrong may be why it does not.
+
+    Raises:
+        NoInstallationError: the settings are not usable.
+    """
+    if state is not None:
+        return state / "services.yaml"
+    settings = _settings()
+    own = STATE / "services.yaml"
+    if _speak(settings, "URL", "CATALOGUE") or not own.exists():
+        return Path(settings.get("CATALOGUE", "services.yaml"))
+    return own
+
+
+def find_secrets(state: Path | None = None) -> Path:
+    """The secrets directory of the installation `find_installation` would find; it need not run.
+
+    Raises:
+        NoInstallationError: the settings are not usable.
+    """
+    if state is not None:
+        return state / "secrets"
+    settings = _settings()
+    if _speak(settings, "URL", "SECRETS_DIR"):
+        return Path(settings.get("SECRETS_DIR", "secrets"))
+    return STATE / "secrets"
+
+
+def _speak(settings: dict[str, str], *names: str) -> bool:
+    """Whether *settings* describe the installation that is meant, and not what ``up`` runs here."""
+    if "NATS_URL" in settings:
+        return True
+    return any(name in settings for name in names) and not (STATE / "run.json").exists()
 
 
 def _settings() -> dict[str, str]:

@@ -5,11 +5,22 @@ from collections.abc import Sequence
 
 from ctl import init
 from ctl.arguments import add_globals
-from ctl.commands import catalogue, edges, events, explain, revoke, status, streams, users, worker
+from ctl.commands import (
+    catalogue,
+    clients,
+    edges,
+    events,
+    explain,
+    revoke,
+    status,
+    streams,
+    users,
+    worker,
+)
 from ctl.up import command as up
 
 COMMANDS = (
-    up, init, worker, status, revoke, edges, users, explain, events, catalogue, streams,
+    up, init, worker, status, revoke, edges, users, explain, events, catalogue, clients, streams,
 )  # fmt: skip
 
 

@@ -6,16 +6,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ctl import exits, traefik
-from ctl.output import complain
-from shared.catalogue import Catalogue, CatalogueError, load_catalogue
+from ctl.arguments import add_command
+from ctl.installation import NoInstallationError, find_catalogue
+from ctl.output import complain, say
+from shared.catalogue import CatalogueError, load_catalogue
 from shared.settings import SettingsError, read_environment
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add ``catalogue`` to the command line."""
-    parser = commands.add_parser("catalogue", help="check services.yaml, render it for Traefik")
+    parser = add_command(commands, "catalogue", "check services.yaml, render it for Traefik")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    check = verbs.add_parser("check", help="is services.yaml usable?")
+    check = add_command(verbs, "check", "is services.yaml usable?")
     check.set_defaults(run=_check)
     render = verbs.add_parser("traefik", help="write Traefik's dynamic configuration")
     render.add_argument("--out", type=Path, required=True, help="the file Traefik reads")
@@ -26,20 +28,21 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     render.set_defaults(run=_render)
 
 
-def _check(_: argparse.Namespace) -> int:
+def _check(arguments: argparse.Namespace) -> int:
     try:
-        path, catalogue = _load(_settings())
-    except (CatalogueError, SettingsError) as error:
+        path = find_catalogue(arguments.context)
+        catalogue = load_catalogue(path)
+    except (CatalogueError, NoInstallationError) as error:
         complain(str(error))
         return exits.FAILED
-    print(f"{path}: {len(catalogue.services)} services, as they should be")
+    say(f"{path}: {len(catalogue.services)} services, as they should be")
     return exits.DONE
 
 
 def _render(arguments: argparse.Namespace) -> int:
     try:
-        settings = _settings()
-        _, catalogue = _load(settings)
+        settings = read_environment()
+        catalogue = load_catalogue(Path(settings.get("CATALOGUE", "services.yaml")))
     except (CatalogueError, SettingsError) as error:
         complain(str(error))
         return exits.FAILED
@@ -56,12 +59,3 @@ def _render(arguments: argparse.Namespace) -> int:
     temporary.replace(arguments.out)
     print(f"{arguments.out} written")
     return exits.DONE
-
-
-def _settings() -> dict[str, str]:
-    return read_environment()
-
-
-def _load(settings: dict[str, str]) -> tuple[Path, Catalogue]:
-    path = Path(settings.get("CATALOGUE", "services.yaml"))
-    return path, load_catalogue(path)

@@ -1,6 +1,5 @@
 """The owner's shape: examples/web_app against the whole product, as a browser meets it."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -23,7 +22,6 @@ from shared.secrets import load_signing_key, signing_paths
 from tests.support.stack import ROOT, Stack, start_stack
 from tests.support.waiting import eventually
 
-SECRET = "a-secret-of-this-test-only-0123456789abcdef"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
 ACCESS, REFRESH = "app_access", "app_refresh"
@@ -43,26 +41,25 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The product with its links leading to the example, and the example itself."""
     root = tmp_path_factory.mktemp("web-app")
     port = ports.choose(("app",), {})["app"]
-    _register(root / "state", "web_app")
+    secret = _register(root / "state", "web_app")
     stack = start_stack(
         root / "state",
         LATCHWIRE_LINK_URL=f"http://localhost:{port}/login?token={{token}}",
         LATCHWIRE_LIMIT_NETWORK="100000/5m",
     )
     try:
-        with run_example(root, stack, port, SECRET):
+        with run_example(root, stack, port, secret):
             yield Site(f"http://localhost:{port}", stack)
     finally:
         stack.up.end()
         stack.up.kill()
 
 
-def _register(state: Path, client_id: str) -> None:
-    clients = {client_id: {"secret_sha256": hashlib.sha256(SECRET.encode()).hexdigest()}}
+def _register(state: Path, client_id: str) -> str:
+    """The example's command, before the first start: the secret."""
     (state / "secrets").mkdir(parents=True, mode=0o700)
-    path = state / "secrets" / "clients.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(clients))
+    command = [ROOT / "latchwire", "--context", state, "clients", "add", client_id]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 @contextmanager
