@@ -153,10 +153,15 @@ class Stream:
     max_bytes: int
     max_msg_size: int = 64 * 1024
     last_per_subject: bool = False
+    discard_old: bool = False  # when full, forget the oldest instead of refusing the newest
     republish_to: str | None = None
 
 
-LOGIN = Stream("LOGIN", ("login.*",), timedelta(hours=1), 256 << 20)
+LOGIN = Stream("LOGIN", ("login.requested", "login.succeeded"), timedelta(hours=1), 256 << 20)
+# Anybody can make these, as many as they like: they must not take the room that sign-ins need.
+LOGIN_REFUSED = Stream(
+    "LOGIN_REFUSED", ("login.failed",), timedelta(hours=1), 64 << 20, discard_old=True
+)
 USER = Stream("USER", ("user.*",), timedelta(days=30), 256 << 20)
 # The longest effect of a revocation: the absolute life of a session (7 d) with a day in hand.
 TOKEN = Stream("TOKEN", ("token.revoked", "token.revoked.by.*"), timedelta(days=8), 1 << 30)
@@ -169,10 +174,15 @@ BLOCKLIST = Stream(
     last_per_subject=True,
     republish_to=BLOCKLIST_DELTAS,
 )
-OPS = Stream("OPS", ("mail.*", "key.*", "service_token.*"), timedelta(days=7), 256 << 20)
-DEADLETTER = Stream("DEADLETTER", ("deadletter.>",), timedelta(days=7), 256 << 20, 128 * 1024)
+# Two to read afterwards: full, they forget the oldest, because nobody's login may wait for room in them.
+OPS = Stream(
+    "OPS", ("mail.*", "key.*", "service_token.*"), timedelta(days=7), 256 << 20, discard_old=True
+)
+DEADLETTER = Stream(
+    "DEADLETTER", ("deadletter.>",), timedelta(days=7), 256 << 20, 128 * 1024, discard_old=True
+)
 
-STREAMS: tuple[Stream, ...] = (LOGIN, USER, TOKEN, BLOCKLIST, OPS, DEADLETTER)
+STREAMS: tuple[Stream, ...] = (LOGIN, LOGIN_REFUSED, USER, TOKEN, BLOCKLIST, OPS, DEADLETTER)
 
 
 @dataclass(frozen=True)
@@ -187,7 +197,11 @@ class Durable:
     max_ack_pending: int = 1000
 
 
-MAILER = Durable("mailer", LOGIN, LOGIN_REQUESTED.name, Role.MAILER, ack_wait=60.0)
+# What waits for a new try counts as pending: a thousand recipients refused for now must not fill the window.
+# LOGIN holds an hour; how many mails are at work at once is the mailer's own bound.
+MAILER = Durable(
+    "mailer", LOGIN, LOGIN_REQUESTED.name, Role.MAILER, ack_wait=60.0, max_ack_pending=20_000
+)
 # Well within max_staleness: what a worker held when it died is another's before any edge closes for it.
 REVOCATION = Durable("revocation", TOKEN, "token.revoked", Role.REVOCATION, ack_wait=3.0)
 PROJECTION = Durable(
@@ -201,8 +215,16 @@ def stream_of(subject: Subject[Any]) -> Stream | None:
     """The stream that stores *subject*, or None when nothing does."""
     if not subject.stored:
         return None
-    noun = subject.name.split(".", 1)[0]
-    return next(s for s in STREAMS if any(f.split(".", 1)[0] == noun for f in s.subjects))
+    return next(s for s in STREAMS if any(_covers(f, subject.name) for f in s.subjects))
+
+
+def _covers(pattern: str, name: str) -> bool:
+    """Whether NATS would store *name* under *pattern*."""
+    if pattern.endswith(".>"):
+        return name.startswith(pattern.removesuffix(">"))
+    wanted, given = pattern.split("."), name.split(".")
+    same = all(w in {"*", g} for w, g in zip(wanted, given, strict=False))
+    return len(wanted) == len(given) and same
 
 
 def dead_letter_subject(subject: str) -> Subject[m.DeadLetter]:

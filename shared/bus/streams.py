@@ -85,7 +85,7 @@ def stream_config(stream: Stream, *, replicas: int, epoch: str | None) -> Stream
         subjects=list(stream.subjects),
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
-        discard=DiscardPolicy.NEW,
+        discard=DiscardPolicy.OLD if stream.discard_old else DiscardPolicy.NEW,
         max_age=stream.max_age.total_seconds() if stream.max_age else 0,
         max_bytes=stream.max_bytes,
         max_msgs=-1,

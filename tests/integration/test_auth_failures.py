@@ -4,7 +4,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.contract import LOGIN_REQUESTED, OP_USERS_SET, OP_USERS_SHOW, TOKEN_REVOKED
+from shared.contract import (
+    LOGIN_FAILED,
+    LOGIN_REQUESTED,
+    OP_USERS_SET,
+    OP_USERS_SHOW,
+    TOKEN_REVOKED,
+    stream_of,
+)
 from shared.messages import SetUser, ShowUser, UserState
 from tests.support.auth_workers import ADA, ORIGIN, AuthWorkers, bearer, running_workers
 from tests.support.servers import NatsServer, RedisServer, start_in_thread
@@ -191,3 +198,24 @@ async def test_an_operator_who_mistypes_an_address_hears_it(
 
     assert "invalid_email: at_sign" == state.error == shown.error
     assert not state.blocked
+
+
+async def test_a_flood_of_refused_requests_keeps_nobody_from_signing_in(
+    auth: AuthWorkers, nats_server: NatsServer
+) -> None:
+    """What strangers can make without bound has a small place of its own, and forgets its oldest."""
+    stream = stream_of(LOGIN_FAILED)
+    assert stream is not None
+    async with nats_server.connect("provisioner") as bus:
+        config = (await bus.js.stream_info(stream.name)).config
+        await bus.js.update_stream(config.evolve(max_bytes=2000))
+
+        statuses = [
+            (await auth.call("POST", "/auth/login", {"email": f"x{n}@evil.test"})).status
+            for n in range(30)
+        ]
+        held = (await bus.js.stream_info(stream.name)).state
+
+    assert {202} == set(statuses)
+    assert held.messages < 30
+    assert await auth.sign_in()
