@@ -116,9 +116,12 @@ class Attempts(Protocol):
     """Login attempts and their limits."""
 
     async def open(
-        self, attempt: Attempt, ttl_ms: int, budgets: Budgets
+        self, attempt: Attempt, ttl_ms: int, budgets: Budgets, *, after_ms: int = 0
     ) -> Opened | NetworkLimited:
-        """Count, store with the store's time, and say what became of it. Safe to repeat."""
+        """Count, store with the store's time, and say what became of it. Safe to repeat.
+
+        The time is later than *after_ms* (a watermark that has arrived, and so came before).
+        """
         ...
 
     async def open_notice(self, attempt: Attempt, ttl_ms: int) -> Opened:

@@ -90,7 +90,8 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     ending = make_ending(ports)
     announcer = Announcer(ports.sessions, ending)
     runtime.spawn("unannounced ends", announcer.run(runtime.stopping), drains=False)
-    await answer_users(bus, UserFlow(ports.people, ending))
+    users = UserFlow(ports.people, ports.sessions, revocations, ending, runtime.clock)
+    await answer_users(bus, users)
     await runtime.serve_http(make_app(make_context(settings, ports)), settings.auth_listen)
 
 

@@ -124,6 +124,20 @@ async def test_an_opened_attempt_is_found_as_it_was_asked_for(stores: Stores) ->
     assert found.expires_at_ms - found.requested_at_ms == TTL
 
 
+async def test_an_attempt_opened_after_a_watermark_is_later_than_it(stores: Stores) -> None:
+    """A watermark a little ahead of the store's clock does not void what was asked for since."""
+    first = await stores.attempts.open(new_attempt(), TTL, budgets())
+    assert isinstance(first, Opened)
+    attempt, ahead = new_attempt(), first.at_ms + 1_500
+
+    opened = await stores.attempts.open(attempt, TTL, budgets(), after_ms=ahead)
+    result = await stores.attempts.exchange(exchange_of(attempt, watermark=ahead))
+
+    assert Opened(ahead + 1, "") == opened
+    assert isinstance(result, Exchanged)
+    assert result.session.sst > ahead
+
+
 async def test_opening_twice_after_a_lost_answer_counts_once(stores: Stores) -> None:
     """A retried command neither doubles the attempt nor eats another mail of the address."""
     attempt, one = new_attempt(), budgets(address=Rate(1, 60_000))

@@ -101,7 +101,9 @@ class Auth:
         self.sessions = SessionFlow(
             sessions, self.revocations, tokens, issuer, ending, keys, self.clock
         )
-        self.users = UserFlow(FakePeople(self.store), ending)
+        self.users = UserFlow(
+            FakePeople(self.store), sessions, self.revocations, ending, self.clock
+        )
 
     async def ask(self) -> str:
         """Ask for a link; its token."""
@@ -364,3 +366,30 @@ async def test_a_notice_ends_exactly_the_session_it_is_about() -> None:
     assert isinstance(await auth.links.exchange_link(TokenProof(token), client=ANYBODY), LinkSpent)
     assert await auth.refresh(thiefs.refresh) is None
     assert await auth.refresh(mine.refresh)
+
+
+async def test_an_operator_sees_no_session_that_was_revoked_over_the_bus() -> None:
+    """`revoke person` reaches auth by the feed alone; the store still holds the sessions."""
+    auth = Auth()
+    await auth.sign_in()
+    before = await auth.users.show(ADA)
+    now = auth.clock.now_ms()
+    auth.revocations.revoke("subject", ADA, Record(now + SESSION_MS, sessions_before=now))
+    auth.clock.advance(1)
+    revoked = await auth.users.show(ADA)
+    await auth.sign_in()
+
+    assert (1, 0) == (before.sessions, revoked.sessions)
+    assert 1 == (await auth.users.show(ADA)).sessions
+
+
+async def test_a_link_asked_for_after_a_watermark_is_not_voided_by_it() -> None:
+    """A watermark may lie a little ahead of the store's clock: asked for after it arrived is after it."""
+    auth = Auth()
+    now = auth.clock.now_ms()
+    before = await auth.ask()
+    auth.revocations.revoke("subject", ADA, Record(now + SESSION_MS, sessions_before=now + 2000))
+    after = await auth.ask()
+
+    assert await auth.click(before) is None
+    assert await auth.click(after)

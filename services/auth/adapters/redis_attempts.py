@@ -24,7 +24,7 @@ class RedisAttempts:
         self._scripts = scripts
 
     async def open(
-        self, attempt: Attempt, ttl_ms: int, budgets: Budgets
+        self, attempt: Attempt, ttl_ms: int, budgets: Budgets, *, after_ms: int = 0
     ) -> Opened | NetworkLimited:
         limits = (budgets.address, budgets.network, budgets.whole)
         rates = [n for limit in limits for n in (limit.rate.count, limit.rate.window_ms)]
@@ -37,7 +37,7 @@ class RedisAttempts:
                 self._scripts.subject(attempt.email),
                 self._scripts.subject(attempt.email, attempt.purpose),
             ],
-            [attempt.login_id, ttl_ms, attempt.muted, *rates, *flatten(_fields(attempt))],
+            [attempt.login_id, ttl_ms, attempt.muted, *rates, after_ms, *flatten(_fields(attempt))],
         )
         if status == b"limited":
             return NetworkLimited(detail)

@@ -25,6 +25,7 @@ from services.auth.domain.session import (
     parse_refresh_token,
 )
 from services.auth.flows.ending import Ending
+from services.auth.flows.revoked import is_revoked
 from services.auth.flows.tokens import Issuer
 from services.auth.ports import (
     AccessTokens,
@@ -190,11 +191,4 @@ class SessionFlow:
         return SessionOver("session_ended")
 
     def _is_revoked(self, session: Session, kid: str = "") -> bool:
-        """Whether the feed names this session, its person (sessions begun so far) or its key."""
-        claims = Claims(
-            iss="", aud="", sub=session.sub, email=session.email, sid=session.sid, jti="", kid=kid,
-            client_id=session.client_id, org="", roles=(), amr=(), auth_time=0, iat=0, exp=0,
-            # What is about to be issued is newer than any watermark of access tokens.
-            iat_ms=1 << 62, sst=session.sst, csrf="",
-        )  # fmt: skip
-        return self.revocations.refuses(claims, self.clock.now_ms())
+        return is_revoked(self.revocations, session, self.clock.now_ms(), kid)

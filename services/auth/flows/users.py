@@ -1,12 +1,14 @@
 """An operator keeps a person out, or lets them in again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from services.auth.domain.outcomes import Person
 from services.auth.flows.ending import Ending
-from services.auth.ports import People
+from services.auth.flows.revoked import is_revoked
+from services.auth.ports import People, Revocations, Sessions
+from shared.clock import Clock
 
 log = structlog.get_logger()
 
@@ -16,11 +18,17 @@ class UserFlow:
     """What an operator may do about a person; *sub* is canonical."""
 
     people: People
+    sessions: Sessions
+    revocations: Revocations
     ending: Ending
+    clock: Clock
 
     async def show(self, sub: str) -> Person:
-        """How the person stands."""
-        return await self.people.find(sub)
+        """How the person stands; sessions that were revoked over the bus are not counted."""
+        person, now_ms = await self.people.find(sub), self.clock.now_ms()
+        living = await self.sessions.of(sub)
+        count = sum(not is_revoked(self.revocations, session, now_ms) for session in living)
+        return replace(person, sessions=count)
 
     async def block(self, sub: str, reason: str, actor: str) -> None:
         """No sign-in, no refresh, no unopened link, and every session ended, everywhere."""

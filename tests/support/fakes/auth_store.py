@@ -77,7 +77,7 @@ class FakeAttempts:
         self._store = store
 
     async def open(
-        self, attempt: Attempt, ttl_ms: int, budgets: Budgets
+        self, attempt: Attempt, ttl_ms: int, budgets: Budgets, *, after_ms: int = 0
     ) -> Opened | NetworkLimited:
         store, now = self._store, self._store.enter("open")
         known = store.attempts.get(attempt.login_id)
@@ -99,9 +99,9 @@ class FakeAttempts:
             store.limits[budgets.address.subject][attempt.login_id] = now
         if not muted:
             store.limits[budgets.whole.subject][attempt.login_id] = now
-        self._keep(attempt, now, ttl_ms)
-        store.attempts[attempt.login_id] = replace(store.attempts[attempt.login_id], muted=muted)
-        return Opened(now, muted)
+        asked = max(now, after_ms + 1)
+        self._keep(replace(attempt, muted=muted), asked, ttl_ms)
+        return Opened(asked, muted)
 
     async def open_notice(self, attempt: Attempt, ttl_ms: int) -> Opened:
         now = self._store.enter("open_notice")

@@ -1,6 +1,6 @@
 -- Count the three limits and store the attempt. The same commands run for every address.
 -- KEYS: clock, attempt, address limit, network limit, whole limit, subject, open attempts
--- ARGV: login_id, ttl_ms, muted, 3 x (count, window_ms), then field/value pairs of the attempt
+-- ARGV: login_id, ttl_ms, muted, 3 x (count, window_ms), after_ms, then field/value pairs of the attempt
 -- -> {'opened', now, muted} | {'limited', now, wait_ms}
 local id, ttl, muted = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local now = read_clock(KEYS[1])
@@ -51,11 +51,12 @@ take(KEYS[4], true, network_window)
 take(KEYS[3], address_room, address_window)
 take(KEYS[5], muted == '', whole_window)
 
-local expires = now + ttl
-redis.call('HSET', KEYS[2], 'requested_at', now, 'expires_at', expires, 'muted', muted,
-  'state', 'open', 'tries', 0, unpack(ARGV, 10))
+local asked = math.max(now, tonumber(ARGV[10]) + 1)
+local expires = asked + ttl
+redis.call('HSET', KEYS[2], 'requested_at', asked, 'expires_at', expires, 'muted', muted,
+  'state', 'open', 'tries', 0, unpack(ARGV, 11))
 redis.call('PEXPIREAT', KEYS[2], expires)
 redis.call('ZREMRANGEBYSCORE', KEYS[7], '-inf', now)
 redis.call('ZADD', KEYS[7], expires, id)
 redis.call('PEXPIREAT', KEYS[7], expires)
-return {'opened', now, muted}
+return {'opened', asked, muted}
