@@ -2,6 +2,8 @@
 
 Every service of the catalogue goes through the edge, the open paths too: there the edge answers with
 empty identity headers, which is what removes the ones a client may have sent (SECURITY.md, F-01).
+Each has a middleware of its own, which tells the edge what Traefik chose: where the edge reads the request
+otherwise, it refuses, and so no difference between the two readings opens anything.
 """
 
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from typing import Any
 
 from shared.catalogue import Catalogue, Service
 
-MIDDLEWARE = "latchwire"
+MIDDLEWARE = "latchwire"  # and the service's name behind a dash
 
 # Set by the edge on every request it lets pass; Traefik deletes the client's own before it sets them.
 IDENTITY_HEADERS = (
@@ -23,8 +25,10 @@ IDENTITY_HEADERS = (
     "X-Request-Id",
     "X-Latchwire-Assertion",
 )
-# The same names in the spellings that CGI-like upstreams fold into one (X.User_Id): deleted too.
-IDENTITY_ALIASES = "(?i)^(" + "|".join(n.replace("-", "[-._]") for n in IDENTITY_HEADERS) + ")$"
+# The same names in every spelling that CGI-like upstreams fold into one (X.User_Id, X~User~Id): deleted too.
+IDENTITY_ALIASES = (
+    "(?i)^(" + "|".join(n.replace("-", "[^A-Za-z0-9]") for n in IDENTITY_HEADERS) + ")$"
+)
 # All that a decision may depend on. X-Forwarded-* are Traefik's own and always sent.
 CHECK_HEADERS = (
     "Accept",
@@ -35,7 +39,7 @@ CHECK_HEADERS = (
     "Sec-Fetch-Dest",
     "Sec-Fetch-Mode",
     "Sec-Fetch-Site",
-    "Upgrade",
+    "Sec-WebSocket-Key",
     "X-CSRF-Token",
     "X-Request-Id",
     "X-Requested-With",
@@ -69,19 +73,19 @@ def render(catalogue: Catalogue, gateway: Gateway) -> dict[str, Any]:
         services[f"service-{service.name}"] = _load_balancer(service.upstream)
         for number, path in enumerate(service.paths):
             routers[f"service-{service.name}-{number}"] = _router(service, path, gateway)
-    return {
-        "http": {
-            "routers": routers,
-            "middlewares": {MIDDLEWARE: {"forwardAuth": forward_auth(gateway.edge)}},
-            "services": services,
-        }
+    middlewares = {
+        _middleware(s): {"forwardAuth": forward_auth(gateway.edge, s.name)}
+        for s in catalogue.services
     }
+    # Traefik takes no empty table.
+    checks = {"middlewares": middlewares} if middlewares else {}
+    return {"http": {"routers": routers, **checks, "services": services}}
 
 
-def forward_auth(edge: str) -> dict[str, Any]:
-    """The middleware: ask the edge at *edge* (a URL without a path) about each request."""
+def forward_auth(edge: str, service: str) -> dict[str, Any]:
+    """The middleware of *service*: ask the edge at *edge* (a URL without a path) about each request."""
     return {
-        "address": f"{edge}/check/traefik",
+        "address": f"{edge}/check/traefik/{service}",
         # What a client says about the original request is dropped, aliases with _ too.
         "trustForwardHeader": False,
         "authRequestHeaders": list(CHECK_HEADERS),
@@ -117,11 +121,15 @@ def _router(service: Service, path: str, gateway: Gateway) -> dict[str, Any]:
     router = {
         "rule": rule,
         "service": f"service-{service.name}",
-        "middlewares": [MIDDLEWARE],
+        "middlewares": [_middleware(service)],
         # A host before none, then the longest path: the order in which the edge looks routes up.
         "priority": (10_000 if service.host else 1) + len(path),
     }
     return _with_tls(router, gateway)
+
+
+def _middleware(service: Service) -> str:
+    return f"{MIDDLEWARE}-{service.name}"
 
 
 def _with_tls(router: dict[str, Any], gateway: Gateway) -> dict[str, Any]:

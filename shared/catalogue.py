@@ -28,12 +28,14 @@ from shared.strict_yaml import Lines, StrictYAMLError, read_yaml
 
 MAX_BYTES = 1 << 20
 
-_PREFIX = r"^/$|^(?:/\.{0,2}[A-Za-z0-9_~!$&'()+,=:@-][A-Za-z0-9_~!$&'()+,=:@.-]*)+$"
+# Unreserved characters only (RFC 3986 §2.3): others have two spellings, which readers compare differently.
+_PREFIX = r"^/$|^(?:/\.{0,2}[A-Za-z0-9_~-][A-Za-z0-9_~.-]*)+$"
+_LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 
 PathPrefix = Annotated[str, StringConstraints(pattern=_PREFIX, max_length=1024)]
 Host = Annotated[
     str,
-    StringConstraints(pattern=r"^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.?)+$"),
+    StringConstraints(pattern=rf"^(?:{_LABEL}\.)*{_LABEL}$", max_length=253),
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 Role = Annotated[str, StringConstraints(pattern=r"^[!-+\--~]{1,255}$")]
@@ -42,8 +44,8 @@ Upstream = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.\-\[\
 Duration = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,7}(?:ms|s|m)$")]
 
 _CURES = {
-    "paths": "a prefix begins with / and ends without one, has no wildcard, %, //, . or .. segment",
-    "host": "write the bare host name, without scheme, port or path",
+    "paths": "a prefix begins with / and ends without one, and has letters, digits, - . _ ~, no wildcard",
+    "host": "write the bare host name, without scheme, port, path or last dot",
     "upstream": "write http://host:port, without a path",
     "emails": "write ada@acme.com or @acme.com, in lower case",
     "roles": "a role has no space or comma",
@@ -198,7 +200,8 @@ def _between(a: Service, b: Service) -> list[tuple[Where, str]]:
     if a.host == b.host:
         shared = sorted(set(_rules(a)) & set(_rules(b)))
         cure = f"belongs to services.{a.name} too: change one of them"
-        return [((b.name, "paths"), f"{prefix} {cure}") for prefix in shared]
+        found = [((b.name, "paths"), f"{prefix} {cure}") for prefix in shared]
+        return found + _strays(a, b) + _strays(b, a)
     # Exact host first and longest prefix first must not give two answers.
     bound, free = (a, b) if a.host is not None else (b, a)
     return [
@@ -210,6 +213,20 @@ def _between(a: Service, b: Service) -> list[tuple[Where, str]]:
         for shorter in _rules(bound)
         if longer != shorter and is_under(longer, shorter)
     ]
+
+
+def _strays(a: Service, b: Service) -> list[tuple[Where, str]]:
+    """Open paths of *a* for which the gateway calls *b*: only paths are routed on, the longest first."""
+    return [
+        ((a.name, "public_paths"), f"{public} lies under services.{b.name}'s {path}: open it there")
+        for public in a.public_paths
+        for path in b.paths
+        if public != path and is_under(public, path) and not _is_nearer(a, public, path)
+    ]
+
+
+def _is_nearer(service: Service, path: str, other: str) -> bool:
+    return any(is_under(path, own) and len(own) > len(other) for own in service.paths)
 
 
 def _rules(service: Service) -> tuple[str, ...]:

@@ -210,7 +210,7 @@ class _Builder:
 def traefik_static(listen: str, dynamic: Path) -> dict[str, Any]:
     """Traefik's static configuration: one door, one file, no calls home.
 
-    ``underscoreHeadersStrategy``: upstreams that read headers like CGI take X_User_Id for X-User-Id.
+    ``aliasHeadersStrategy``: upstreams that read headers like CGI take X_User_Id for X-User-Id.
     ``forwardedHeaders``: no peer is trusted, so what clients say about themselves is dropped.
     """
     return {
@@ -219,7 +219,7 @@ def traefik_static(listen: str, dynamic: Path) -> dict[str, Any]:
         "entryPoints": {
             "web": {
                 "address": listen,
-                "http": {"underscoreHeadersStrategy": "delete"},
+                "http": {"aliasHeadersStrategy": "delete"},
                 "forwardedHeaders": {"insecure": False, "trustedIPs": []},
                 "transport": {"lifeCycle": {"graceTimeOut": "2s"}},
             }

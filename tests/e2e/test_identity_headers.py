@@ -1,11 +1,11 @@
 """Nobody can tell an upstream who they are: what a client claims is gone after the real Traefik and edge."""
 
-import asyncio
 import json
-from urllib.parse import urlsplit
 
 import pytest
 
+from ctl.traefik import IDENTITY_HEADERS
+from tests.support import raw
 from tests.support.stack import Stack
 from tests.support.visitor import log_in, open_client
 
@@ -26,22 +26,17 @@ CLAIMS = [
     "X-Latchwire-Assertion: root",
     "X-Forwarded-Uri: /demo/public?root",
     "X_Forwarded_Uri: /root",
+    # Whatever HTTP allows in a name; CGI makes a _ of each (RFC 3875 §4.1.18).
+    *(f"X{c}User{c}Id: root" for c in "!#$%&'*+.^_`|~"),
+    *(f"{name.replace('-', '~')}: root" for name in IDENTITY_HEADERS),
+    "x~User-iD: root",
 ]
 
 
 async def exchange(stack: Stack, path: str, *lines: str) -> tuple[int, str]:
     """Send exactly these header lines; the status and the body."""
-    address = urlsplit(stack.url)
-    assert address.port is not None
-    reader, writer = await asyncio.open_connection("127.0.0.1", address.port)
-    head = [f"GET {path} HTTP/1.1", f"Host: {address.netloc}", *lines]
-    if not any(line.startswith("Connection:") for line in lines):
-        head.append("Connection: close")
-    writer.write("\r\n".join([*head, "", ""]).encode("latin-1"))
-    answer = await asyncio.wait_for(reader.read(), 10)
-    writer.close()
-    top, _, body = answer.partition(b"\r\n\r\n")
-    return int(top.split()[1]), body.decode()
+    answer = await raw.exchange(stack.url, path, *lines)
+    return answer.status, answer.body
 
 
 @pytest.fixture

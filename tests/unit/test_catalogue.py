@@ -87,10 +87,14 @@ def test_the_defaults_protect() -> None:
         (one(UP, "paths: [/a/..]"), "is not right"),
         (one(UP, "paths: ['/a%2fb']"), "is not right"),
         (one(UP, "paths: ['/a;b']"), "is not right"),
+        (one(UP, "paths: ['/@open']"), "letters, digits, - . _ ~"),
+        (one(UP, "paths: ['/a(b']"), "letters, digits, - . _ ~"),
         (one(UP, "paths: []"), "at least 1 item"),
         (one(UP, "paths: [/a, /a]"), "stands twice: remove one"),
         (one(UP, "host: https://a.b"), "write the bare host name"),
         (one(UP, "host: a.b:8080"), "write the bare host name"),
+        (one(UP, "host: a.b."), "or last dot"),
+        (one(UP, "host: a..b"), "write the bare host name"),
         (one(UP, "host: '*.a.b'"), "write the bare host name"),
         (one("upstream: http://a/b"), "without a path"),
         (one("upstream: file:///etc"), "write http://host:port"),
@@ -137,6 +141,10 @@ def two(a: str, b: str) -> str:
             "/x/y belongs to services.a too",
         ),
         (
+            two("paths: [/x], public_paths: [/x/y/z]", "paths: [/x/y]"),
+            "services.a.public_paths: /x/y/z lies under services.b's /x/y: open it there",
+        ),
+        (
             two("host: h.x, paths: [/]", "paths: [/b]"),
             "services.b.paths: /b lies under services.a's / on h.x: give it a host",
         ),
@@ -151,6 +159,7 @@ def test_rules_with_two_readings_are_refused(text: str, expected: str) -> None:
     "text",
     [
         two("paths: [/]", "paths: [/b]"),
+        two("paths: [/x, /x/y/z], public_paths: [/x/y/z/w]", "paths: [/x/y]"),
         two("host: h.x, paths: [/]", "host: i.x, paths: [/]"),
         two("host: h.x, paths: [/b/c]", "paths: [/b]"),
         two("host: h.x, paths: [/]", "paths: [/]"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from latchwire.records import Record
 from services.edge.domain.decision import Allowed, Denied
-from tests.support.edge import COOKIE, ORIGIN, Desk, make_desk, request, token
+from tests.support.edge import COOKIE, ORIGIN, Desk, code_of, make_desk, request, token
 from tests.support.tokens import NOW_MS, make_claims
 
 DAY = 86_400_000
@@ -82,6 +82,12 @@ def test_a_missing_or_repeated_forwarded_header_is_never_guessed(desk: Desk, hea
         {"host": "é"},
         {"host": "a:b"},
         {"host": "a" * 300},
+        {"host": "localhost.."},
+        {"host": "localhost..:8080"},
+        {"host": "a..b"},
+        {"host": "."},
+        {"host": ".a"},
+        {"host": "localhost:8080."},
         {"uri": ""},
         {"uri": "demo"},
         {"uri": "http://localhost/demo"},
@@ -107,6 +113,44 @@ def test_a_websocket_on_a_cookie_from_another_site_is_refused(desk: Desk) -> Non
     own = request(proto="ws", cookie=GOOD, origin=ORIGIN)
 
     assert (desk.outcome(evil), desk.outcome(own)) == ("csrf_failed", "allow")
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [{"sec-fetch-mode": "websocket"}, {"sec-websocket-key": "dGhlIHNhbXBsZQ=="}, {"upgrade": "x"}],
+)
+def test_a_handshake_is_known_by_its_marks_and_needs_the_very_origin(
+    desk: Desk, mark: dict[str, str]
+) -> None:
+    """Proxies say http of it, and neither another header nor the CSRF token stands in for Origin."""
+    csrf = hashlib.sha256(b"secret").hexdigest()
+    cookie = token(csrf=csrf)
+    sibling = "http://sibling.localhost:8080"
+
+    def outcome(**more: str) -> str:
+        return desk.outcome(request(cookie=cookie, **{**mark, **more}))  # type: ignore[arg-type]
+
+    assert outcome() == "csrf_failed"
+    assert outcome(origin=sibling) == "csrf_failed"
+    assert outcome(origin=sibling, **{"sec-fetch-site": "same-origin"}) == "csrf_failed"
+    assert outcome(**{"sec-fetch-site": "none"}) == "csrf_failed"
+    assert outcome(origin=sibling, **{"x-csrf-token": "secret"}) == "csrf_failed"
+    assert outcome(origin=ORIGIN) == "allow"
+    assert desk.outcome(request(bearer=GOOD, origin=sibling, **mark)) == "allow"  # type: ignore[arg-type]
+
+
+def test_what_the_gateway_chose_must_be_what_the_edge_reads(desk: Desk) -> None:
+    """A rule for another service, however lenient or strict, is no answer for this one."""
+
+    def outcome(uri: str, chosen: str) -> str:
+        return code_of(desk.checker.check(request(uri, bearer=GOOD), chosen))
+
+    assert outcome("/demo", "demo") == "allow"
+    assert outcome("/demo/public", "demo") == "allow"
+    assert outcome("/open", "demo") == "wrong_service"
+    assert outcome("/demo", "open") == "wrong_service"
+    assert outcome("/demo", "nobody") == "wrong_service"
+    assert outcome("/nowhere", "demo") == "no_route"
 
 
 def test_every_ambiguous_path_is_refused_by_name(desk: Desk) -> None:

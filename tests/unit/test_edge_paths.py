@@ -21,6 +21,7 @@ AMBIGUOUS = [
     "/demo/%ed%a0%80", "/demo/é", "/demo/\x00", "/demo/\x7f", "/demo/ x", "/demo/\tx", "/demo/<",
     "/demo/\"", "/demo/{x}", "/demo/|", "/demo/^", "/demo/`", "/demo/[x]", "/demo/%e2%80%a8",
     "/demo/%c2%85", "/demo/" + "a" * 9000,
+    *(f"/%{ord(c):02x}open/x" for c in "!$&'()*+,/:;=?@#[]%\\."), "/%40Open", "/a%2Bb", "/a%2bb",
 ]  # fmt: skip
 
 
@@ -100,7 +101,9 @@ def test_the_longest_prefix_wins_by_segment_and_an_exact_host_before_any() -> No
     assert found("APP.example.com:8443", "/y/z") == ("app", False)
     assert found("app.example.com", "/demo/app/z") == ("app", False)
     assert found("app.example.com", "/demo/x") == ("any", False)
-    assert found("app.example.com.", "/y") is None
+    assert found("app.example.com.", "/y") == ("app", False)
+    assert found("App.example.com.:8443", "/y") == ("app", False)
+    assert found("app.example.com..", "/y") is None
     assert found("evilapp.example.com", "/y") is None
 
 

@@ -25,23 +25,23 @@ def test_the_file_is_what_the_starter_catalogue_renders_to() -> None:
 
 
 def test_the_labels_are_the_same_middleware() -> None:
-    """One label for each option, with its very value."""
+    """One label for each option, with its very value, and the service in the address."""
     lines = (FOLDER / "README.md").read_text().splitlines()
-    begins = "traefik.http.middlewares.latchwire.forwardauth."
+    begins = "traefik.http.middlewares.latchwire-app.forwardauth."
     labels = dict(
         line.removeprefix(begins).split("=", 1) for line in lines if line.startswith(begins)
     )
 
-    expected = traefik.forward_auth("http://edge:9000")
+    expected = traefik.forward_auth("http://edge:9000", "app")
 
     assert labels == {name: _label(value) for name, value in expected.items()}
 
 
-def test_the_static_file_drops_underscore_twins_and_believes_nobody() -> None:
+def test_the_static_file_drops_twins_of_headers_and_believes_nobody() -> None:
     """F-02 and F-04."""
     door = yaml.safe_load((FOLDER / "traefik.yml").read_text())["entryPoints"]["websecure"]
 
-    assert door["http"]["underscoreHeadersStrategy"] == "delete"
+    assert door["http"]["aliasHeadersStrategy"] == "delete"
     assert door["forwardedHeaders"] == {"trustedIPs": []}
 
 

@@ -8,7 +8,7 @@ import re
 from typing import Final
 from urllib.parse import quote
 
-from services.edge.domain.original import Fields, Original, one
+from services.edge.domain.original import Fields, Original, is_websocket, one
 
 MAX_NEXT_CHARS: Final = 2_000
 # What auth accepts as a return address; a target with anything else is not offered.
@@ -17,7 +17,7 @@ _RETURNABLE: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+", re.AS
 
 def is_navigation(original: Original, fields: Fields) -> bool:
     """Whether a browser is loading a page (and not a script, an image or an API client)."""
-    if original.websocket:
+    if is_websocket(original, fields):
         return False
     mode = one(fields, b"sec-fetch-mode")
     destination = one(fields, b"sec-fetch-dest")

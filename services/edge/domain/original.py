@@ -16,7 +16,11 @@ Fields: TypeAlias = Mapping[bytes, list[bytes]]
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _METHOD: Final = re.compile(rb"[A-Z][A-Z-]{0,31}")
-_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+# A name without empty labels; one dot at its end is the same name, fully qualified (RFC 3986 §3.2.2).
+_HOST: Final = re.compile(
+    rb"(?:(?=[^:]{1,254}(?::|$))[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]{2,45}\])"
+    rb"(?::[0-9]{1,5})?"
+)
 _TARGET: Final = re.compile(rb"/[\x21-\x7e]{0,8189}")
 # Traefik's entry point names a WebSocket handshake ws or wss (traefik#6388).
 _SCHEMES: Final = {
@@ -64,6 +68,19 @@ def read_original(fields: Fields) -> Original | None:
     if not (_METHOD.fullmatch(method) and _HOST.fullmatch(host) and _TARGET.fullmatch(target)):
         return None
     return Original(method.decode(), scheme[0], host.decode(), target.decode(), scheme[1])
+
+
+def is_websocket(original: Original, fields: Fields) -> bool:
+    """Whether this opens a WebSocket (RFC 6455 §4.1), which no proxy needs to say in the scheme.
+
+    Traefik's check lacks ``Upgrade`` but has the handshake's key; browsers also say it in Sec-Fetch-Mode.
+    """
+    return (
+        original.websocket
+        or b"sec-websocket-key" in fields
+        or b"upgrade" in fields
+        or one(fields, b"sec-fetch-mode") == b"websocket"
+    )
 
 
 def is_preflight(original: Original, fields: Fields) -> bool:

@@ -28,7 +28,7 @@ class RouteTable:
                 table[_key(prefix)] = Route(service, public=True)
 
     def find(self, host: str, path: str) -> Route | None:
-        """The route of *path* (decoded, unambiguous) on *host* (any case, port allowed), or None."""
+        """The route of *path* (decoded, unambiguous) on *host* (any case), or None."""
         own = self._by_host.get(_bare_host(host))
         route = _longest(own, path) if own is not None else None
         if route is None and (free := self._by_host.get(None)) is not None:
@@ -51,4 +51,6 @@ def _key(prefix: str) -> str:
 
 def _bare_host(host: str) -> str:
     name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdigit() else host).lower()
+    bare = name if colon and port.isdigit() else host
+    # Gateways take the fully qualified form for the same host; another rule for it would be a way around.
+    return bare.removesuffix(".").lower()

@@ -40,11 +40,17 @@ class Checker:
         # Seconds after its last proof at which no route of this edge answers any more.
         self.longest_staleness = max(max_staleness, routes.longest_staleness)
 
-    def check(self, fields: Fields) -> Decision:
-        """May the request pass that *fields*, the check's own headers, describe?"""
+    def check(self, fields: Fields, chosen: str = "") -> Decision:
+        """May the request pass that *fields*, the check's own headers, describe?
+
+        *chosen*: the service the gateway is about to call, "" when it does not say. Two readers of one
+        request need not agree; when they do not, the rule found here is not the upstream's.
+        """
         asked = self._router.find(fields)
         if isinstance(asked, Denied):
             return asked
+        if chosen and chosen != asked.route.service.name:
+            return _deny(asked, "wrong_service", chosen)
         if asked.route.public or is_preflight(asked.original, fields):
             return asked.for_anybody
         if self.is_stale(asked.route):
@@ -86,7 +92,7 @@ class Checker:
         if isinstance(verified, Denied):
             by_cookie = not presented.bearer
             return _deny(asked, verified.code, verified.detail, cookie=by_cookie)
-        forgeable = not presented.bearer and not asked.original.safe
+        forgeable = not presented.bearer and csrf.is_forgeable(asked.original, fields)
         if forgeable and not csrf.is_allowed(asked.original, fields, verified.claims.csrf):
             return _deny(asked, "csrf_failed")
         if not may_use(asked.route.service, verified.claims):

@@ -2,6 +2,9 @@
 
 Traefik takes 2xx as yes and hands everything else to the client as it is. Only its X-Forwarded-* describe
 the request, and only from a trusted peer. The method of the check itself says nothing; HEAD is GET.
+
+``/check/traefik/<service>`` also says which service Traefik chose: if the edge's own reading of the request
+leads to another one, it is refused.
 """
 
 import logging
@@ -42,6 +45,8 @@ _NAMES: Final = [
     "X-Csrf-Token",
     "Access-Control-Request-Method",
     "X-Request-Id",
+    "Sec-Websocket-Key",  # as Go spells it
+    "Upgrade",
 ]
 # What else comes with most requests; knowing it by sight saves the lower().
 _IGNORED: Final = [
@@ -62,6 +67,7 @@ _KNOWN: Final = {
     for name in (*_NAMES, *_IGNORED)
     for spelling in (name, name.lower())
 }
+_BOUND: Final = re.compile(re.escape(PATH) + r"(?:/([a-z][a-z0-9-]{0,62}))?", re.ASCII)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{8,128}")
 
 _ALLOWED_TOKEN: Final = (PROXY, "allow", "token")
@@ -92,21 +98,22 @@ class TraefikDoor:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """The handler of a low-level aiohttp server."""
-        if request.raw_path != PATH:
+        bound = _BOUND.fullmatch(request.raw_path)
+        if bound is None:
             return self._answers.not_found()
         fields = read_fields(request.raw_headers)
         try:
-            decision = self._decide(request, fields)
+            decision = self._decide(request, fields, bound[1] or "")
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody passes by it
             # The type only: the message could hold what the client sent.
             log.error("check.failed", error=type(error).__name__)  # noqa: TRY400
             decision = Denied("internal")
         return self._answer(decision, fields)
 
-    def _decide(self, request: web.BaseRequest, fields: Fields) -> Decision:
+    def _decide(self, request: web.BaseRequest, fields: Fields, chosen: str) -> Decision:
         if not self._peers.trusts(request.remote):
             return Denied("untrusted_peer")
-        return self._checker.check(fields)
+        return self._checker.check(fields, chosen)
 
     def _answer(self, decision: Decision, fields: Fields) -> Answer:
         request_id = one(fields, b"x-request-id") or b""
