@@ -1,7 +1,7 @@
 """Mailer: turns an attempt to sign in into one mail, and says what became of it.
 
 Consumes  ``login.requested`` (durable ``mailer`` on LOGIN).
-Publishes ``mail.sent`` and ``mail.failed``: exactly one of them for every request.
+Publishes ``mail.sent`` and ``mail.failed``: one of them for every request, unless OPS takes nothing.
 Owns      ``lw:mail:<login_id>`` in Redis: how far the mail is, no address, two hours long.
 Fails     without SMTP, Redis or NATS mail waits and the link's clock runs; a mail is never sent after
           its link has died. When the mail server refuses *us* (sign-in, sender, TLS) the consumer pauses

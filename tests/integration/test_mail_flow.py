@@ -275,6 +275,17 @@ async def test_a_store_that_goes_away_after_the_250_does_not_double_the_mail(
     assert office.announced.names() == ["mail.sent"]
 
 
+async def test_a_mail_that_cannot_be_announced_is_done_all_the_same(office: Office) -> None:
+    """What operators would have read must not keep the next person from signing in."""
+    office.announced.away = 1
+
+    assert await office.deliver(office.login()) == Done()
+    assert await office.deliver(office.login()) == Done()
+
+    assert office.announced.names() == ["mail.sent"]
+    assert len(office.smtp.texts) == 2
+
+
 async def test_a_store_that_is_away_before_sending_means_waiting(office: Office) -> None:
     """Without the state nothing is sent."""
     office.states.away = 1

@@ -5,11 +5,12 @@ import dataclasses
 from collections.abc import AsyncIterator
 
 import pytest
+from nats.js.api import DiscardPolicy
 
 from services.mailer.flows.mail import Mailroom
 from shared.bus import Bus
 from shared.clock import SystemClock
-from shared.contract import LOGIN_REQUESTED, MAIL_FAILED, MAIL_SENT, MAILER
+from shared.contract import LOGIN_REQUESTED, MAIL_FAILED, MAIL_SENT, MAILER, OPS
 from shared.messages import LoginRequested, MailFailed, MailSent
 from tests.conftest import BusFactory
 from tests.support.mailer import SHORT, login, running_mailer
@@ -160,6 +161,28 @@ async def test_a_wrong_password_pauses_the_queue_and_heals_by_itself(
     assert sorted(smtp.data_count.values()) == [1] * 5
 
 
+@pytest.mark.parametrize("discard", [None, DiscardPolicy.NEW])
+async def test_a_full_record_of_mails_stops_no_mail(
+    bus_of: BusFactory, redis_server: RedisServer, smtp: ScriptedSMTP, discard: DiscardPolicy | None
+) -> None:
+    """OPS with room for two events forgets the oldest; one that refused them would be told nothing."""
+    auth, provisioner = await bus_of("auth"), await bus_of("provisioner")
+    config = (await provisioner.js.stream_info(OPS.name)).config
+    assert config.discard == DiscardPolicy.OLD
+    await provisioner.js.update_stream(
+        config.evolve(max_bytes=1200, discard=discard or config.discard)
+    )
+    async with running_mailer(await bus_of("mailer"), redis_server.url, smtp.port):
+        for number in range(6):
+            await ask(auth, f"user{number}@d{number}.example")
+        await settled(await bus_of("mailer"), within=20)
+
+    assert len(smtp.accepted) == 6
+    state = (await provisioner.js.stream_info(OPS.name)).state
+    assert 0 < state.messages < 6
+    assert (state.first_seq > 1) is (discard is None)
+
+
 async def test_an_expired_request_is_skipped_and_said(
     bus_of: BusFactory, redis_server: RedisServer, smtp: ScriptedSMTP, told: Told
 ) -> None:
@@ -224,11 +247,11 @@ def problem(room: Mailroom) -> str | None:
     return room.health.problem(int(room.clock.monotonic() * 1000))
 
 
-async def settled(bus: Bus) -> None:
+async def settled(bus: Bus, within: float = 5.0) -> None:
     """Every message of the durable is acknowledged."""
 
     async def nothing_left() -> bool:
         info = await bus.js.consumer_info(MAILER.stream.name, MAILER.name)
         return info.num_pending == 0 and info.num_ack_pending == 0
 
-    await eventually(nothing_left)
+    await eventually(nothing_left, within=within)

@@ -17,7 +17,7 @@ from services.mailer.flows.mail import Mailroom
 from services.mailer.handlers import login_requested
 from services.mailer.mails import MailWriter, Site
 from services.mailer.ports import Announcer, MailStates
-from shared.bus import Ack, Bus
+from shared.bus import Ack, Bus, BusUnavailableError
 from shared.clock import Clock, SystemClock
 from shared.contract import LOGIN_REQUESTED, MAILER, Subject
 from shared.ids import SystemIds
@@ -46,11 +46,15 @@ class Announced:
     """An announcer that remembers; *away* makes the next so many publications fail."""
 
     events: list[tuple[str, Any]] = field(default_factory=list)
+    away: int = 0
 
     async def publish(
         self, subject: Subject[Any], message: Any, *, msg_id: str | None = None
     ) -> Ack:
         assert msg_id is None  # the event's own id, which is the same every time
+        if self.away:
+            self.away -= 1
+            raise BusUnavailableError("no PubAck")
         self.events.append((subject.name, message))
         return Ack("OPS", len(self.events), duplicate=False)
 

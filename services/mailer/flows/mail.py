@@ -1,8 +1,8 @@
 """Send the mail of one request, once, or say why not.
 
 The order that keeps the promise: SENDING is stored before the mail server hears a word, the terminal
-state before it is announced, the announcement before the message is acknowledged. A crash between any
-two of them is found by the next delivery. Repeating the whole is harmless.
+state before it is announced, the announcement (if the bus takes it) before the message is acknowledged.
+A crash between any two of them is found by the next delivery. Repeating the whole is harmless.
 """
 
 import asyncio
@@ -42,6 +42,7 @@ from services.mailer.domain.replies import (
 )
 from services.mailer.domain.sender import SenderHealth
 from services.mailer.ports import Announcer, Letter, Letters, MailStates, MailTransport
+from shared.bus import BusUnavailableError
 from shared.clock import Clock
 from shared.contract import MAIL_FAILED, MAIL_SENT
 from shared.emails import is_canonical
@@ -52,6 +53,7 @@ from shared.redis import StoreUnavailableError
 log = structlog.get_logger()
 
 MAILS = Counter("latchwire_mails_total", "Mails by what became of a try.", ["outcome"])
+UNTOLD = Counter("latchwire_mails_untold_total", "Mails whose end the stream OPS did not take.")
 TROUBLE = Gauge("latchwire_mail_sender_trouble", "1 while the mail server refuses us.")
 MAX_REFUSALS = 2  # a text refused this often is refused for good, and no longer pauses the others
 STALE_FACTOR = 2  # trouble stays in /ready for so many pauses unless a mail gets through
@@ -59,7 +61,7 @@ STALE_FACTOR = 2  # trouble stays in /ready for so many pauses unless a mail get
 
 @dataclass(frozen=True)
 class Done:
-    """Settled and announced."""
+    """Settled, and announced if the bus took it."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,6 @@ async def send_mail(request: LoginRequested, *, stored_at_ms: int, room: Mailroo
 
     Raises:
         StoreUnavailableError: Redis did not answer before anything was sent.
-        BusUnavailableError: settled, but not announced yet.
     """
     domain = request.email.rpartition("@")[2]
     if not room.places.take(domain):
@@ -251,6 +252,19 @@ def _failed(this: _Try, reason: Reason, code: int) -> Verdict:
 
 
 async def _announce(room: Mailroom, request: LoginRequested, record: Record) -> Outcome:
+    """Say how it ended, if the bus takes it: what is only told must not hold up anybody's mail.
+
+    With the whole bus away the acknowledgement is lost too: the message comes again, and is told then.
+    """
+    try:
+        await _publish(room, request, record)
+    except BusUnavailableError:
+        UNTOLD.inc()
+        log.warning("mail.not_announced", login_id=request.login_id, state=record.state.value)
+    return Done()
+
+
+async def _publish(room: Mailroom, request: LoginRequested, record: Record) -> None:
     """Publish the terminal record; under the same id every time, so that it is stored once."""
     key = mail_key(request.login_id, request.notice)
     event_id = encode_ulid(record.at_ms, hashlib.sha256(f"mail/v1|{key}".encode()).digest()[:10])
@@ -274,4 +288,3 @@ async def _announce(room: Mailroom, request: LoginRequested, record: Record) -> 
             smtp_code=record.smtp_code,
         )
         await room.announcer.publish(MAIL_FAILED, failed)
-    return Done()
