@@ -48,10 +48,15 @@ class Budget:
 
 @dataclass(frozen=True)
 class Budgets:
-    """The three limits of a request for a link."""
+    """The limits of a request for a link.
+
+    *known* counts instead of *address*, at its rate, in a browser that the person has signed in with:
+    strangers who ask for somebody's links cannot use that one up. *networks* are three, each with room.
+    """
 
     address: Budget
-    network: Budget
+    known: Budget
+    networks: tuple[Budget, Budget, Budget]
     whole: Budget
 
 

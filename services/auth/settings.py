@@ -31,7 +31,8 @@ class AuthSettings(SiteSettings):
     max_staleness: MaxStaleness = 10.0
     limit_address: str = Field(default="5/h", description="login mails to one address")
     limit_network: str = Field(
-        default="30/5m", description="login requests from one network (IPv4 /24, IPv6 /64)"
+        default="30/5m",
+        description="login requests from one network (IPv4 /24, IPv6 /64; 3x for a /56, 10x for a /48)",
     )
     limit_global: str = Field(default="1000/m", description="login mails in all")
     trusted_proxies: TrustedProxies = LOOPBACK

@@ -76,10 +76,17 @@ def new_session(sub: str = ADA) -> Session:
 
 
 def budgets(
-    address: Rate = MANY, network: Rate = MANY, whole: Rate = MANY, email: str = ADA
+    address: Rate = MANY,
+    network: Rate = MANY,
+    whole: Rate = MANY,
+    site: Rate = MANY,
+    email: str = ADA,
 ) -> Budgets:
     return Budgets(
-        Budget(f"address|{email}", address), Budget("network|n", network), Budget("whole", whole)
+        address=Budget(f"address|{email}", address),
+        known=Budget(f"known|{email}", address),
+        networks=(Budget("one|n", network), Budget("household|n", MANY), Budget("site|n", site)),
+        whole=Budget("whole", whole),
     )
 
 
@@ -181,6 +188,45 @@ async def test_a_network_over_its_limit_is_told_when_to_come_back(stores: Stores
     assert isinstance(results[2], NetworkLimited)
     assert 0 < results[2].wait_ms <= 60_000
     assert await stores.attempts.find(attempts[2].login_id) is None
+
+
+async def test_a_wider_network_over_its_limit_is_told_to_wait_too(stores: Stores) -> None:
+    """Another /64 of the same site does not help."""
+    limit = budgets(site=Rate(1, 60_000))
+    await stores.attempts.open(new_attempt(), TTL, limit)
+    other = replace(limit, networks=(Budget("one|m", MANY), *limit.networks[1:]))
+
+    assert isinstance(await stores.attempts.open(new_attempt(), TTL, other), NetworkLimited)
+
+
+async def test_strangers_cannot_use_up_what_a_known_browser_may_ask_for(stores: Stores) -> None:
+    """A browser the person has signed in with has a budget of its own, of the same size."""
+    attempt = await open_one(stores)
+    result = await stores.attempts.exchange(exchange_of(attempt, browser="mine"))
+    assert isinstance(result, Exchanged)
+    limit = budgets(address=Rate(2, 3_600_000), email="asked by strangers")
+    flood = [await stores.attempts.open(new_attempt(), TTL, limit) for _ in range(3)]
+    own = [await stores.attempts.open(new_attempt(browser="mine"), TTL, limit) for _ in range(3)]
+
+    expected = ["", "", "address_limit"]
+    assert expected == [result.muted for result in flood if isinstance(result, Opened)]
+    assert expected == [result.muted for result in own if isinstance(result, Opened)]
+
+
+async def test_a_block_holds_for_every_tag_of_the_mailbox(stores: Stores) -> None:
+    """Neither a new login, nor an open link, nor a session of ada+1@ outlives the block of ada@."""
+    tagged = "ada+1@acme.com"
+    session = await sign_in(stores, tagged)
+    link, other = await open_one(stores, new_attempt(tagged)), await open_one(stores)
+    await stores.people.block(ADA, "left", "root")
+    asked = await stores.attempts.open(new_attempt(tagged), TTL, budgets())
+
+    assert isinstance(asked, Opened)
+    assert "blocked" == asked.muted
+    for attempt in (link, other):
+        assert isinstance(await stores.attempts.exchange(exchange_of(attempt)), NotExchanged)
+    assert Over("blocked") == await stores.sessions.advance(session, 1, GRACE)
+    assert "adam@acme.com" == (await sign_in(stores, "adam@acme.com")).sub
 
 
 async def test_a_window_that_has_passed_makes_room_again(stores: Stores) -> None:

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import pytest
+from multidict import CIMultiDict
 from redis.asyncio import Redis
 
+from services.auth.http.middleware import HEADERS
 from shared.contract import LOGIN_FAILED, LOGIN_REQUESTED, OP_USERS_SET
 from shared.messages import SetUser
 from shared.redis import connect_redis
@@ -49,7 +51,7 @@ async def counted(redis: Redis) -> dict[str, int]:
         name: entry["calls"]
         for name, entry in stats.items()
         if name.removeprefix("cmdstat_")
-        not in {"time", "hscan", "info", "client", "hello", "select"}
+        not in {"time", "get", "hscan", "info", "client", "hello", "select"}
     }
 
 
@@ -234,6 +236,9 @@ async def test_odd_bytes_in_headers_are_refused_and_never_a_failure(auth: AuthWo
         assert (await raw_call(auth, request)).split()[1] == status, line[:40]
 
 
+SECURITY = {*HEADERS, "X-Request-Id"}
+
+
 async def test_every_answer_carries_the_security_headers(auth: AuthWorkers) -> None:
     """Also the refusals, what is not there and what may not be done."""
     for method, path in (
@@ -249,8 +254,39 @@ async def test_every_answer_carries_the_security_headers(auth: AuthWorkers) -> N
         assert "no-referrer" == answer.headers["Referrer-Policy"]
         assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
         assert "Server" not in answer.headers
-        assert answer.headers["X-Request-Id"]
+        assert not [name for name in SECURITY if not answer.headers.get(name)]
         assert {"Authorization", "Cookie", "Origin"} == set(answer.headers["Vary"].split(", "))
+
+
+UNREADABLE = {
+    "a header over the limit": b"Authorization: Bearer SECRET" + b"s" * 9000,
+    "a cookie over the limit": b"Cookie: latchwire-dev=SECRET" + b"s" * 9000,
+    "no header at all": b"SECRET",
+    "a space before the colon": b"Authorization : SECRET",
+    "a NUL": b"Authorization: Bearer SECRET\x00",
+    "two lengths": b"Content-Length: 1\r\nContent-Length: 2\r\nCookie: SECRET",
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+async def test_what_cannot_be_read_is_answered_like_everything_else(
+    auth: AuthWorkers, name: str
+) -> None:
+    """400 as a problem document with all headers; not a byte of it comes back, nor who serves."""
+    head = b"GET /auth/me HTTP/1.1\r\nHost: x\r\n" + UNREADABLE[name] + b"\r\n\r\n"
+    answer = await raw_call(auth, head)
+    lines, _, body = answer.partition(b"\r\n\r\n")
+    status, *fields = lines.decode().split("\r\n")
+    headers = CIMultiDict(field.split(": ", 1) for field in fields)
+    problem = json.loads(body)
+
+    assert "HTTP/1.1 400 Bad Request" == status
+    assert b"SECRET" not in answer
+    assert b"sss" not in answer
+    assert not [name for name in SECURITY if name not in headers]
+    assert "Server" not in headers
+    assert ("bad_request", headers["X-Request-Id"]) == (problem["code"], problem["request_id"])
+    assert "application/problem+json" == headers["Content-Type"]
 
 
 UNSAFE = [

@@ -14,6 +14,7 @@ from services.auth.domain.client import (
     describe_network,
     find_address,
     is_within,
+    wider_networks,
 )
 from services.auth.domain.limits import Rate, parse_rate, retry_after
 from services.auth.domain.returnto import safe_next
@@ -131,6 +132,21 @@ def test_retry_after_is_whole_seconds_and_never_too_early(wait: int, seconds: in
 def test_only_a_network_is_kept_of_an_address(address: str, network: str) -> None:
     """And nothing of what is none."""
     assert network == describe_network(address)
+
+
+@pytest.mark.parametrize(
+    ("network", "wider"),
+    {
+        "2001:db8:1:2fe::/64": ("2001:db8:1:200::/56", "2001:db8:1::/48"),
+        "203.0.113.0/24": ("203.0.113.0/24", "203.0.113.0/24"),
+        "": ("", ""),
+    }.items(),
+)
+def test_an_ipv6_network_is_counted_with_those_around_it(
+    network: str, wider: tuple[str, str]
+) -> None:
+    """A household's /56 and a site's /48; IPv4 has no such room."""
+    assert (network, *wider) == wider_networks(network)
 
 
 @pytest.mark.parametrize(

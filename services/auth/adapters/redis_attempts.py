@@ -26,8 +26,13 @@ class RedisAttempts:
     async def open(
         self, attempt: Attempt, ttl_ms: int, budgets: Budgets, *, after_ms: int = 0
     ) -> Opened | NetworkLimited:
-        limits = (budgets.address, budgets.network, budgets.whole)
-        rates = [n for limit in limits for n in (limit.rate.count, limit.rate.window_ms)]
+        limits = (budgets.address, budgets.known, *budgets.networks, budgets.whole)
+        rates = [
+            n
+            for limit in limits
+            if limit is not budgets.known  # its rate is the address's
+            for n in (limit.rate.count, limit.rate.window_ms)
+        ]
         status, now, detail = await self._scripts.run(
             "open_attempt",
             [
@@ -35,9 +40,14 @@ class RedisAttempts:
                 ATTEMPT + attempt.login_id,
                 *(f"lw:limit:{self._scripts.hash(limit.subject)}" for limit in limits),
                 self._scripts.subject(attempt.email),
+                self._scripts.mailbox(attempt.email),
                 self._scripts.subject(attempt.email, attempt.purpose),
+                self._scripts.subject(attempt.email, "browsers"),
             ],
-            [attempt.login_id, ttl_ms, attempt.muted, *rates, after_ms, *flatten(_fields(attempt))],
+            [
+                *(attempt.login_id, ttl_ms, attempt.muted, self._browser(attempt.browser)),
+                *(*rates, after_ms, *flatten(_fields(attempt))),
+            ],
         )
         if status == b"limited":
             return NetworkLimited(detail)
@@ -70,6 +80,7 @@ class RedisAttempts:
                 self._scripts.subject(session.sub, "sessions"),
                 self._scripts.subject(session.sub, attempt.purpose),
                 self._scripts.subject(session.sub, "browsers"),
+                self._scripts.mailbox(session.sub),
             ],
             self._exchange_args(exchange),
         )
@@ -77,6 +88,9 @@ class RedisAttempts:
             return _exchanged(session, *rest)
         detail = rest[0].decode()
         return UsedBefore(detail) if status == b"used" else NotExchanged(detail)
+
+    def _browser(self, browser: str) -> str:
+        return self._scripts.hash(f"browser|{browser}")
 
     def _exchange_args(self, exchange: Exchange) -> list[str | int]:
         return [
@@ -87,7 +101,7 @@ class RedisAttempts:
             exchange.watermark,
             exchange.session.sid,
             exchange.session_ms,
-            self._scripts.hash(f"browser|{exchange.browser}"),
+            self._browser(exchange.browser),
             exchange.browser_ms,
             ATTEMPT,
             *flatten(session_fields(exchange.session)),

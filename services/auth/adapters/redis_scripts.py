@@ -7,7 +7,7 @@ they compute (a person's sessions), so this is for one Redis with replicas, not 
     lw:attempt:<login_id>          hash, lives as long as the link
     lw:session:<sid>               hash, lives as long as the session; ended ones are tombstones
     lw:unannounced                 hash: ends to be published, until they are
-    lw:subject:<hash>              hash: blocked_at, voided_before
+    lw:subject:<hash>              hash: blocked_at (also under the address without its +tag), voided_before
     lw:subject:<hash>:sessions     sorted set: sid -> expires_at
     lw:subject:<hash>:browsers     sorted set: browser's hash -> last sign-in
     lw:subject:<hash>:<purpose>    sorted set: login_id -> expires_at
@@ -28,6 +28,7 @@ from redis.exceptions import ResponseError
 from services.auth.domain.clock import REASONS
 from services.auth.ports import ClockSkewedError
 from shared.clock import Clock
+from shared.emails import limit_address
 from shared.redis import translate_redis_errors
 
 log = structlog.get_logger()
@@ -39,7 +40,7 @@ UNANNOUNCED = "lw:unannounced"
 KEEP_MS = 8 * 86_400_000  # a watermark outlives every session it ends
 
 _LUA = Path(__file__).parent / "lua"
-_PRELUDE = ("clock", "tombstone")  # functions that every script has
+_PRELUDE = ("clock", "tombstone", "blocked")  # functions that every script has
 
 
 class Scripts:
@@ -76,6 +77,10 @@ class Scripts:
     def hash(self, text: str) -> str:
         """What stands for *text* in a key: 128 bits of an HMAC, hexadecimal."""
         return hmac.digest(self._index_key, f"redis/v1|{text}".encode(), "sha256")[:16].hex()
+
+    def mailbox(self, sub: str) -> str:
+        """The key of the person whose mail *sub*, a ``+tag`` aside, goes to."""
+        return self.subject(limit_address(sub))
 
     def subject(self, sub: str, part: str = "") -> str:
         """The key of a person, or of one *part* of what is kept about one."""

@@ -40,6 +40,7 @@ class RedisSessions:
                 self._scripts.subject(session.sub),
                 self._scripts.subject(session.sub, "sessions"),
                 UNANNOUNCED,
+                self._scripts.mailbox(session.sub),
             ],
             [
                 *(session.sid, counter, grace_ms, after_ms, client.network, client.user_agent),

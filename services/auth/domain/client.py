@@ -58,6 +58,14 @@ def describe_network(address: str) -> str:
     return str(ipaddress.ip_network((parsed.packed, length), strict=False))
 
 
+def wider_networks(network: str) -> tuple[str, str, str]:
+    """A /64 of `describe_network` with the /56 and the /48 around it; anything else three times."""
+    if ":" not in network:
+        return network, network, network
+    parsed = ipaddress.ip_network(network)
+    return network, str(parsed.supernet(new_prefix=56)), str(parsed.supernet(new_prefix=48))
+
+
 def describe_browser(user_agent: str) -> str:
     """A browser's and a system's name; only words of ours, never the header's own text."""
     browser = _first(_BROWSERS, user_agent)

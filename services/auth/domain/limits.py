@@ -28,6 +28,15 @@ def parse_rate(text: str) -> Rate:
     return Rate(int(count), int(many or 1) * _UNIT_MS[unit])
 
 
+def network_rates(rate: Rate) -> tuple[Rate, Rate, Rate]:
+    """What a /64, a /56 and a /48 may ask for when *rate* is one network's.
+
+    A household has a /56 and a company a /48: with *rate* for each of their 256 or 65,536 networks there
+    would be no limit. So much more than one network's, because many people may stand behind either.
+    """
+    return rate, Rate(3 * rate.count, rate.window_ms), Rate(10 * rate.count, rate.window_ms)
+
+
 def retry_after(wait_ms: int) -> int:
     """Whole seconds for a Retry-After header, at least one."""
     return max(1, -(-wait_ms // 1000))

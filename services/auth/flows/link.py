@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from services.auth.domain.client import Client
-from services.auth.domain.limits import Rate, retry_after
+from services.auth.domain.client import Client, wider_networks
+from services.auth.domain.limits import Rate, network_rates, retry_after
 from services.auth.domain.link import (
     LINK_SECONDS,
     AlreadySignedIn,
@@ -236,9 +236,20 @@ class LinkFlow:
         )
 
     def _budgets(self, ask: LinkAsk) -> Budgets:
+        mailbox = limit_address(ask.email)
+        one, household, site = (
+            Budget(f"network|{reach}|{network}", rate)
+            for reach, network, rate in zip(
+                ("one", "household", "site"),
+                wider_networks(ask.client.network),
+                network_rates(self.policy.network),
+                strict=True,
+            )
+        )
         return Budgets(
-            address=Budget(f"address|{limit_address(ask.email)}", self.policy.address),
-            network=Budget(f"network|{ask.client.network}", self.policy.network),
+            address=Budget(f"address|{mailbox}", self.policy.address),
+            known=Budget(f"known|{mailbox}|{ask.browser}", self.policy.address),
+            networks=(one, household, site),
             whole=Budget("whole", self.policy.whole),
         )
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from services.auth.domain.client import UNKNOWN, Client
-from services.auth.domain.link import CODE_TRIES, Attempt
+from services.auth.domain.link import CODE_TRIES, Attempt, Muted
 from services.auth.domain.outcomes import Person
 from services.auth.domain.session import EndReason, Session, judge_counter
 from services.auth.ports import (
@@ -22,6 +22,7 @@ from services.auth.ports import (
     reuse_of,
 )
 from shared.clock import Clock
+from shared.emails import limit_address
 from shared.redis import StoreUnavailableError
 
 
@@ -56,6 +57,10 @@ class FakeAuthStore:
             return 0
         return min(taken.values()) + budget.rate.window_ms - now
 
+    def is_blocked(self, sub: str) -> bool:
+        """Under its own name or its mailbox's."""
+        return bool({sub, limit_address(sub)} & self.blocked.keys())
+
     def bury(self, session: Session, reason: EndReason) -> None:
         """The tombstone of *session*; a reuse that is not announced keeps what that takes."""
         ended = replace(session, ended=session.ended or reason)
@@ -83,25 +88,29 @@ class FakeAttempts:
         known = store.attempts.get(attempt.login_id)
         if known is not None:
             return Opened(known.requested_at_ms, known.muted)
-        wait = store.wait_for_room(budgets.network, now)
+        wait = max(store.wait_for_room(budget, now) for budget in budgets.networks)
         if wait > 0:
             return NetworkLimited(wait)
-        address_room = store.wait_for_room(budgets.address, now) == 0
-        muted = attempt.muted
-        if not muted and attempt.email in store.blocked:
-            muted = "blocked"
-        elif not muted and not address_room:
-            muted = "address_limit"
-        elif not muted and store.wait_for_room(budgets.whole, now) > 0:
-            muted = "global_limit"
-        store.limits[budgets.network.subject][attempt.login_id] = now
+        known_browser = attempt.browser in store.browsers[attempt.email]
+        address = budgets.known if known_browser else budgets.address
+        address_room = store.wait_for_room(address, now) == 0
+        muted = attempt.muted or self._muted(attempt, budgets, now, address_room)
+        for budget in budgets.networks:
+            store.limits[budget.subject][attempt.login_id] = now
         if address_room:
-            store.limits[budgets.address.subject][attempt.login_id] = now
+            store.limits[address.subject][attempt.login_id] = now
         if not muted:
             store.limits[budgets.whole.subject][attempt.login_id] = now
         asked = max(now, after_ms + 1)
         self._keep(replace(attempt, muted=muted), asked, ttl_ms)
         return Opened(asked, muted)
+
+    def _muted(self, attempt: Attempt, budgets: Budgets, now: int, address_room: bool) -> Muted:
+        if self._store.is_blocked(attempt.email):
+            return "blocked"
+        if not address_room:
+            return "address_limit"
+        return "global_limit" if self._store.wait_for_room(budgets.whole, now) > 0 else ""
 
     async def open_notice(self, attempt: Attempt, ttl_ms: int) -> Opened:
         now = self._store.enter("open_notice")
@@ -137,7 +146,7 @@ class FakeAttempts:
                 return Exchanged(store.sessions[found.sid], new_browser=False)
             return UsedBefore(found.sid)
         voided = max(exchange.watermark, store.voided.get(sub, 0))
-        if found.state != "open" or found.muted or sub in store.blocked:
+        if found.state != "open" or found.muted or store.is_blocked(sub):
             return NotExchanged("closed")
         if found.requested_at_ms <= voided:
             return NotExchanged("voided")
@@ -205,7 +214,7 @@ class FakeSessions:
             return Over("")
         if found.ended:
             return Over(found.ended, found.announced)
-        if found.sub in store.blocked:
+        if store.is_blocked(found.sub):
             return self._finish(found, "blocked")
         if found.sst <= store.voided.get(found.sub, 0):
             return self._finish(found, "everywhere")

@@ -1,5 +1,5 @@
 -- One refresh. The same rule as `judge_counter` in services/auth/domain/session.py.
--- KEYS: clock, session, subject, sessions of the subject, unannounced ends
+-- KEYS: clock, session, subject, sessions of the subject, unannounced ends, subject of the mailbox
 -- ARGV: sid, presented counter, grace_ms, after_ms, network, user agent, field and text of the note for a reuse
 -- -> {'advanced', counter, issued} | {'over', reason, announced}
 local presented, grace = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -19,11 +19,10 @@ local function finish(reason)
   return {'over', reason, 1}
 end
 
-local person = redis.call('HMGET', KEYS[3], 'blocked_at', 'voided_before')
-if person[1] then
+if is_blocked(KEYS[3], KEYS[6]) then
   return finish('blocked')
 end
-if tonumber(s[5]) <= tonumber(person[2] or '0') then
+if tonumber(s[5]) <= tonumber(redis.call('HGET', KEYS[3], 'voided_before') or '0') then
   return finish('everywhere')
 end
 local current = tonumber(s[3])

@@ -1,5 +1,6 @@
 -- Consume an attempt and create its session, or neither.
--- KEYS: clock, attempt, session, subject, sessions of the subject, its open attempts, its browsers
+-- KEYS: clock, attempt, session, subject, sessions of the subject, its open attempts, its browsers,
+--       subject of the mailbox
 -- ARGV: login_id, by_code, right, max_tries, watermark, sid, session_ms, browser, browser_ms,
 --       prefix of attempt keys, then field/value pairs of the session
 -- -> {'opened', sst, expires_at, new_browser} | {'used', sid} | {'refused', reason}
@@ -42,11 +43,11 @@ end
 if a[4] ~= '' then
   return {'refused', 'muted'}
 end
-local person = redis.call('HMGET', KEYS[4], 'blocked_at', 'voided_before')
-if person[1] then
+if is_blocked(KEYS[4], KEYS[8]) then
   return {'refused', 'blocked'}
 end
-local voided = math.max(tonumber(ARGV[5]), tonumber(person[2] or '0'))
+local voided_before = redis.call('HGET', KEYS[4], 'voided_before')
+local voided = math.max(tonumber(ARGV[5]), tonumber(voided_before or '0'))
 if tonumber(a[3]) <= voided then
   return {'refused', 'voided'}
 end

@@ -1,6 +1,8 @@
--- Count the three limits and store the attempt. The same commands run for every address.
--- KEYS: clock, attempt, address limit, network limit, whole limit, subject, open attempts
--- ARGV: login_id, ttl_ms, muted, 3 x (count, window_ms), after_ms, then field/value pairs of the attempt
+-- Count the limits and store the attempt. The same commands run for every address.
+-- KEYS: clock, attempt, address limit, the limit of a browser that the person signed in with, 3 network limits,
+--       whole limit, subject, subject of the mailbox, open attempts, browsers of the subject
+-- ARGV: login_id, ttl_ms, muted, browser, 5 x (count, window_ms), after_ms,
+--       then field/value pairs of the attempt
 -- -> {'opened', now, muted} | {'limited', now, wait_ms}
 local id, ttl, muted = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local now = read_clock(KEYS[1])
@@ -26,20 +28,25 @@ local function take(key, counted, window)
 end
 
 local function rate(index)
-  return tonumber(ARGV[2 + 2 * index]), tonumber(ARGV[3 + 2 * index])
+  return tonumber(ARGV[3 + 2 * index]), tonumber(ARGV[4 + 2 * index])
 end
 
 local address_count, address_window = rate(1)
-local network_count, network_window = rate(2)
-local whole_count, whole_window = rate(3)
+local whole_count, whole_window = rate(5)
 
-local wait = wait_for_room(KEYS[4], network_count, network_window)
+local wait = 0
+for index = 1, 3 do
+  wait = math.max(wait, wait_for_room(KEYS[4 + index], rate(1 + index)))
+end
 if wait > 0 then
   return {'limited', now, wait}
 end
-local address_room = wait_for_room(KEYS[3], address_count, address_window) == 0
-local whole_room = wait_for_room(KEYS[5], whole_count, whole_window) == 0
-local blocked = redis.call('HEXISTS', KEYS[6], 'blocked_at') == 1
+-- Whoever does not know the person's browsers cannot use up what they have left.
+local known = redis.call('ZSCORE', KEYS[12], ARGV[4])
+local address = known and KEYS[4] or KEYS[3]
+local address_room = wait_for_room(address, address_count, address_window) == 0
+local whole_room = wait_for_room(KEYS[8], whole_count, whole_window) == 0
+local blocked = is_blocked(KEYS[9], KEYS[10])
 if muted == '' and blocked then
   muted = 'blocked'
 elseif muted == '' and not address_room then
@@ -47,16 +54,19 @@ elseif muted == '' and not address_room then
 elseif muted == '' and not whole_room then
   muted = 'global_limit'
 end
-take(KEYS[4], true, network_window)
-take(KEYS[3], address_room, address_window)
-take(KEYS[5], muted == '', whole_window)
+for index = 1, 3 do
+  local _, window = rate(1 + index)
+  take(KEYS[4 + index], true, window)
+end
+take(address, address_room, address_window)
+take(KEYS[8], muted == '', whole_window)
 
-local asked = math.max(now, tonumber(ARGV[10]) + 1)
+local asked = math.max(now, tonumber(ARGV[15]) + 1)
 local expires = asked + ttl
 redis.call('HSET', KEYS[2], 'requested_at', asked, 'expires_at', expires, 'muted', muted,
-  'state', 'open', 'tries', 0, unpack(ARGV, 11))
+  'state', 'open', 'tries', 0, unpack(ARGV, 16))
 redis.call('PEXPIREAT', KEYS[2], expires)
-redis.call('ZREMRANGEBYSCORE', KEYS[7], '-inf', now)
-redis.call('ZADD', KEYS[7], expires, id)
-redis.call('PEXPIREAT', KEYS[7], expires)
+redis.call('ZREMRANGEBYSCORE', KEYS[11], '-inf', now)
+redis.call('ZADD', KEYS[11], expires, id)
+redis.call('PEXPIREAT', KEYS[11], expires)
 return {'opened', asked, muted}
