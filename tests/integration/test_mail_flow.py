@@ -169,19 +169,61 @@ async def test_a_server_that_refuses_us_pauses_everybody_and_says_so(
     assert office.announced.names() == ["mail.sent"]
 
 
-async def test_one_poisonous_text_pauses_at_most_once(office: Office) -> None:
-    """Refused at the dot twice, it is recorded; the mails of others go out."""
-    office.smtp.always("DOT", Answer(554, "5.7.1 spam"), match="eve@example.com")
-    poison, good = office.login("eve@example.com"), office.login()
+async def test_one_recipient_whose_server_refuses_the_text_stops_nobody(office: Office) -> None:
+    """However often somebody types that address, with or without a tag: failed, and no pause."""
+    office.smtp.always("DOT", Answer(554, "5.7.1 spam"), match="mallory")
 
-    first = await office.deliver(poison)
-    second = await office.deliver(poison)
-    await office.deliver(good)
+    addresses = (
+        "mallory@example.com",
+        "mallory+1@example.com",
+        "mallory@example.com",
+        "mallory+2@example.com",
+    )
+    outcomes = [await office.deliver(office.login(email)) for email in addresses]
+    await office.deliver(office.login())
 
-    assert isinstance(first, SenderRefused)
-    assert second == Done()
-    assert office.announced.names() == ["mail.failed", "mail.sent"]
-    assert office.announced.events[0][1].reason == "message_refused"
+    assert outcomes == [Done()] * 4
+    assert office.announced.names() == ["mail.failed"] * 4 + ["mail.sent"]
+    assert {event.reason for _, event in office.announced.events[:4]} == {"message_refused"}
+
+
+async def test_a_success_between_says_that_it_is_not_about_us(office: Office) -> None:
+    """Recipients refused now and then are their own trouble."""
+    office.smtp.always("DOT", Answer(554, "5.7.1 spam"), match="mallory")
+
+    for number in range(6):
+        assert await office.deliver(office.login(f"mallory{number}@example.com")) == Done()
+        if number % 2:
+            assert await office.deliver(office.login()) == Done()
+
+
+async def test_a_server_that_refuses_every_text_pauses_everybody_and_says_so(
+    office: Office,
+) -> None:
+    """The third recipient in a row is about us: later mail waits, and goes out when it is over."""
+    office.smtp.always("DOT", Answer(554, "5.7.1 your network is on a list"))
+    requests = [office.login(f"user{number}@example.com") for number in range(3)]
+
+    outcomes = [await office.deliver(request) for request in requests]
+    problem = office.room.health.problem(int(office.clock.monotonic() * 1000))
+    office.smtp.heal()
+    again = await office.deliver(requests[2])
+
+    assert [type(outcome) for outcome in outcomes] == [Done, Done, SenderRefused]
+    assert problem == "the mail server refuses the text of our mail"
+    assert again == Done()
+    assert office.announced.names() == ["mail.failed", "mail.failed", "mail.sent"]
+
+
+async def test_a_text_refused_twice_while_everybody_waits_is_given_up(office: Office) -> None:
+    """One mail pauses the others at most once."""
+    office.smtp.always("DOT", Answer(554, "5.7.1 spam"))
+    requests = [office.login(f"user{number}@example.com") for number in range(3)]
+    for request in requests:
+        await office.deliver(request)
+
+    assert await office.deliver(requests[2]) == Done()
+    assert office.announced.events[-1][1].reason == "message_refused"
 
 
 async def test_a_recipient_judged_only_at_the_dot_stops_nobody(office: Office) -> None:

@@ -8,7 +8,7 @@ import pytest
 from nats.js.api import DiscardPolicy
 
 from services.mailer.flows.mail import Mailroom
-from shared.bus import Bus
+from shared.bus import Bus, Delivery, Retry
 from shared.clock import SystemClock
 from shared.contract import LOGIN_REQUESTED, MAIL_FAILED, MAIL_SENT, MAILER, OPS
 from shared.messages import LoginRequested, MailFailed, MailSent
@@ -227,6 +227,28 @@ async def test_a_slow_domain_does_not_hold_up_the_others(
         await eventually(lambda: len(told.sent) == 25, within=20)
 
     assert set(smtp.data_count.values()) == {1}
+
+
+async def test_a_thousand_recipients_refused_for_now_leave_room_for_the_next(
+    bus_of: BusFactory,
+) -> None:
+    """What waits for its next try does not fill the window of the durable."""
+    auth, mailer = await bus_of("auth"), await bus_of("mailer")
+    stopping, served = asyncio.Event(), asyncio.Event()
+
+    async def handle(request: LoginRequested, _delivery: Delivery) -> None:
+        if request.email != "ada@example.com":
+            raise Retry(600.0, "refused for now")
+        served.set()
+
+    await asyncio.gather(*(ask(auth, f"user{n}@slow.example") for n in range(1_001)))
+    await ask(auth)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(
+            mailer.consume(MAILER, LOGIN_REQUESTED, handle, concurrency=16, stopping=stopping)
+        )
+        await asyncio.wait_for(served.wait(), 60)
+        stopping.set()
 
 
 async def test_no_secret_and_no_address_in_what_is_announced(

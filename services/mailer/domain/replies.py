@@ -58,7 +58,7 @@ class RecipientRefused:
 
 @dataclass(frozen=True)
 class MessageRefused:
-    """The server refused the text; about us (reputation, policy) unless it happens only to this mail."""
+    """The server refused the text; about us (reputation, policy) only if it happens to several recipients."""
 
     code: int
 

@@ -56,6 +56,7 @@ MAILS = Counter("latchwire_mails_total", "Mails by what became of a try.", ["out
 UNTOLD = Counter("latchwire_mails_untold_total", "Mails whose end the stream OPS did not take.")
 TROUBLE = Gauge("latchwire_mail_sender_trouble", "1 while the mail server refuses us.")
 MAX_REFUSALS = 2  # a text refused this often is refused for good, and no longer pauses the others
+TEXT_TROUBLE = "the mail server refuses the text of our mail"
 STALE_FACTOR = 2  # trouble stays in /ready for so many pauses unless a mail gets through
 
 
@@ -165,10 +166,8 @@ async def _send(this: _Try, letter: Letter) -> Outcome:
             return await _sent(this, code)
         case RecipientRefused(code):
             return await _settle(this, _failed(this, Reason.RECIPIENT_REFUSED, code))
-        case MessageRefused(code) if this.claim.refusals + 1 >= MAX_REFUSALS:
-            return await _settle(this, _failed(this, Reason.MESSAGE_REFUSED, code))
-        case MessageRefused():
-            return await _refused(this, "the mail server refuses the text of our mail", text=True)
+        case MessageRefused(code):
+            return await _text_refused(this, code)
         case SenderTrouble(reason):
             return await _refused(this, reason, text=False)
         case OutcomeUnknown():
@@ -192,7 +191,10 @@ def _note(this: _Try, reply: Reply, meaning: Meaning) -> None:
     )
     now_ms = int(this.room.clock.monotonic() * 1000)
     fresh_ms = int(this.room.timing.longest_backoff * 1000)
-    if isinstance(meaning, Accepted | RecipientRefused):
+    if isinstance(meaning, Accepted):
+        this.room.health.accepted()
+        TROUBLE.set(0)
+    elif isinstance(meaning, RecipientRefused):
         this.room.health.answered()
         TROUBLE.set(0)
     elif isinstance(meaning, TryAgain) and reply.stage < Stage.MAIL:
@@ -245,6 +247,14 @@ async def _refused(this: _Try, reason: str, *, text: bool) -> Outcome:
     TROUBLE.set(1)
     log.error("mail.sender_refused", reason=reason, pause_seconds=pause)
     return SenderRefused(pause, reason)
+
+
+async def _text_refused(this: _Try, code: int) -> Outcome:
+    """One recipient's filter fails that mail; several in a row say that it is about us."""
+    about_us = this.room.health.text_refused(this.request.email)
+    if about_us and this.claim.refusals + 1 < MAX_REFUSALS:
+        return await _refused(this, TEXT_TROUBLE, text=True)
+    return await _settle(this, _failed(this, Reason.MESSAGE_REFUSED, code))
 
 
 def _failed(this: _Try, reason: Reason, code: int) -> Verdict:
