@@ -95,7 +95,7 @@ EDGE_HEARTBEAT = Subject(
 
 # Questions: request/reply on core NATS, answered by the worker that owns the state.
 BLOCKLIST_PROBE = Question(
-    "blocklist.probe",
+    "revocation.probe",  # not under blocklist.: whoever hears the deltas would hear the questions (adr/0008)
     m.Probe,
     m.Freshness,
     asks=(Role.EDGE, Role.AUTH, Role.OPERATOR),

@@ -3,7 +3,7 @@
 Consumes   token.revoked (TOKEN, durable ``revocation``); its own output (BLOCKLIST, durable ``projection``);
            edge.heartbeat.* (nothing kept: the roll of live edges, in memory)
 Publishes  bl.<hashed key> (compare-and-set, never shortened); deadletter.token.* for what cannot be read
-Answers    blocklist.probe: epoch, the leader's last sequence, the age of what is not in BLOCKLIST yet;
+Answers    revocation.probe: epoch, the leader's last sequence, the age of what is not in BLOCKLIST yet;
            op.edges.list: the edges that may be live, silent ones included
 Owns       the merge into BLOCKLIST (the truth) and Redis ``lw:bl:*`` (a projection of it)
 Fails      without NATS nothing is acknowledged and edges close by themselves; without Redis watermarks are

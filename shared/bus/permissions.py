@@ -103,9 +103,8 @@ def _grant_questions(allowed: Permissions, role: Role) -> None:
 
 def _grant_replies(allowed: Permissions, role: Role) -> None:
     if role is Role.EDGE:
-        # Edges see each other's probes (blocklist.> covers them). With leave to answer whatever it
-        # hears, a stolen edge could vouch to its siblings for a freshness they do not have; questions
-        # from CORE arrive under this prefix, those of siblings never do.
+        # Not leave to answer whatever it hears, so that a stolen edge cannot vouch to its siblings:
+        # questions from CORE arrive under this prefix, those of siblings never do.
         allowed.publish.append(SERVICE_REPLIES)
     else:
         allowed.responds = True
@@ -115,7 +114,7 @@ def _grant_blocklist(allowed: Permissions, role: Role) -> None:
     if role in contract.BLOCKLIST_READERS:
         prefix = EDGE_API if role is Role.EDGE else API
         allowed.publish += [f"{prefix}.{r}.{contract.BLOCKLIST.name}" for r in BLOCKLIST_READS]
-        allowed.subscribe.append(f"{contract.BLOCKLIST_DELTAS}.>")
+        allowed.subscribe.append(f"{contract.BLOCKLIST_DELTAS}.*")
     if role is contract.BLOCKLIST_STATE_WRITER:
         allowed.publish.append(f"{contract.BLOCKLIST_STATE}.*")
 
@@ -156,7 +155,7 @@ def _users(names: list[str], public_keys: dict[str, str]) -> list[str]:
 
 
 def _core_exports() -> list[str]:
-    exports = [f'{{ stream: "{contract.BLOCKLIST_DELTAS}.>", accounts: [{EDGE}] }}']
+    exports = [f'{{ stream: "{contract.BLOCKLIST_DELTAS}.*", accounts: [{EDGE}] }}']
     exports += [
         f'{{ service: "{name}", response_type: {kind}, accounts: [{EDGE}] }}'
         for name, kind in _edge_services()
@@ -170,7 +169,7 @@ def _core_exports() -> list[str]:
 
 def _edge_imports() -> list[str]:
     imports = [
-        f'{{ stream: {{ account: {CORE}, subject: "{contract.BLOCKLIST_DELTAS}.>" }} }}',
+        f'{{ stream: {{ account: {CORE}, subject: "{contract.BLOCKLIST_DELTAS}.*" }} }}',
         f'{{ service: {{ account: {CORE}, subject: "{contract.BLOCKLIST_PROBE.name}" }} }}',
     ]
     imports += [

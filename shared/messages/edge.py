@@ -4,7 +4,7 @@ from shared.messages.base import Identifier, Message, Millis, ShortText
 
 
 class Probe(Message):
-    """``blocklist.probe``: how far must I be?"""
+    """``revocation.probe``: how far must I be?"""
 
     edge_id: ShortText = ""
 

@@ -1,5 +1,6 @@
 """The revocation feed against a real nats-server: joins, gaps, deaths, other epochs, liars."""
 
+import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
+from latchwire._stream import FeedReadError, Freshness, StreamReader
 from latchwire.feed import RevocationFeed
 from latchwire.records import Record
 from shared.bus import Bus
@@ -238,9 +241,9 @@ async def test_a_stolen_sibling_edge_cannot_revoke_anybody(
 ) -> None:
     """Neither on a delta's subject, nor on the one subject it may publish, nor by a borrowed reply."""
     victim = session_key("victim")
-    for subject in (f"blocklist.{victim}", "blocklist.probe", f"bl.{victim}"):
+    for subject in (f"blocklist.{victim}", "revocation.probe", f"bl.{victim}"):
         await thief.client.publish(subject, FORGED, headers=forged_headers("victim", feed.seq + 1))
-    for subject in ("blocklist.probe", "CORE.API.STREAM.INFO.BLOCKLIST"):
+    for subject in ("revocation.probe", "CORE.API.STREAM.INFO.BLOCKLIST"):
         await thief.client.publish(subject, b"{}", reply=f"blocklist.{victim}")
     get = json.dumps({"seq": 1, "next_by_subj": "bl.*"}).encode()
     for call in ("DIRECT.GET", "STREAM.MSG.GET"):
@@ -255,21 +258,72 @@ async def test_a_stolen_sibling_edge_cannot_revoke_anybody(
     assert len(feed.blocklist) == 2
 
 
-async def test_a_stolen_sibling_edge_cannot_vouch_for_freshness(
+async def test_a_stolen_sibling_edge_hears_no_questions(
     feed: RevocationFeed, writer: Writer, thief: Bus
 ) -> None:
-    """It cannot answer another edge's probe, even if it saw the question."""
-    seen: list[str] = []
+    """Whoever knew where an edge waits for an answer could have the server send it another one first."""
+    heard: list[str] = []
 
-    async def lie(message: object) -> None:
-        reply = getattr(message, "reply", "")
-        if reply:
-            seen.append(reply)
-            body = {"epoch": feed.epoch, "last_seq": feed.seq, "backlog_ms": 0}
-            await thief.client.publish(reply, json.dumps(body).encode())
+    async def listen(message: Msg) -> None:
+        heard.append(f"{message.subject} {message.reply}")
 
-    await thief.client.subscribe("blocklist.>", cb=lie)
+    for subject in (
+        "blocklist.*",
+        "blocklist.>",
+        "revocation.probe",
+        "revocation.>",
+        "_INBOX_edge-1.>",
+    ):
+        await thief.client.subscribe(subject, cb=listen)
     await settle(thief.client)
-    writer.silent = True
+    proven = feed._proven_at
 
-    await eventually(lambda: feed.staleness_seconds() > 3.5, within=10)
+    await eventually(lambda: feed._proven_at > proven)
+    await writer.revoke("heard")
+
+    await eventually(lambda: heard)
+    assert set(heard) == {f"blocklist.{session_key('heard')} "}
+
+
+async def test_an_answer_that_is_none_does_not_end_the_question(bus_of: BusFactory) -> None:
+    """Garbage that arrives first, whoever sent it, costs nothing but the wait for the real answer."""
+    auth, liar, worker = (
+        await bus_of("auth"),
+        await bus_of("revocation"),
+        await bus_of("revocation"),
+    )
+    answered = asyncio.Event()
+
+    async def lie(message: Msg) -> None:
+        await liar.client.publish(message.reply, b'{"type":"io.nats.jetstream.api.v1.stream_info"}')
+        await settle(liar.client)
+        answered.set()
+
+    async def tell(message: Msg) -> None:
+        await answered.wait()
+        body = {"epoch": "e", "last_seq": 7, "backlog_ms": 0}
+        await worker.client.publish(message.reply, json.dumps(body).encode())
+
+    await liar.client.subscribe("revocation.probe", cb=lie)
+    await worker.client.subscribe("revocation.probe", cb=tell)
+    await settle(liar.client)
+    await settle(worker.client)
+
+    found = await StreamReader(auth.client, auth.api_prefix).probe("revocation.probe", b"{}")
+
+    assert found == Freshness("e", 7, 0.0)
+
+
+async def test_a_stream_that_is_missing_is_not_an_empty_one(
+    edge: Bus, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    """The leader says 404 of both; only one of them means that nothing is left to read."""
+    reader = StreamReader(edge.client, edge.api_prefix)
+    assert await reader.next_seq(1) is None
+    nats_server.kill()
+    shutil.rmtree(tmp_path / "nats" / "js")
+    await start_in_thread(nats_server)
+    await eventually(lambda: edge.connected, within=10)
+
+    with pytest.raises(FeedReadError):
+        await reader.next_seq(1)

@@ -64,14 +64,14 @@ def may_publish(name: str) -> set[str]:
     by_hand: dict[str, set[str]] = {
         "auth": {
             "login.requested", "login.succeeded", "login.failed", "user.registered",
-            "token.revoked", "blocklist.probe",
+            "token.revoked", "revocation.probe",
         },
         "mailer": {"mail.sent", "mail.failed", "deadletter.login.x"},
         "revocation": {"deadletter.token.x", "bl.jx"},
-        "edge-1": {"blocklist.probe", "edge.heartbeat.edge-1"},
-        "edge-2": {"blocklist.probe", "edge.heartbeat.edge-2"},
+        "edge-1": {"revocation.probe", "edge.heartbeat.edge-1"},
+        "edge-2": {"revocation.probe", "edge.heartbeat.edge-2"},
         "operator": {
-            "token.revoked", "blocklist.probe", "op.edges.list", "op.token.explain", "op.users.set",
+            "token.revoked", "revocation.probe", "op.edges.list", "op.token.explain", "op.users.set",
             "op.users.show",
         },
         "provisioner": set(),
@@ -107,17 +107,16 @@ def _api_of(name: str) -> set[str]:
 def may_subscribe(name: str) -> set[str]:
     """What *name* may hear, by hand."""
     by_hand: dict[str, set[str]] = {
-        "auth": {"op.users.set", "op.users.show", "blocklist.jx", "blocklist.probe"},
+        "auth": {"op.users.set", "op.users.show", "blocklist.jx"},
         "mailer": set(),
         "revocation": {
-            "blocklist.probe", "blocklist.jx", "op.edges.list", "edge.heartbeat.edge-1",
+            "revocation.probe", "blocklist.jx", "op.edges.list", "edge.heartbeat.edge-1",
             "edge.heartbeat.edge-2",
         },
-        "edge-1": {"op.token.explain", "blocklist.jx", "blocklist.probe"},
-        "edge-2": {"op.token.explain", "blocklist.jx", "blocklist.probe"},
+        "edge-1": {"op.token.explain", "blocklist.jx"},
+        "edge-2": {"op.token.explain", "blocklist.jx"},
         "operator": {
             *stored_subjects(), "edge.heartbeat.edge-1", "edge.heartbeat.edge-2", "blocklist.jx",
-            "blocklist.probe",
         },
         "provisioner": set(),
     }  # fmt: skip

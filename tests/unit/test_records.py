@@ -83,5 +83,5 @@ def test_the_same_id_under_another_scope_or_key_is_another_record() -> None:
 
 @pytest.mark.parametrize("text", ["", "j", "probe", "j" + "a" * 25, "J" + "a" * 26, "x" + "a" * 26])
 def test_other_tokens_are_no_keys(text: str) -> None:
-    """``blocklist.probe`` in particular is not a record."""
+    """A word is not a record."""
     assert not is_record_key(text)

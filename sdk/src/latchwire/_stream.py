@@ -1,7 +1,8 @@
 """What a feed reads from the BLOCKLIST stream: its state, batches by direct get, the leader's word.
 
 Every question has a reply inbox of its own that nobody can guess: another client of the same account
-may have a server answer sent to any subject it can name, and must not be able to name this one.
+may have a server answer sent to any subject it can name, and must not be able to name this one. Should it
+all the same, what does not fit the question is no answer to it.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 from nats.aio.client import Client
@@ -28,6 +30,9 @@ ASK_SECONDS: Final = 1.5
 BATCH_SECONDS: Final = 5.0
 READ_TRIES: Final = 3
 LAG_PAUSE_SECONDS: Final = 0.05
+NO_MESSAGE: Final = 10037  # err_code; a missing stream is a 404 too
+# What reading an answer raises when it is none.
+_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError)
 
 
 class FeedReadError(Exception):
@@ -62,10 +67,9 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """How far a direct get came: *last_seq* of its last message (0: none), *pending* after it."""
+    """How far a direct get came: *last_seq* of its last message, 0 when it did not begin as asked."""
 
     last_seq: int
-    pending: int
 
 
 def read_delta(message: Msg) -> Delta | None:
@@ -96,46 +100,35 @@ class StreamReader:
         Raises:
             FeedReadError: no answer, no such stream, or a stream without an epoch.
         """
-        answer = await self.ask(f"{self._api}.STREAM.INFO.{STREAM}", b"")
-        try:
-            info = json.loads(answer)
-            epoch = info["config"]["metadata"]["epoch"]
-            return StreamState(str(epoch), int(info["state"]["last_seq"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise FeedReadError("the stream BLOCKLIST is missing or has no epoch") from error
+        return await self._ask(f"{self._api}.STREAM.INFO.{STREAM}", b"", _read_state)
 
     async def next_seq(self, seq: int) -> int | None:
         """The leader's first sequence at or after *seq*, or None when it has nothing left.
 
         Raises:
-            FeedReadError: no answer, or neither a message nor "not found".
+            FeedReadError: no answer, or neither a message nor "no message found".
         """
         body = _json({"seq": seq, "next_by_subj": f"{STATE_PREFIX}*"})
-        answer = await self.ask(f"{self._api}.STREAM.MSG.GET.{STREAM}", body)
-        try:
-            found = json.loads(answer)
-            if found.get("error", {}).get("code") == 404:
-                return None
-            return int(found["message"]["seq"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FeedReadError("the stream's leader did not answer the question") from error
+        subject = f"{self._api}.STREAM.MSG.GET.{STREAM}"
+        return await self._ask(subject, body, partial(_read_next, seq))
 
     async def read_after(self, seq: int, state: StreamState, into: Blocklist) -> int:
         """Put everything after *seq* *into* the list; the sequence up to which it is then complete.
+
+        Where each batch begins, and that nothing is left, is the leader's word: a replica may lag.
 
         Raises:
             FeedReadError: the stream could not be read to *state*'s end.
         """
         while seq < state.last_seq:
-            batch = await self._read_batch(seq + 1, into)
-            seq = max(seq, batch.last_seq)
-            if batch.pending or seq >= state.last_seq:
-                continue
-            # A replica may lag: only the leader can say that the rest has expired or was replaced.
             following = await self.next_seq(seq + 1)
             if following is None or following > state.last_seq:
-                return state.last_seq
-            await asyncio.sleep(LAG_PAUSE_SECONDS)
+                return state.last_seq  # the rest has expired or was replaced
+            batch = await self._read_batch(following, into)
+            if batch.last_seq:
+                seq = batch.last_seq
+            else:  # it lags, or *following* was replaced just now
+                await asyncio.sleep(LAG_PAUSE_SECONDS)
         return seq
 
     async def _read_batch(self, seq: int, into: Blocklist) -> Batch:
@@ -145,7 +138,7 @@ class StreamReader:
         return await self._read_once(seq, into)
 
     async def _read_once(self, seq: int, into: Blocklist) -> Batch:
-        transfer = _Transfer(into)
+        transfer = Transfer(seq, into)
         body = _json({"seq": seq, "batch": BATCH, "next_by_subj": f"{STATE_PREFIX}*"})
         subject = f"{self._api}.DIRECT.GET.{STREAM}"
         return await self._exchange(subject, body, transfer.take, transfer.done, BATCH_SECONDS)
@@ -156,29 +149,24 @@ class StreamReader:
         Raises:
             FeedReadError: no answer, or not one that can be read.
         """
-        answer = await self.ask(subject, body)
-        try:
-            proof = json.loads(answer)
-            backlog_ms = max(0, int(proof["backlog_ms"]))
-            return Freshness(str(proof["epoch"]), int(proof["last_seq"]), backlog_ms / 1000)
-        except (ValueError, KeyError, TypeError) as error:
-            raise FeedReadError("the answer to a probe is not readable") from error
+        return await self._ask(subject, body, _read_freshness)
 
-    async def ask(self, subject: str, body: bytes) -> bytes:
-        """The first reply's body.
+    async def _ask(self, subject: str, body: bytes, read: Callable[[bytes], T]) -> T:
+        """The first reply that can be *read*; others are passed over.
 
         Raises:
-            FeedReadError: no reply within 1.5 s, or nobody is there to reply.
+            FeedReadError: none within 1.5 s, or nobody is there to reply.
         """
-        done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
         async def on_reply(message: Msg) -> None:
             if done.done():
                 return
             if (message.headers or {}).get("Status"):
                 done.set_exception(FeedReadError(f"nobody answers {subject}"))
-            else:
-                done.set_result(message.data)
+                return
+            with suppress(*_UNREADABLE):
+                done.set_result(read(message.data))
 
         return await self._exchange(subject, body, on_reply, done, ASK_SECONDS)
 
@@ -203,27 +191,34 @@ class StreamReader:
                     with suppress(NatsError):
                         await subscription.unsubscribe()
         except TimeoutError as error:
-            raise FeedReadError(f"no answer on {subject}") from error
+            raise FeedReadError(f"no answer on {subject} that can be read") from error
         except NatsError as error:
             raise FeedReadError(f"{subject}: {error}") from error
 
 
-class _Transfer:
-    """One batch of direct get: each message names the one before it, so that a loss shows."""
+class Transfer:
+    """One batch of direct get from *start* on, which exists: each message names the one before it.
 
-    def __init__(self, into: Blocklist) -> None:
+    So a loss shows, and so does an answer to another question.
+    """
+
+    def __init__(self, start: int, into: Blocklist) -> None:
         self.done: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
+        self._start = start
         self._into = into
         self._previous = 0
 
     async def take(self, message: Msg) -> None:
+        """One message of the answer."""
+        headers = message.headers or {}
         if self.done.done():
             return
-        headers = message.headers or {}
-        status = headers.get("Status")
-        if status is not None:
+        if (status := headers.get("Status")) is not None:
             self._end(status, headers)
-            return
+        elif headers.get("Nats-Stream") == STREAM:
+            self._take_record(message, headers)
+
+    def _take_record(self, message: Msg, headers: dict[str, str]) -> None:
         delta = read_delta(message)
         if delta is None:
             at = headers.get("Nats-Sequence")
@@ -232,16 +227,42 @@ class _Transfer:
         if headers.get("Nats-Last-Sequence") != str(self._previous):
             self.done.set_exception(FeedReadError("a message is missing inside a batch"))
             return
+        if not self._previous and delta.seq != self._start:
+            self.done.set_result(Batch(0))
+            return
         self._into.apply(delta.key, delta.record)
         self._previous = delta.seq
 
     def _end(self, status: str, headers: dict[str, str]) -> None:
         if status == "404":
-            self.done.set_result(Batch(0, 0))
+            self.done.set_result(Batch(0))
         elif status == "204" and headers.get("Nats-Last-Sequence") == str(self._previous):
-            self.done.set_result(Batch(self._previous, int(headers.get("Nats-Num-Pending", "0"))))
+            self.done.set_result(Batch(self._previous))
         else:
             self.done.set_exception(FeedReadError(f"direct get ended with status {status}"))
+
+
+def _read_state(answer: bytes) -> StreamState:
+    info = json.loads(answer)
+    if info["config"]["name"] != STREAM:
+        raise ValueError(STREAM)
+    return StreamState(str(info["config"]["metadata"]["epoch"]), int(info["state"]["last_seq"]))
+
+
+def _read_next(asked: int, answer: bytes) -> int | None:
+    found = json.loads(answer)
+    if found.get("error", {}).get("err_code") == NO_MESSAGE:
+        return None
+    seq = int(found["message"]["seq"])
+    if seq < asked or not found["message"]["subject"].startswith(STATE_PREFIX):
+        raise ValueError(seq)
+    return seq
+
+
+def _read_freshness(answer: bytes) -> Freshness:
+    proof = json.loads(answer)
+    backlog_ms = max(0, int(proof["backlog_ms"]))
+    return Freshness(str(proof["epoch"]), int(proof["last_seq"]), backlog_ms / 1000)
 
 
 def _json(value: dict[str, object]) -> bytes:

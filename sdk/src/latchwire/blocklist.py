@@ -89,6 +89,10 @@ class Blocklist:
             claims.iat_ms,
         )
 
+    def key_fingerprint(self, kid: str) -> Fingerprint:
+        """What `find` needs to say whether the signing key *kid* is revoked."""
+        return Fingerprint((record_key(self._hash_key, "key", kid),), (), 0, 0)
+
     def find(self, fingerprint: Fingerprint, now_ms: int) -> Hit | None:
         """The first record that refuses the token at *now_ms*, or None."""
         if self._until_keys.isdisjoint(fingerprint.keys) and self._subject_keys.isdisjoint(

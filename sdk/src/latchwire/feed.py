@@ -66,7 +66,7 @@ class RevocationFeed:
         *,
         hash_key: bytes,
         api_prefix: str = "$JS.API",
-        probe_subject: str = "blocklist.probe",
+        probe_subject: str = "revocation.probe",
         edge_id: str = "",
         monotonic: Callable[[], float] = time.monotonic,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
@@ -122,7 +122,7 @@ class RevocationFeed:
         """Subscribe to the deltas; nothing is read before `run`."""
         if self._subscription is None:
             self._subscription = await self._client.subscribe(
-                f"{DELTA_PREFIX}>",
+                f"{DELTA_PREFIX}*",
                 cb=self._on_delta,
                 pending_msgs_limit=0,  # unlimited: a dropped delta would be a forgotten revocation
                 pending_bytes_limit=0,
@@ -244,8 +244,6 @@ class RevocationFeed:
         self._wake.set()
 
     async def _on_delta(self, message: Msg) -> None:
-        if message.subject == self._probe_subject:
-            return  # other edges' questions; anything an edge may publish is no delta
         delta = read_delta(message)
         if delta is None or message.subject != DELTA_PREFIX + delta.key:
             self.ignored += 1

@@ -1,4 +1,4 @@
-"""The answer to ``blocklist.probe``: how far must an edge be, and how far are we behind ourselves.
+"""The answer to ``revocation.probe``: how far must an edge be, and how far are we behind ourselves.
 
 Askers that arrive together share one answer, but only one whose questions to the leaders were put after the
 asker had asked; otherwise a proof would claim more than it knows.
