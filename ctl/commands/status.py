@@ -11,18 +11,33 @@ from ctl.output import say, say_json, table
 from ctl.session import Session, operate
 from shared import contract
 from shared.bus import NoAnswerError, Position
-from shared.bus.overview import ConsumerFacts, StreamFacts, consumer_facts, stream_facts
+from shared.bus.overview import (
+    ConsumerFacts,
+    StreamFacts,
+    consumer_facts,
+    dead_letters,
+    stream_facts,
+)
 from shared.messages import EdgeList, Freshness, Probe
+
+_MEANING = {
+    "deadletter.token.revoked": ": revocations that are not in force",
+    "deadletter.login.requested": ": mails that were not sent",
+}
 
 
 @dataclass(frozen=True)
 class Overview:
-    """All that `status` knows. *freshness* is None when no revocation worker answers."""
+    """All that `status` knows. *freshness* is None when no revocation worker answers.
+
+    *dead_letters*: how many messages rest where no retry helps, by subject.
+    """
 
     streams: list[StreamFacts]
     consumers: list[ConsumerFacts]
     told: EdgeList
     freshness: Freshness | None
+    dead_letters: dict[str, int]
 
     @property
     def position(self) -> Position:
@@ -42,9 +57,12 @@ class Overview:
         return missing + silent + problems_of(self.told.edges)
 
     @property
-    def dead_letters(self) -> int:
-        """How many messages rest where no retry helps."""
-        return sum(s.messages for s in self.streams if s.name == contract.DEADLETTER.name)
+    def warnings(self) -> list[str]:
+        """What happened and has to be looked at, though everything works."""
+        return [
+            f"{count} dead letters: {subject}{_MEANING.get(subject, '')}"
+            for subject, count in self.dead_letters.items()
+        ]
 
 
 def register(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -72,7 +90,7 @@ async def _look(session: Session) -> Overview:
     consumers = [await consumer_facts(session.bus, durable) for durable in contract.DURABLES]
     freshness = await _freshness(session)
     told = await live_edges(session.bus, session.clock)
-    return Overview(streams, consumers, told, freshness)
+    return Overview(streams, consumers, told, freshness, await dead_letters(session.bus))
 
 
 async def _freshness(session: Session) -> Freshness | None:
@@ -88,7 +106,8 @@ def _as_json(overview: Overview) -> dict[str, object]:
         "consumers": [asdict(facts) for facts in overview.consumers],
         "edges": edge_rows(overview.told.edges, overview.position),
         "freshness": overview.freshness and overview.freshness.model_dump(),
-        "dead_letters": overview.dead_letters,
+        "dead_letters": sum(overview.dead_letters.values()),
+        "warnings": overview.warnings,
         "problems": overview.problems,
     }
 
@@ -104,8 +123,8 @@ def _tell(overview: Overview) -> None:
         say(
             f"revocations waiting: {overview.freshness.backlog_ms} ms   epoch {overview.freshness.epoch}"
         )
-    say(f"dead letters: {overview.dead_letters}")
-    for problem in overview.problems:
+    say(f"dead letters: {sum(overview.dead_letters.values())}")
+    for problem in [*overview.problems, *overview.warnings]:
         say(f"! {problem}")
 
 

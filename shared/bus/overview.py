@@ -48,6 +48,21 @@ async def stream_facts(bus: Bus, stream: contract.Stream) -> StreamFacts:
     return StreamFacts(stream.name, True, state.messages, state.bytes, state.last_seq)
 
 
+async def dead_letters(bus: Bus) -> dict[str, int]:
+    """How many messages rest where no retry helps, by subject.
+
+    Raises:
+        BusUnavailableError: JetStream did not answer.
+    """
+    try:
+        info = await bus.js.stream_info(contract.DEADLETTER.name, subjects_filter=">")
+    except NotFoundError:
+        return {}
+    except (nats.errors.Error, APIError) as error:
+        raise BusUnavailableError(str(error)) from error
+    return dict(sorted((info.state.subjects or {}).items()))
+
+
 async def consumer_facts(bus: Bus, durable: contract.Durable) -> ConsumerFacts:
     """The numbers of *durable*.
 
