@@ -26,6 +26,7 @@ from shared.ids import Ids, SystemIds
 from shared.log import configure_logging
 from shared.secrets import SecretsError, load_seed
 from shared.settings import SettingsError, SettingsT, WorkerSettings
+from shared.unreadable import Refuse, refuse_by, refuse_plainly
 
 log = structlog.get_logger()
 
@@ -102,14 +103,21 @@ class Runtime:
         self.health.check("nats", lambda: None if bus.connected else "not connected")
         return bus
 
-    async def serve_http(self, app: web.Application | web.Server, listen: str) -> None:
-        """Serve on ``host:port``; stops accepting when the shutdown begins."""
+    async def serve_http(
+        self, app: web.Application | web.Server, listen: str, refuse: Refuse = refuse_plainly
+    ) -> None:
+        """Serve on ``host:port``; stops accepting when the shutdown begins.
+
+        *refuse* makes the answer to what cannot be read as a request.
+        """
         runner: web.BaseRunner = (
             web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
             if isinstance(app, web.Application)
             else web.ServerRunner(app, shutdown_timeout=2.0)
         )
         await runner.setup()
+        assert runner.server is not None
+        refuse_by(runner.server, refuse)
         self._stack.push_async_callback(runner.cleanup)
         host, _, port = listen.rpartition(":")
         site = web.TCPSite(runner, host.strip("[]"), int(port), reuse_port=False)

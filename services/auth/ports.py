@@ -9,10 +9,11 @@ Errors of all ports: `StoreUnavailableError` (Redis), `BusUnavailableError` (no 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from latchwire.claims import Claims
 from services.auth.domain.client import UNKNOWN, Client
+from services.auth.domain.ending import PendingEnd
 from services.auth.domain.limits import Rate
 from services.auth.domain.link import Attempt, Muted
 from services.auth.domain.outcomes import Person
@@ -163,31 +164,6 @@ class Over:
 
     reason: str
     announced: bool = True
-
-
-@dataclass(frozen=True)
-class PendingEnd:
-    """An end that is stored and to be published.
-
-    Of a ``session`` *target* is the sid and *at_ms* when it would have expired (0: not known); of a
-    ``subject`` the person, and the instant up to which every session of theirs is over.
-    """
-
-    scope: Literal["session", "subject"]
-    target: str
-    reason: str
-    actor: str
-    at_ms: int
-
-    @property
-    def is_reuse(self) -> bool:
-        """Whether the person gets a mail about it as well."""
-        return self.scope == "session" and self.reason == "refresh_reuse"
-
-
-def reuse_of(session: Session) -> PendingEnd:
-    """The end of *session* after a refresh token of it was seen twice."""
-    return PendingEnd("session", session.sid, "refresh_reuse", "auth", session.expires_at_ms)
 
 
 class Sessions(Protocol):

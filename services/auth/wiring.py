@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
 
 from latchwire.feed import RevocationFeed
 from latchwire.tokens import TokenPolicy
@@ -23,6 +24,7 @@ from services.auth.handlers.users import answer_users
 from services.auth.http.app import make_app
 from services.auth.http.clients import ClientList
 from services.auth.http.context import Context
+from services.auth.http.middleware import refuse_unreadable
 from services.auth.ports import (
     AccessTokens,
     Attempts,
@@ -92,7 +94,9 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     runtime.spawn("unannounced ends", announcer.run(runtime.stopping), drains=False)
     users = UserFlow(ports.people, ports.sessions, revocations, ending, runtime.clock)
     await answer_users(bus, users)
-    await runtime.serve_http(make_app(make_context(settings, ports)), settings.auth_listen)
+    context = make_context(settings, ports)
+    refuse = partial(refuse_unreadable, context)
+    await runtime.serve_http(make_app(context), settings.auth_listen, refuse)
 
 
 def load_keys(settings: AuthSettings) -> Keys:

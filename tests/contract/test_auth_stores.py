@@ -11,6 +11,7 @@ from services.auth.adapters.redis_people import RedisPeople
 from services.auth.adapters.redis_scripts import Scripts
 from services.auth.adapters.redis_sessions import RedisSessions
 from services.auth.domain.client import UNKNOWN, Client
+from services.auth.domain.ending import PendingEnd, reuse_of
 from services.auth.domain.limits import Rate
 from services.auth.domain.link import Attempt
 from services.auth.domain.session import SESSION_MS, Session
@@ -25,11 +26,9 @@ from services.auth.ports import (
     NotExchanged,
     Opened,
     Over,
-    PendingEnd,
     People,
     Sessions,
     UsedBefore,
-    reuse_of,
 )
 from shared.clock import SystemClock
 from shared.ids import SystemIds

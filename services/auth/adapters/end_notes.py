@@ -2,7 +2,7 @@
 
 import json
 
-from services.auth.ports import PendingEnd
+from services.auth.domain.ending import PendingEnd
 
 
 def field_of(end: PendingEnd) -> str:

@@ -2,8 +2,8 @@
 
 from services.auth.adapters.redis_scripts import KEEP_MS, Scripts
 from services.auth.adapters.redis_sessions import end_person
+from services.auth.domain.ending import PendingEnd
 from services.auth.domain.outcomes import Person
-from services.auth.ports import PendingEnd
 from shared.redis import translate_redis_errors
 
 

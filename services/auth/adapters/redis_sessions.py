@@ -5,8 +5,12 @@ from dataclasses import replace
 from services.auth.adapters.end_notes import end_of, field_of, tail_of, text_of
 from services.auth.adapters.redis_scripts import CLOCK, KEEP_MS, SESSION, UNANNOUNCED, Scripts
 from services.auth.domain.client import UNKNOWN, Client
+from services.auth.domain.ending import PendingEnd, reuse_of
 from services.auth.domain.session import EndReason, Session
-from services.auth.ports import Advanced, Over, PendingEnd, reuse_of
+from services.auth.ports import (
+    Advanced,
+    Over,
+)
 from shared.redis import translate_redis_errors
 
 AT_ONCE = 1000  # notes read in one round

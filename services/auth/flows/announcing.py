@@ -5,8 +5,13 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from services.auth.domain.ending import PendingEnd
 from services.auth.flows.ending import Ending
-from services.auth.ports import BusUnavailableError, PendingEnd, Sessions, StoreUnavailableError
+from services.auth.ports import (
+    BusUnavailableError,
+    Sessions,
+    StoreUnavailableError,
+)
 
 log = structlog.get_logger()
 

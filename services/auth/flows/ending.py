@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from services.auth.domain.client import Client
+from services.auth.domain.ending import PendingEnd
 from services.auth.domain.link import NOTICE_SECONDS, Attempt
 from services.auth.domain.session import (
     SESSION_MS,
@@ -25,7 +26,6 @@ from services.auth.ports import (
     Events,
     Keys,
     NotAnnouncedError,
-    PendingEnd,
     Sessions,
     StoreUnavailableError,
 )

@@ -78,12 +78,8 @@ class LinkFlow:
     async def request_link(self, ask: LinkAsk) -> LinkSent | TooManyRequests:
         """Store an attempt and publish it; the answer and the work are the same for every address."""
         attempt = self._new_attempt(ask)
-        opened = await self.attempts.open(
-            attempt,
-            LINK_SECONDS * 1000,
-            self._budgets(ask),
-            after_ms=self.revocations.watermark(ask.email).sessions_before,
-        )
+        voided, budgets = self.revocations.watermark(ask.email).sessions_before, self._budgets(ask)
+        opened = await self.attempts.open(attempt, LINK_SECONDS * 1000, budgets, after_ms=voided)
         if isinstance(opened, NetworkLimited):
             return TooManyRequests(retry_after(opened.wait_ms))
         if opened.muted:

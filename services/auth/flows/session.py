@@ -6,6 +6,7 @@ import structlog
 
 from latchwire.claims import Claims
 from services.auth.domain.client import Client
+from services.auth.domain.ending import reuse_of
 from services.auth.domain.outcomes import (
     ContinueTo,
     Credentials,
@@ -35,7 +36,6 @@ from services.auth.ports import (
     Revocations,
     Sessions,
     StoreUnavailableError,
-    reuse_of,
 )
 from shared.clock import Clock
 

@@ -6,10 +6,13 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from services.auth.http.context import CONTEXT, context_of
+from services.auth.http.context import CONTEXT, Context, context_of
 from services.auth.http.problems import (
+    CONTENT_TYPE,
+    REASON,
     REQUEST_ID,
     Problem,
+    problem_document,
     problem_response,
     unannounced,
     unavailable,
@@ -22,6 +25,7 @@ from services.auth.ports import (
     NotAnnouncedError,
     StoreUnavailableError,
 )
+from shared.unreadable import LastAnswer
 
 log = structlog.get_logger()
 
@@ -43,6 +47,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "no-referrer",
+    "Vary": "Authorization, Cookie, Origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
@@ -83,13 +88,28 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Headers for every answer; one that a route set itself stays."""
-    for name, value in HEADERS.items():
+    for name, value in standing_headers(secure=request.app[CONTEXT].secure).items():
         response.headers.setdefault(name, value)
-    if request.app[CONTEXT].secure:
-        response.headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
     response.headers["X-Request-Id"] = request.get(REQUEST_ID, "")
-    response.headers["Vary"] = "Authorization, Cookie, Origin"
     response.headers.pop("Server", None)
+
+
+def standing_headers(*, secure: bool) -> dict[str, str]:
+    """What every answer carries, *secure* ones a little more."""
+    return {**HEADERS, "Strict-Transport-Security": STRICT_TRANSPORT} if secure else HEADERS
+
+
+def refuse_unreadable(context: Context, status: int) -> LastAnswer:
+    """The problem document for what is no request at all; like any other answer, and then the end."""
+    request_id = context.ids.ulid(context.clock.now_ms())
+    problem = Problem(status, "bad_request" if status < 500 else "internal_error")
+    headers = {
+        **standing_headers(secure=context.secure),
+        "Content-Type": CONTENT_TYPE,
+        "X-Request-Id": request_id,
+        REASON: problem.code,
+    }
+    return LastAnswer(status, headers, problem_document(problem, request_id))
 
 
 def _http_error(request: web.Request, error: web.HTTPException) -> web.StreamResponse:

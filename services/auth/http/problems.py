@@ -62,21 +62,26 @@ class Problem(Exception):
 
 def problem_response(request: web.BaseRequest, problem: Problem) -> web.Response:
     """*problem* as ``application/problem+json``."""
+    return web.Response(
+        body=problem_document(problem, request.get(REQUEST_ID, "")),
+        status=problem.status,
+        headers={REASON: problem.code, **problem.headers},
+        content_type=CONTENT_TYPE,
+    )
+
+
+def problem_document(problem: Problem, request_id: str) -> bytes:
+    """The body."""
     document = {
         "type": f"urn:latchwire:problem:{problem.code}",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
         "detail": TITLES[problem.code],
         "code": problem.code,
-        "request_id": request.get(REQUEST_ID, ""),
+        "request_id": request_id,
         **problem.members,
     }
-    return web.Response(
-        body=json.dumps(document).encode(),
-        status=problem.status,
-        headers={REASON: problem.code, **problem.headers},
-        content_type=CONTENT_TYPE,
-    )
+    return json.dumps(document).encode()
 
 
 def unannounced() -> Problem:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from services.auth.domain.client import UNKNOWN, Client
+from services.auth.domain.ending import PendingEnd, reuse_of
 from services.auth.domain.link import CODE_TRIES, Attempt, Muted
 from services.auth.domain.outcomes import Person
 from services.auth.domain.session import EndReason, Session, judge_counter
@@ -17,9 +18,7 @@ from services.auth.ports import (
     NotExchanged,
     Opened,
     Over,
-    PendingEnd,
     UsedBefore,
-    reuse_of,
 )
 from shared.clock import Clock
 from shared.emails import limit_address
