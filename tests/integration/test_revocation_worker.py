@@ -14,7 +14,7 @@ from latchwire.claims import Claims
 from latchwire.records import Record
 from latchwire.tokens import verify_access_token
 from services.revocation.domain.clock import MAX_SKEW_MS
-from services.revocation.domain.records import MARGIN_MS, SESSION_LIFE_MS
+from services.revocation.domain.records import KEY_LIFE_MS, MARGIN_MS, SESSION_LIFE_MS
 from services.revocation.flows.revoke import Revoker, Stored
 from shared import contract
 from shared.bus import Bus, NoAnswerError
@@ -140,6 +140,27 @@ async def test_a_session_stamped_by_a_clock_that_runs_ahead_is_refused(
     edge = Blocklist(ledger.hash_key)
     edge.apply(ledger.key("subject", ADA), record)
     assert edge.find(edge.fingerprint(token), started)
+
+
+async def test_a_revoked_key_stays_revoked_in_every_copy(
+    worker_of: WorkerFactory, operator: Bus, ledger: Ledger, redis_server: RedisServer
+) -> None:
+    """Ten years are a life that the server's own clock of messages and Redis take."""
+    await start_in_thread(worker_of(redis_server.url))
+    began = SystemClock().now_ms()
+
+    await revoke(operator, {"scope": "key", "kid": "k1"})
+    record = await eventually(lambda: ledger.record("key", "k1"))
+
+    assert record.until_ms - began == pytest.approx(KEY_LIFE_MS + MARGIN_MS, abs=5_000)
+    found = await operator.js.get_last_msg("BLOCKLIST", f"bl.{ledger.key('key', 'k1')}")
+    assert found.headers is not None
+    assert int(found.headers["Nats-TTL"]) == pytest.approx(KEY_LIFE_MS / 1000, abs=15)
+    async with connect_redis(redis_server.url) as redis:
+        name = f"lw:bl:{ledger.key('key', 'k1')}"
+        await eventually(lambda: redis.exists(name))
+        assert Record.unpack(await redis.get(name)) == record
+        assert await redis.pttl(name) == pytest.approx(KEY_LIFE_MS, abs=15_000)
 
 
 async def test_without_redis_revocations_go_on(

@@ -2,10 +2,12 @@
 
 import pytest
 
-from latchwire.records import Record
+from latchwire.blocklist import Blocklist
+from latchwire.records import Record, record_key
 from services.revocation.domain.clock import LATE_MS, MAX_SKEW_MS, Times, watermark_ms
 from services.revocation.domain.records import (
     ACCESS_LIFE_MS,
+    KEY_LIFE_MS,
     MARGIN_MS,
     SESSION_LIFE_MS,
     identifier_of,
@@ -19,6 +21,7 @@ STORED = NOW - 3
 TIMES = Times(now_ms=NOW, stored_at_ms=STORED, store_ms=NOW + 1)
 STAMP = STORED + MAX_SKEW_MS
 DAY = 24 * 3600 * 1000
+DECADE = STORED + KEY_LIFE_MS + MARGIN_MS
 WEEK = STORED + SESSION_LIFE_MS + MARGIN_MS
 
 
@@ -40,8 +43,12 @@ def event(**fields: object) -> TokenRevoked:
             {"scope": "session", "sid": "s", "affected_until": NOW + 60_000},
             Record(NOW + 60_000 + MARGIN_MS),
         ),
-        ({"scope": "key", "kid": "k"}, Record(WEEK)),
-        ({"scope": "service", "service": "v"}, Record(WEEK)),
+        ({"scope": "key", "kid": "k"}, Record(DECADE)),
+        ({"scope": "service", "service": "v"}, Record(DECADE)),
+        (
+            {"scope": "key", "kid": "k", "affected_until": NOW + 60_000},
+            Record(NOW + 60_000 + MARGIN_MS),
+        ),
         ({"scope": "subject", "sub": "u"}, Record(WEEK, sessions_before=STAMP)),
         (
             {"scope": "subject", "sub": "u", "applies_to": "access"},
@@ -72,7 +79,7 @@ def test_an_end_in_the_year_2099_is_cut_to_the_longest_life(scope: str) -> None:
     )
 
     assert found is not None
-    assert found.record.until_ms == WEEK
+    assert found.record.until_ms == (DECADE if scope in ("key", "service") else WEEK)
 
 
 def test_a_watermark_from_the_future_does_not_lock_the_person_out() -> None:
@@ -141,7 +148,23 @@ def test_last_years_events_are_lapsed_whatever_they_name() -> None:
     old = Times(NOW, stored_at_ms=NOW - 365 * 24 * 3600 * 1000, store_ms=NOW)
 
     assert revocation_of(event(scope="subject", sub="u"), old) is None
-    assert revocation_of(event(scope="key", kid="k"), old) is None
+    assert revocation_of(event(scope="session", sid="s"), old) is None
+
+
+@pytest.mark.parametrize(
+    "fields", [{"scope": "key", "kid": "k"}, {"scope": "service", "service": "v"}]
+)
+def test_a_stolen_key_does_not_work_again_on_the_eighth_day(fields: dict[str, str]) -> None:
+    """Nor years later, should it still be in the key set; the record is one every reader can hold."""
+    found = revocation_of(event(**fields), Times(NOW, STORED, None))
+
+    assert found is not None
+    assert NOW + 9 * 365 * DAY < found.record.until_ms < 4_102_444_800_000  # 2100
+    assert Record.unpack(found.record.pack()) == found.record
+    list_ = Blocklist(b"k" * 32)
+    list_.apply(record_key(b"k" * 32, fields["scope"], found.identifier), found.record)
+    list_.sweep(NOW + 8 * DAY)
+    assert len(list_) == 1
 
 
 @pytest.mark.parametrize(

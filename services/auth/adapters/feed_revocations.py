@@ -30,6 +30,13 @@ class FeedRevocations:
         blocklist = self._feed.blocklist
         return blocklist.find(blocklist.fingerprint(claims), now_ms) is not None
 
+    def key_not_ready(self, kid: str, now_ms: int) -> str | None:
+        """For /ready: None, or that every token signed with *kid* would be refused everywhere."""
+        blocklist = self._feed.blocklist
+        if blocklist.find(blocklist.key_fingerprint(kid), now_ms) is None:
+            return None
+        return f"the signing key {kid} is revoked: put a new one under signing/ and start again"
+
     def not_ready(self) -> str | None:
         """For /ready: None, or why nobody can sign in or renew for now."""
         if self._feed.staleness_seconds() <= self._max_staleness:

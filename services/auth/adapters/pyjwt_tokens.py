@@ -19,6 +19,7 @@ class PyJWTTokens:
     def __init__(
         self, kid: str, key: rsa.RSAPrivateKey, ring: KeyRing, policy: TokenPolicy
     ) -> None:
+        self.kid = kid
         self._key = key
         self._headers = {"typ": "at+jwt", "kid": kid}
         self._ring = ring

@@ -7,7 +7,11 @@ from services.revocation.domain.clock import MAX_SKEW_MS, Times, watermark_ms
 from shared.emails import canonical_subject
 from shared.messages import RevocationScope, TokenRevoked
 
-SESSION_LIFE_MS = 7 * 24 * 3600 * 1000  # absolute; also the most that any record lives
+DAY_MS = 24 * 3600 * 1000
+SESSION_LIFE_MS = 7 * DAY_MS  # absolute; also the most that a record about people and tokens lives
+# What signs tokens, or is given new ones, does not end by itself: a stolen key that is still in the key set
+# would work again. Longer than any key is kept, and a time that every reader's integers hold.
+KEY_LIFE_MS = 3_653 * DAY_MS
 ACCESS_LIFE_MS = 15 * 60 * 1000
 LEEWAY_MS = 5_000  # what verifiers add to ``exp``
 MARGIN_MS = LEEWAY_MS + MAX_SKEW_MS
@@ -47,10 +51,12 @@ def until_ms(event: TokenRevoked, stored_at_ms: int) -> int:
     """When the last token the event can hit is refused for its age anyway.
 
     The named end is believed up to the longest life there is; without one, a single token lives as an
-    access token does and everything else as long as a session. Counted from when the broker stored the
+    access token does, what makes new tokens (key, service) for ten years and everything else as long as a
+    session. Counted from when the broker stored the
     event, so that a replay of TOKEN computes the same.
     """
-    longest = stored_at_ms + SESSION_LIFE_MS
+    makes_tokens = event.scope in ("key", "service")
+    longest = stored_at_ms + (KEY_LIFE_MS if makes_tokens else SESSION_LIFE_MS)
     if event.affected_until is not None:
         return min(event.affected_until, longest) + MARGIN_MS
     if event.scope == "token":
