@@ -493,7 +493,7 @@ async def test_a_broken_session_goes_to_the_form_and_loses_its_cookies(
     """What will never work again is not sent round again."""
     await sign_in(site, ada, email)
     form = (await ada.get("/auth/account")).page.form("/auth/form/sessions", handle="all")
-    kept = f"{REFRESH}={ada.cookie(REFRESH)}"
+    kept = f"{ACCESS}={ada.cookie(ACCESS)}; {REFRESH}={ada.cookie(REFRESH)}"
     await ada.submit(form)
     async with visiting(site.url) as again:
         answer = await again.get("/auth/continue?next=/demo", {"Cookie": kept})

@@ -122,18 +122,29 @@ class SessionFlow:
         held = [await self.sessions.find(sid) for sid in proven]
         return frozenset(session.sid for session in held if session and not session.ended)
 
-    async def logout(self, credentials: Credentials) -> None:
-        """End the session of either token, of any age; nothing to end is no error.
+    async def logout(self, *shown: Credentials) -> None:
+        """End the sessions of all tokens that are shown, of any age; nothing to end is no error.
 
         With the store away a refresh token proves nothing, and the error is raised; the access token
         beside it proves its session all the same, and that is revoked first.
         """
-        proven = self._proven_by_access(credentials)
+        proven: dict[str, str] = {}
+        failures: list[BusUnavailableError | StoreUnavailableError] = []
+        for credentials in shown:
+            proven |= self._proven_by_access(credentials)
         try:
-            proven |= await self._proven_by_refresh(credentials)
-        finally:
-            for sid, sub in proven.items():
+            for credentials in shown:
+                proven |= await self._proven_by_refresh(credentials)
+        except StoreUnavailableError as error:
+            failures.append(error)
+        for sid, sub in proven.items():
+            try:
                 await self.ending.end_session(sid, sub, "logout")
+            except (BusUnavailableError, StoreUnavailableError) as error:
+                failures.append(error)  # the others are ended all the same
+        if failures:
+            # An end that is not stored is worse than one that is not told yet.
+            raise min(failures, key=lambda error: isinstance(error, BusUnavailableError))
 
     async def end_replaced(self, credentials: Credentials) -> None:
         """After a new sign-in in a browser: the session it held would live on where nobody sees it."""

@@ -47,7 +47,7 @@ def read_client_id(request: web.Request, clients: ClientList) -> str | None:
 
 def _decode_basic(text: str) -> tuple[str, str]:
     try:
-        pair = base64.b64decode(text.strip(), validate=True).decode("utf-8")
+        pair = base64.b64decode(text.strip(" "), validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         return "", ""
     client_id, _, secret = pair.partition(":")

@@ -24,6 +24,9 @@ from services.auth.http.context import context_of
 from services.auth.http.problems import Problem
 
 BROWSER_SECONDS = 180 * 86_400
+# Only these stand around a name or a value (RFC 6265 §5.2): with every space of Unicode gone, a name that a
+# browser takes for another, and so guards by no prefix, would be ours.
+_SPACE = " \t"
 _NONCE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _SameSite = Literal["Lax", "Strict"]
 
@@ -37,15 +40,20 @@ def read_cookie(request: web.Request, name: str) -> str:
     Raises:
         Problem: the name occurs more than once, over all Cookie headers.
     """
-    values = [
-        value.strip()
-        for header in request.headers.getall("Cookie", [])
-        for key, _, value in (pair.partition("=") for pair in header.split(";"))
-        if key.strip() == name
-    ]
+    values = read_cookies(request, name)
     if len(values) > 1:
         raise Problem(400, "two_credentials")
-    return values[0].strip('"') if values else ""
+    return values[0] if values else ""
+
+
+def read_cookies(request: web.Request, name: str) -> list[str]:
+    """Every value of cookie *name*, in the order of the request."""
+    return [
+        value.strip(_SPACE).strip('"')
+        for header in request.headers.getall("Cookie", [])
+        for key, _, value in (pair.partition("=") for pair in header.split(";"))
+        if key.strip(_SPACE) == name
+    ]
 
 
 def read_browser(request: web.Request) -> str:

@@ -21,7 +21,7 @@ from services.auth.http.page_context import Browser, now_ms, see_other, show
 from services.auth.http.page_errors import too_many_requests
 from services.auth.http.page_forms import is_same_origin, read_form
 from services.auth.http.pages import ACCOUNT, continue_url, read_login_id, show_check_mail
-from services.auth.http.reading import read_client, read_credentials
+from services.auth.http.reading import read_client, read_credentials, read_every_credential
 from services.auth.pages import View, phrases, views
 from services.auth.ports import BusUnavailableError, NotAnnouncedError, StoreUnavailableError
 from shared.emails import InvalidEmailError, canonical_email
@@ -107,7 +107,7 @@ async def logout(request: web.Request) -> web.Response:
     if not is_same_origin(request):
         await read_form(request, "logout")
     try:
-        await context_of(request).sessions.logout(read_credentials(request))
+        await context_of(request).sessions.logout(*read_every_credential(request))
     except NotAnnouncedError:
         response = show(request, views.Untold(views.SignedOut.title))
     except (BusUnavailableError, StoreUnavailableError) as error:

@@ -15,7 +15,7 @@ from services.auth.http.cookies import clear_session, read_cookie, set_session
 from services.auth.http.page_context import see_other, show
 from services.auth.http.pages import ACCOUNT, continue_url, login_url, read_next
 from services.auth.http.problems import Problem
-from services.auth.http.reading import read_client, read_credentials
+from services.auth.http.reading import read_bound_refresh, read_client
 from services.auth.pages import views
 
 HOPS_SECONDS = 10
@@ -29,7 +29,7 @@ async def continue_(request: web.Request) -> web.Response:
     if request.headers.get("Sec-Fetch-Mode") not in NAVIGATION:
         raise Problem(403, "csrf_failed")
     target = read_next(request) or ACCOUNT
-    refresh = read_credentials(request).refresh
+    refresh = read_bound_refresh(request)
     if _count_hops(request, target) > HOPS_ENOUGH:
         return show(request, views.CookieDidNotStick())
     result = await context_of(request).sessions.continue_(

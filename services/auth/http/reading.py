@@ -13,8 +13,10 @@ from services.auth.domain.client import (
 from services.auth.domain.outcomes import Credentials, NotSignedIn, SignedIn
 from services.auth.domain.session import parse_refresh_token
 from services.auth.http.context import context_of
-from services.auth.http.cookies import read_cookie
+from services.auth.http.cookies import read_cookie, read_cookies
 from services.auth.http.problems import Problem
+
+EVERY = 4
 
 
 def read_client(request: web.Request) -> Client:
@@ -42,7 +44,7 @@ def read_bearer(request: web.Request) -> str:
     if len(values) > 1:
         raise Problem(400, "two_credentials")
     scheme, _, token = values[0].partition(" ") if values else ("", "", "")
-    return token.strip() if scheme.lower() == "bearer" else ""
+    return token.strip(" ") if scheme.lower() == "bearer" else ""
 
 
 def read_credentials(request: web.Request, refresh: str = "") -> Credentials:
@@ -61,6 +63,36 @@ def read_credentials(request: web.Request, refresh: str = "") -> Credentials:
         refresh=refresh or refresh_cookie,
         by_cookie=bool((cookie and not bearer) or (refresh_cookie and not refresh)),
     )
+
+
+def read_bound_refresh(request: web.Request) -> str:
+    """The refresh cookie, "" when it is not of the same session as the access cookie.
+
+    A sibling subdomain can set ``__Secure-`` cookies for us, and so plant the refresh token of a session of
+    its own; it cannot set the ``__Host-`` one. The access token may have run out.
+
+    Raises:
+        Problem: one of the two is there twice.
+    """
+    names = context_of(request).cookies
+    access, refresh = read_cookie(request, names.access), read_cookie(request, names.refresh)
+    claims = context_of(request).sessions.access_tokens.read_expired(access) if access else None
+    token = parse_refresh_token(refresh)
+    return refresh if claims and token and claims.sid == token.sid else ""
+
+
+def read_every_credential(request: web.Request, refresh: str = "") -> list[Credentials]:
+    """For a logout: whatever is shown, twins and two people included, is no reason to keep anybody signed in.
+
+    At most `EVERY` of a kind, because each costs a look into the store.
+    """
+    names = context_of(request).cookies
+    access = [read_bearer(request), *read_cookies(request, names.access)]
+    renewing = [refresh, *read_cookies(request, names.refresh)]
+    return [
+        *(Credentials(access=token) for token in [t for t in access if t][:EVERY]),
+        *(Credentials(refresh=token) for token in [t for t in renewing if t][:EVERY]),
+    ]
 
 
 def require_signed_in(request: web.Request) -> SignedIn:
@@ -96,17 +128,22 @@ def require_same_site(request: web.Request, *, always: bool = False) -> None:
     if request.method in csrf.SAFE_METHODS:
         return
     names = context_of(request).cookies
-    carried = [read_cookie(request, name) for name in (names.access, names.refresh)]
-    if not always and not any(carried):
+    carried = [read_cookies(request, name) for name in (names.access, names.refresh)]
+    if not always and not any(map(any, carried)):
         return
     if not csrf.allows(
         fetch_site=request.headers.get("Sec-Fetch-Site"),
         origin=request.headers.get("Origin"),
         own_origins=context_of(request).origins,
         token=request.headers.get("X-CSRF-Token"),
-        expected=_expected_csrf(request, *carried),
+        expected=_expected_csrf(request, *map(_only, carried)),
     ):
         raise Problem(403, "csrf_failed")
+
+
+def _only(values: list[str]) -> str:
+    """Of twins neither says what the CSRF token must be: whoever planted one knows its own."""
+    return values[0] if len(values) == 1 else ""
 
 
 def _expected_csrf(request: web.Request, access: str, refresh: str) -> frozenset[str]:

@@ -5,17 +5,18 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from services.auth.domain.outcomes import Credentials, SessionOver, SessionView
+from services.auth.domain.outcomes import SessionOver, SessionView
 from services.auth.domain.session import FIRST_PARTY
 from services.auth.http.answers import session_answer
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
 from services.auth.http.context import context_of
-from services.auth.http.cookies import clear_session, read_cookie
+from services.auth.http.cookies import clear_session
 from services.auth.http.problems import Problem, problem_response, unannounced, unavailable
 from services.auth.http.reading import (
-    read_bearer,
+    read_bound_refresh,
     read_client,
+    read_every_credential,
     require_same_site,
     require_signed_in,
     unauthorized,
@@ -37,7 +38,7 @@ async def refresh(request: web.Request) -> web.Response:
     cookies = not body.refresh_token
     if cookies:
         require_same_site(request)
-    token = body.refresh_token or read_cookie(request, context.cookies.refresh)
+    token = body.refresh_token or read_bound_refresh(request)
     if not token:
         raise unauthorized("no_credentials")
     result = await context.sessions.refresh(
@@ -58,7 +59,9 @@ async def logout(request: web.Request) -> web.Response:
     require_same_site(request)
     response: web.Response = web.Response(status=204)
     try:
-        await context_of(request).sessions.logout(_all_credentials(request, body.refresh_token))
+        await context_of(request).sessions.logout(
+            *read_every_credential(request, body.refresh_token)
+        )
     except NotAnnouncedError:
         response = problem_response(request, unannounced())
     except (BusUnavailableError, StoreUnavailableError) as error:
@@ -112,15 +115,6 @@ async def end_all(request: web.Request) -> web.Response:
         response = problem_response(request, unannounced())
     clear_session(request, response)
     return response
-
-
-def _all_credentials(request: web.Request, refresh_token: str) -> Credentials:
-    """For a logout: two people in one request is no reason to keep either signed in."""
-    names = context_of(request).cookies
-    return Credentials(
-        access=read_bearer(request) or read_cookie(request, names.access),
-        refresh=refresh_token or read_cookie(request, names.refresh),
-    )
 
 
 def _over(request: web.Request, over: SessionOver, *, cookies: bool) -> web.Response:
