@@ -74,6 +74,10 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     runtime.spawn("revocation feed", feed.run(), drains=False)
     revocations = FeedRevocations(feed, settings.max_staleness)
     runtime.health.check("feed", revocations.not_ready)
+    runtime.health.check(
+        "signing key",
+        lambda: revocations.key_not_ready(access_tokens.kid, runtime.clock.now_ms()),
+    )
     scripts = Scripts(redis, keys.index, runtime.clock)
     watch = ClockWatch(scripts)
     runtime.health.check("clock", watch.not_ready)
