@@ -20,7 +20,7 @@ class LoginRequested(Event):
 
     The link's token and code are derived from *login_id* and *email* with the link key *link_kid*,
     which only auth and the mailer hold. *expires_at* (ms) is when the link dies: a mail is never
-    sent after it. *subject_at* is the instant the mail's text names (when the person asked).
+    sent after it. *at* is the instant the mail's text names (when the person asked).
     """
 
     login_id: ULID
