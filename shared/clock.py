@@ -6,6 +6,8 @@ Domain functions take ``now_ms``; everything else takes a ``Clock``.
 import time
 from typing import Protocol
 
+from latchwire._clock import monotonic
+
 
 class Clock(Protocol):
     """Wall time in Unix milliseconds and monotonic time in seconds."""
@@ -15,7 +17,7 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds on a clock that never goes back; only differences mean anything."""
+        """Seconds on a clock that never goes back, nor stops while the machine sleeps, from any start."""
         ...
 
 
@@ -26,4 +28,4 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return monotonic()

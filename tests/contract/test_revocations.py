@@ -51,7 +51,7 @@ def feed() -> Subject:
         inner.seq += 1
 
     def prove(seconds: float) -> None:
-        inner._proven_at = now - seconds
+        inner._proof.assume(seconds)
 
     return Subject(revocations, revoke, prove)
 

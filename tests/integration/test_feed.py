@@ -14,8 +14,9 @@ from latchwire._stream import FeedReadError, Freshness, StreamReader
 from latchwire.feed import RevocationFeed
 from latchwire.records import Record
 from shared.bus import Bus
+from shared.clock import SystemClock
 from tests.conftest import BusFactory
-from tests.support.feed import FAR_MS, Writer, holds, make_feed, session_key
+from tests.support.feed import FAR_MS, HASH_KEY, Writer, holds, make_feed, session_key
 from tests.support.servers import NatsServer, start_in_thread
 from tests.support.waiting import eventually
 
@@ -197,7 +198,7 @@ async def test_the_age_of_what_waits_to_be_written_is_part_of_the_staleness(
 ) -> None:
     """A worker that is 30 s behind makes every edge 30 s stale, from its next answer on."""
     writer.backlog_ms = 30_000
-    feed._proven_at = float("-inf")
+    feed._proof.drop()
 
     await eventually(lambda: 30 <= feed.staleness_seconds() < 40)
 
@@ -276,9 +277,9 @@ async def test_a_stolen_sibling_edge_hears_no_questions(
     ):
         await thief.client.subscribe(subject, cb=listen)
     await settle(thief.client)
-    proven = feed._proven_at
+    feed._proof.drop()
 
-    await eventually(lambda: feed._proven_at > proven)
+    await eventually(lambda: feed.staleness_seconds() < 5)
     await writer.revoke("heard")
 
     await eventually(lambda: heard)
@@ -327,3 +328,27 @@ async def test_a_stream_that_is_missing_is_not_an_empty_one(
 
     with pytest.raises(FeedReadError):
         await reader.next_seq(1)
+
+
+async def test_a_machine_that_stood_still_answers_nobody_before_it_has_asked_again(
+    edge: Bus, writer: Writer
+) -> None:
+    """The wall clock runs ahead: stale at that very moment, and proven anew right after."""
+    ahead_ms = 0
+    system = SystemClock()
+    feed = RevocationFeed(
+        edge.client,
+        hash_key=HASH_KEY,
+        api_prefix=edge.api_prefix,
+        monotonic=system.monotonic,
+        now_ms=lambda: system.now_ms() + ahead_ms,
+    )
+    async with feed:
+        await eventually(lambda: feed.staleness_seconds() < 5)
+        writer.silent = True
+
+        ahead_ms = 3_000
+
+        assert feed.staleness_seconds() == float("inf")
+        writer.silent = False
+        await eventually(lambda: feed.staleness_seconds() < 5)

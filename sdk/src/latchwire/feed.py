@@ -5,9 +5,8 @@ sequences are contiguous; a gap is filled by direct get, and skipped only when t
 confirms that nothing is left in it. A record is applied the moment it arrives, in whatever order, because
 merging can only refuse more; `RevocationFeed.seq` alone waits for the gap.
 
-Freshness is proven, not assumed: once a second the feed asks how far it must be. A proof dates from the
-moment the question was *sent*, less the age of what the workers had not yet written, and holds only
-for the same epoch and once everything up to the answer's sequence is applied.
+Freshness is proven, not assumed: once a second the feed asks how far it must be. A proof holds only for the
+same epoch and once everything up to the answer's sequence is applied (`latchwire._proof`).
 """
 
 import asyncio
@@ -16,7 +15,6 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
@@ -25,6 +23,8 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
+from latchwire._clock import monotonic as elapsed
+from latchwire._proof import CLOCK_STEP_MS, Proof
 from latchwire._stream import FeedReadError, StreamReader, read_delta
 from latchwire.blocklist import Blocklist
 from latchwire.records import Record
@@ -32,21 +32,12 @@ from latchwire.records import Record
 DELTA_PREFIX: Final = "blocklist."
 PROBE_SECONDS: Final = 1.0
 TICK_SECONDS: Final = 0.1
-CLOCK_STEP_MS: Final = 2_000
 
 _log = logging.getLogger("latchwire.feed")
 
 
 class FeedClosedError(Exception):
     """The NATS connection was closed for good: the feed can never be fresh again."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A proof that waits until everything up to *last_seq* is applied."""
-
-    proven_at: float
-    last_seq: int
 
 
 class RevocationFeed:
@@ -68,7 +59,7 @@ class RevocationFeed:
         api_prefix: str = "$JS.API",
         probe_subject: str = "revocation.probe",
         edge_id: str = "",
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = elapsed,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.blocklist = Blocklist(hash_key)
@@ -92,8 +83,7 @@ class RevocationFeed:
         self._ahead: set[int] = set()  # sequences applied beyond the gap
         self._incoming: Blocklist | None = None  # the next list, while it is being read
         self._retired: Blocklist | None = None  # the last one, while it is being dismantled
-        self._proven_at = float("-inf")
-        self._candidate: _Candidate | None = None
+        self._proof = Proof(monotonic, now_ms)
         self._start_over = True
         self._next_probe = float("-inf")
         self._reconnects = 0
@@ -107,7 +97,7 @@ class RevocationFeed:
 
     def staleness_seconds(self) -> float:
         """How long ago the list was last proven complete; infinite before the first proof."""
-        return max(0.0, self._monotonic() - self._proven_at)
+        return self._proof.age_seconds()
 
     async def wait_ready(self, timeout: float) -> None:
         """Return once a complete list has been read.
@@ -187,7 +177,7 @@ class RevocationFeed:
             self._next_probe = float("-inf")
         if self._start_over:
             await self._load()
-        elif returned or self._ahead or self._candidate is not None:
+        elif returned or self._ahead or self._proof.waits:
             await self._fill()
         if self._monotonic() >= self._next_probe:
             self._next_probe = self._monotonic() + PROBE_SECONDS
@@ -205,7 +195,7 @@ class RevocationFeed:
             self._incoming = None
         self.epoch, self.seq = state.epoch, 0
         # What was proven was proven of the old list: a restored stream may lack what that one held.
-        self._candidate, self._proven_at = None, float("-inf")
+        self._proof.drop()
         self._start_over, self._next_probe = False, float("-inf")
         self._advance_to(seq)
         self._loaded.set()
@@ -222,14 +212,14 @@ class RevocationFeed:
         self._advance_to(await self._reader.read_after(self.seq, state, self.blocklist))
 
     async def _probe(self) -> None:
-        sent_at, asked_at = self._monotonic(), self.seq
+        sent, asked_at = self._proof.now(), self.seq
         answer = await self._reader.probe(self._probe_subject, self._probe_body)
         if answer.epoch != self.epoch or answer.last_seq < asked_at:
             await self._check_stream(asked_at)
             return
-        self._candidate = _Candidate(sent_at - answer.backlog_seconds, answer.last_seq)
-        self._settle()
-        if self._candidate is not None:
+        self._proof.offer(sent, answer.backlog_seconds, answer.last_seq)
+        self._proof.settle(self.seq)
+        if self._proof.waits:
             self._wake.set()
 
     async def _check_stream(self, asked_at: int) -> None:
@@ -270,19 +260,17 @@ class RevocationFeed:
                 seq += 1
             self._ahead = {n for n in self._ahead if n > seq}
         self.seq = seq
-        self._settle()
-
-    def _settle(self) -> None:
-        candidate = self._candidate
-        if candidate is not None and self.seq >= candidate.last_seq:
-            self._proven_at = max(self._proven_at, candidate.proven_at)
-            self._candidate = None
+        self._proof.settle(seq)
 
     def _sweep(self) -> None:
         now_ms, monotonic = self._now_ms(), self._monotonic()
         then_ms, then = self._clock
         self._clock = now_ms, monotonic
         step_ms = (now_ms - then_ms) - (monotonic - then) * 1000
+        if step_ms > CLOCK_STEP_MS:
+            # The proof is void already: ask for another one at once.
+            self._next_probe = float("-inf")
+            self._wake.set()
         if step_ms < -CLOCK_STEP_MS:
             # What was swept while the clock stood in the future may still be alive: read it again.
             self._start_over = True
