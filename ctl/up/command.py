@@ -149,7 +149,7 @@ async def _until(stopping: asyncio.Event) -> None:
 
 
 async def _live(plan: Plan, supervisor: Supervisor, clock: SystemClock, began: float) -> None:
-    """Start all parts, print the addresses, then tell what the edge refuses. Never returns."""
+    """Start all parts, print the addresses, then tell what is refused. Never returns."""
     say(f"Starting Latchwire; state and logs are in {plan.layout.root}\n")
     await supervisor.start(plan.stores)
     before = clock.monotonic()
@@ -158,7 +158,7 @@ async def _live(plan: Plan, supervisor: Supervisor, clock: SystemClock, began: f
     await supervisor.start(plan.workers)
     files.write_run(plan.layout, plan.run_file(supervisor.pids))
     say(_addresses(plan, clock.monotonic() - began))
-    await refusals.follow(plan.layout.log("edge"), say)
+    await refusals.follow([plan.layout.log(name) for name in ("edge", "auth")], say)
 
 
 def _first(failures: BaseExceptionGroup[PartError]) -> PartError:

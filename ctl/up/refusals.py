@@ -1,8 +1,8 @@
-"""The edge's refusals as lines for people: of which service, what was done, and why."""
+"""What the edge refuses, and the mails that auth does not ask for, as lines for people: what, and why."""
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ _MEANINGS = {
     "untrusted_peer": "the question came from no proxy of LATCHWIRE_TRUSTED_PROXIES",
     "bad_forwarded": "the proxy did not say, or said twice, what was asked for",
     "ambiguous_path": "the path can be read in two ways",
+    "wrong_service": "Traefik and the edge read different versions of services.yaml",
     "no_route": "no service of services.yaml matches",
     "stale": "no fresh proof of the blocklist: does the revocation worker run?",
     "two_credentials": "more than one token or cookie",
@@ -24,17 +25,27 @@ _MEANINGS = {
     "csrf_failed": "a cookie and an unsafe method need the same origin or X-CSRF-Token",
     "not_allowed": "logged in, but not among the service's roles or emails",
 }
+# Why somebody who asked for a link gets none; to them it looks like any other answer.
+_MUTED = {
+    "not_allowed": "the address is not in LATCHWIRE_ALLOW",
+    "blocked": "the person is blocked: `./latchwire users show ADDRESS`",
+    "address_limit": "too many for one address: LATCHWIRE_LIMIT_ADDRESS",
+    "global_limit": "too many altogether: LATCHWIRE_LIMIT_GLOBAL",
+}
 _SENT_ON = {"redirect": " (the browser was sent to log in)"}
 
 
 def readable(line: str) -> str | None:
-    """One log line of the edge as a line for people, or None when it is not a refusal."""
+    """One log line of the edge or of auth as a line for people, or None when it tells of no refusal."""
     try:
         event = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(event, dict) or event.get("event") != "check.refused":
-        return None
+    tell = _TOLD.get(str(event.get("event"))) if isinstance(event, dict) else None
+    return tell(event) if tell else None
+
+
+def _refused(event: dict[str, Any]) -> str:
     reason, detail = _text(event, "reason"), _text(event, "detail")
     service = _text(event, "service") or "(no service)"
     meaning = f": {_MEANINGS[reason]}" if reason in _MEANINGS else ""
@@ -42,8 +53,32 @@ def readable(line: str) -> str | None:
     return f"refused  {service}  {reason}{meaning}{more}{_SENT_ON.get(_text(event, 'outcome'), '')}"
 
 
-async def follow(log: Path, say: Callable[[str], None]) -> None:
-    """Say each refusal that is written to *log* from now on. Never returns."""
+def _withheld(event: dict[str, Any]) -> str:
+    return f"refused  {_text(event, 'count')} more in one second, not shown"
+
+
+def _muted(event: dict[str, Any]) -> str:
+    """The reason and never the address: a terminal is scrolled back and shared."""
+    reason = _text(event, "reason")
+    meaning = f": {_MUTED[reason]}" if reason in _MUTED else ""
+    return f"no mail  login  {reason}{meaning}"
+
+
+_TOLD: dict[str, Callable[[dict[str, Any]], str]] = {
+    "check.refused": _refused,
+    "check.refusals_withheld": _withheld,
+    "link.muted": _muted,
+}
+
+
+async def follow(logs: Iterable[Path], say: Callable[[str], None]) -> None:
+    """Say each refusal that is written to *logs* from now on. Never returns."""
+    async with asyncio.TaskGroup() as following:
+        for log in logs:
+            following.create_task(_follow(log, say))
+
+
+async def _follow(log: Path, say: Callable[[str], None]) -> None:
     with log.open("r", encoding="utf-8", errors="replace") as file:
         pending = ""
         while True:

@@ -1,9 +1,12 @@
 """`latchwire up` as people meet it: ready or a reason, together or not at all, nothing left behind."""
 
+import json
 import os
 import signal
 import socket
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,6 +157,26 @@ def test_an_application_is_put_behind_it_and_its_stanza_printed(house: House, ta
     assert "    paths: [/]" in stack.up.output
     assert stack.up.end() == 0
     assert (house.state / "services.yaml").read_text() == before
+
+
+def test_who_gets_no_mail_is_told_in_the_terminal_and_who_is_refused_too(house: House) -> None:
+    """The page says the same to everybody; the developer reads why."""
+    stack = house.ready(LATCHWIRE_ALLOW="@acme.com")
+    body = json.dumps({"email": "eve@elsewhere.example"}).encode()
+    ask = urllib.request.Request(
+        f"{stack.url}/auth/login", body, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(ask, timeout=10) as answer:
+        assert answer.status == 202
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{stack.url}/demo", timeout=10)
+
+    muted = stack.up.wait_for("no mail  login  not_allowed", within=10)
+    stack.up.wait_for("refused  demo  no_credentials", within=10)
+
+    assert "LATCHWIRE_ALLOW" in muted
+    assert "eve@" not in stack.up.text
+    assert stack.up.end() == 0
 
 
 def test_a_mistake_in_the_catalogue_is_named_before_anything_starts(house: House) -> None:

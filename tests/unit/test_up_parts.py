@@ -1,7 +1,9 @@
 """The small parts of `up`: refusals for people, the mailbox's pages, what Traefik is told."""
 
 import json
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -10,6 +12,7 @@ from ctl.up.layout import Layout, demo_port_of, write_catalogue
 from ctl.up.mailbox import pages
 from ctl.up.mailbox.store import Mailbox
 from ctl.up.refusals import readable
+from services.auth.domain.link import Muted
 from services.edge.domain.decision import STATUS
 from shared.catalogue import Catalogue, Service, load_catalogue
 
@@ -72,6 +75,22 @@ def test_every_code_of_the_edge_has_a_meaning_for_people() -> None:
     assert not [c for c in codes if f"{c}: " not in (readable(_refusal(c)) or "")]
 
 
+@pytest.mark.parametrize("reason", [reason for reason in get_args(Muted) if reason])
+def test_a_login_that_gets_no_mail_is_one_line_with_the_reason(reason: str) -> None:
+    """Who waits for a mail in vain sees why; the address is not repeated."""
+    line = readable(json.dumps({"event": "link.muted", "login_id": "x", "reason": reason}))
+
+    assert line is not None
+    assert line.startswith(f"no mail  login  {reason}: ")
+
+
+def test_refusals_that_were_withheld_are_counted_in_a_line() -> None:
+    """A flood is not shown whole, and not passed over either."""
+    line = readable(json.dumps({"event": "check.refusals_withheld", "count": 341}))
+
+    assert line == "refused  341 more in one second, not shown"
+
+
 def _refusal(code: str) -> str:
     return json.dumps({"event": "check.refused", "reason": code, "service": "demo"})
 
@@ -130,11 +149,13 @@ def test_the_most_specific_route_wins_as_it_does_at_the_edge() -> None:
 
 def test_traefik_believes_no_client_and_removes_every_spelling_of_an_identity_header() -> None:
     """F-01 and F-02: every header the edge owns is listed; dots and underscores are matched too."""
-    middleware = traefik.forward_auth("http://edge:9000")
+    middleware = traefik.forward_auth("http://edge:9000", "demo")
 
     assert middleware["trustForwardHeader"] is False
     assert set(middleware["authResponseHeaders"]) == set(traefik.IDENTITY_HEADERS)
-    assert "X[-._]User[-._]Id" in middleware["authResponseHeadersRegex"]
+    aliases = re.compile(middleware["authResponseHeadersRegex"])
+    assert all(aliases.search(name) for name in ("X_User_Id", "x.user.id", "X-User_Email"))
+    assert not aliases.search("X-Powered-By")
     assert not set(middleware["authRequestHeaders"]) & set(traefik.IDENTITY_HEADERS) - {
         "X-Request-Id"
     }
