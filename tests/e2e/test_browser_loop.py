@@ -8,14 +8,20 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from tests.support.chromium import Window, code_in, find_chromium, open_window, running_chromium
+from tests.support.chromium import (
+    Window,
+    code_in,
+    open_window,
+    running_chromium,
+    skip_without_chromium,
+)
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed"),
+    skip_without_chromium(),
 ]
 
 ACCESS, REFRESH = "latchwire-dev", "latchwire-dev-refresh"

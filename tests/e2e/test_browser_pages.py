@@ -7,13 +7,13 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
-from tests.support.chromium import Window, find_chromium, open_window, running_chromium
+from tests.support.chromium import Window, open_window, running_chromium, skip_without_chromium
 from tests.support.stack import Stack
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed"),
+    skip_without_chromium(),
 ]
 
 ACCESS, REFRESH = "latchwire-dev", "latchwire-dev-refresh"

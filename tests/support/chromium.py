@@ -1,13 +1,16 @@
 """Real Chromium, driven by Playwright: windows of two sizes, what they ask for and complain of."""
 
+import os
 import re
 import shutil
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.support.servers import ROOT
@@ -44,6 +47,27 @@ def code_in(mail: Mapping[str, Any]) -> str:
 def find_chromium() -> str | None:
     """Where Chromium is, or None."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def browser_missing(environ: Mapping[str, str], found: str | None) -> str | None:
+    """Why browser tests cannot run here, or None.
+
+    Raises:
+        RuntimeError: in CI (any value of ``CI``), where a test that was skipped proves nothing.
+    """
+    if found is not None:
+        return None
+    if environ.get("CI"):
+        raise RuntimeError("CI is set and Chromium is missing: the browser tests have to run here")
+    return "MISSING: Chromium. No browser test runs. On Debian: apt-get install chromium"
+
+
+def skip_without_chromium() -> pytest.MarkDecorator:
+    """A mark for browser tests: skipped with a warning that the summary shows, never in CI."""
+    missing = browser_missing(os.environ, find_chromium())
+    if missing:
+        print(f"\n{missing}", file=sys.__stderr__)
+    return pytest.mark.skipif(missing is not None, reason=missing or "")
 
 
 @asynccontextmanager
