@@ -1,9 +1,12 @@
 """Limits and blocks that are to hit an attacker and nobody else, on real NATS and Redis."""
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 
+from services.auth.http.pacing import FLOOR_SECONDS
 from shared.contract import LOGIN_FAILED, LOGIN_REQUESTED, OP_USERS_SET, OP_USERS_SHOW
 from shared.messages import SetUser, ShowUser
 from tests.support.auth_workers import ADA, ORIGIN, AuthWorkers, running_workers
@@ -100,3 +103,21 @@ async def test_the_networks_of_one_household_are_limited_together(auth: AuthWork
         statuses.append((await auth.call("POST", "/auth/login", body, headers=headers)).status)
 
     assert [202] * 60 + [429] * 2 == statuses
+
+
+@pytest.mark.parametrize("email", [ADA, "x@evil.test"])
+async def test_no_answer_leaves_before_the_floor(auth: AuthWorkers, email: str) -> None:
+    """Neither for who may sign in nor for who may not, neither as JSON nor by the form."""
+    loop = asyncio.get_running_loop()
+    page = await auth.call("GET", "/auth/login")
+    (token,) = re.findall(r'name="form_token" value="([^"]+)"', await page.text())
+    form = {"form_token": token, "email": email, "next": ""}
+    cookies = {BROWSER: page.cookies[BROWSER].value}
+    began = loop.time()
+    await auth.ask(email)
+    between = loop.time()
+    sent = await auth.call("POST", "/auth/form/login", data=form, headers=ORIGIN, cookies=cookies)
+    took = (between - began, loop.time() - between)
+
+    assert 303 == sent.status
+    assert min(took) >= FLOOR_SECONDS

@@ -24,6 +24,7 @@ from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
 from services.auth.http.context import context_of
 from services.auth.http.cookies import ensure_browser, hash_browser, read_browser, set_browser
+from services.auth.http.pacing import ask_for_link
 from services.auth.http.problems import Problem
 from services.auth.http.reading import read_client, read_credentials, require_same_site
 from shared.emails import InvalidEmailError, canonical_email
@@ -83,7 +84,7 @@ async def request_link(request: web.Request) -> web.Response:
         next=read_next(body.next, context.url),
         locale=body.locale,
     )
-    result = await context.links.request_link(ask)
+    result = await ask_for_link(request, ask)
     if isinstance(result, TooManyRequests):
         retry = {"Retry-After": str(result.retry_after)}
         raise Problem(429, "too_many_requests", headers=retry)

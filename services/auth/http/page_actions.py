@@ -17,6 +17,7 @@ from services.auth.domain.outcomes import NotSignedIn, SessionOpened
 from services.auth.domain.returnto import safe_next
 from services.auth.http.context import context_of
 from services.auth.http.cookies import clear_session, read_browser, set_session
+from services.auth.http.pacing import ask_for_link
 from services.auth.http.page_context import Browser, now_ms, see_other, show
 from services.auth.http.page_errors import too_many_requests
 from services.auth.http.page_forms import is_same_origin, read_form
@@ -43,7 +44,7 @@ async def login(request: web.Request) -> web.Response:
     except InvalidEmailError:
         return _login_again(request, fields["email"], next_)
     ask = LinkAsk(email, read_client(request), browser=read_browser(request), next=next_)
-    result = await context.links.request_link(ask)
+    result = await ask_for_link(request, ask)
     if isinstance(result, TooManyRequests):
         raise too_many_requests(result.retry_after)
     return see_other(request, f"/auth/login/sent?id={result.login_id}")
