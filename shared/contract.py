@@ -4,7 +4,7 @@ NATS permissions (`shared.bus.permissions`), streams (`shared.bus.streams`) and 
 from this page; a subject that is not here cannot be published by anybody.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -40,6 +40,12 @@ class Subject(Generic[M]):
     producers: tuple[Role, ...]
     consumers: tuple[Role, ...]
     stored: bool = True
+    # The field that has to equal the subject's last token: permissions bind the subject, not the body.
+    spoken_by: str | None = None
+
+    def spoken_truly(self, name: str, message: M) -> bool:
+        """Whether *message*, heard on *name*, speaks for nobody else."""
+        return self.spoken_by is None or getattr(message, self.spoken_by) == name.rsplit(".", 1)[1]
 
     def encode(self, message: M) -> bytes:
         """The body as JSON; fields that are None are left out."""
@@ -56,7 +62,7 @@ class Subject(Generic[M]):
     def of(self, token: str) -> "Subject[M]":
         """This subject with its trailing wildcard filled in by *token*."""
         name = f"{self.name.removesuffix('.>').removesuffix('.*')}.{token}"
-        return Subject(name, self.model, self.producers, self.consumers, self.stored)
+        return replace(self, name=name)
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,12 @@ DEADLETTER_TOKEN = Subject("deadletter.token.*", m.DeadLetter, (Role.REVOCATION,
 
 # A signal on core NATS, never stored.
 EDGE_HEARTBEAT = Subject(
-    "edge.heartbeat.*", m.Heartbeat, (Role.EDGE,), (Role.REVOCATION, Role.OPERATOR), stored=False
+    "edge.heartbeat.*",
+    m.Heartbeat,
+    (Role.EDGE,),
+    (Role.REVOCATION, Role.OPERATOR),
+    stored=False,
+    spoken_by="edge_id",
 )
 
 # Questions: request/reply on core NATS, answered by the worker that owns the state.

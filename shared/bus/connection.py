@@ -134,6 +134,9 @@ class Bus:
             except (ValidationError, ValueError):
                 log.warning("message.undecodable", subject=message.subject)
                 return
+            if not subject.spoken_truly(message.subject, body):
+                log.warning("message.false_speaker", subject=message.subject)
+                return
             await _guard(message.subject, handler(body))
 
         await self.client.subscribe(subject.name, cb=received)

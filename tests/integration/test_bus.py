@@ -15,7 +15,7 @@ from shared.bus import (
 )
 from shared.bus.streams import apply_streams
 from shared.ids import SystemIds
-from shared.messages import Freshness, LoginRequested, Probe, TokenRevoked
+from shared.messages import Freshness, Heartbeat, LoginRequested, Probe, TokenRevoked
 from tests.conftest import BusFactory
 from tests.support.servers import NatsServer
 from tests.support.waiting import eventually
@@ -149,6 +149,35 @@ async def test_an_edge_in_its_own_account_can_ask_how_far_it_must_be(bus_of: Bus
     reply = await edge.ask(contract.BLOCKLIST_PROBE, Probe(edge_id="edge-1"))
 
     assert reply.last_seq == 7
+
+
+async def test_an_edge_cannot_speak_for_another(bus_of: BusFactory) -> None:
+    """A stolen edge credential forges no receipt: the body has to name the subject it came on."""
+    thief, honest = await bus_of("edge-2"), await bus_of("edge-1")
+    operator = await bus_of("operator")
+    heard: list[tuple[str, int]] = []
+
+    async def hear(beat: Heartbeat) -> None:
+        heard.append((beat.edge_id, beat.seq))
+
+    def claim(edge_id: str, seq: int) -> Heartbeat:
+        return Heartbeat(
+            edge_id=edge_id,
+            at=NOW,
+            epoch="e",
+            seq=seq,
+            ready=True,
+            staleness_ms=0,
+            blocklist_size=0,
+        )
+
+    await operator.listen(contract.EDGE_HEARTBEAT, hear)
+    await thief.signal(contract.EDGE_HEARTBEAT.of("edge-2"), claim("edge-1", 10**9))
+    await thief.client.flush()
+    await honest.signal(contract.EDGE_HEARTBEAT.of("edge-1"), claim("edge-1", 7))
+    await eventually(lambda: heard)
+
+    assert heard == [("edge-1", 7)]
 
 
 async def test_compare_and_set_lets_one_of_two_writers_win(bus_of: BusFactory) -> None:
