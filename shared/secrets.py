@@ -1,6 +1,6 @@
 """The secrets directory: who finds which key where, made at first run, refused when readable by others.
 
-    signing/<kid>.pem   RSA private keys that sign access tokens          auth
+    signing/<kid>.pem   private keys that sign access tokens              auth
     link/<kid>.key      derive link tokens and codes                      auth, mailer
     refresh/<kid>.key   authenticate refresh tokens                       auth
     csrf/<kid>.key      authenticate the pages' form tokens               auth
@@ -22,13 +22,16 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from shared.ids import b64url
 
 SYMMETRIC = ("link", "refresh", "csrf")
 RSA_BITS = 2048
+
+SigningKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
 class SecretsError(Exception):
@@ -141,16 +144,31 @@ def signing_paths(directory: Path) -> list[Path]:
     return sorted((directory / "signing").glob("*.pem"))
 
 
-def load_signing_key(path: Path) -> rsa.RSAPrivateKey:
-    """The RSA private key of a PEM file.
+def load_signing_key(path: Path) -> SigningKey:
+    """The private key of a PEM file; its kind says with which algorithm it signs (`algorithm_of`).
 
     Raises:
-        SecretsError: not an RSA key of at least 2048 bits.
+        SecretsError: not RSA of at least 2048 bits, not P-256, not Ed25519, or not readable.
     """
-    key = serialization.load_pem_private_key(read_private(path).encode(), password=None)
-    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < RSA_BITS:
-        raise SecretsError(f"{path} is not an RSA key of at least {RSA_BITS} bits")
-    return key
+    text = read_private(path)
+    try:
+        key = serialization.load_pem_private_key(text.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise SecretsError(f"{path} is not a private key in PEM without a password") from error
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= RSA_BITS:
+        return key
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
+        return key
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key
+    raise SecretsError(f"{path} is not an RSA key of at least {RSA_BITS} bits, P-256 or Ed25519")
+
+
+def algorithm_of(key: SigningKey) -> str:
+    """The one algorithm *key* signs with (RFC 7518 §3.1, RFC 8037 §3.1)."""
+    if isinstance(key, rsa.RSAPrivateKey):
+        return "RS256"
+    return "ES256" if isinstance(key, ec.EllipticCurvePrivateKey) else "EdDSA"
 
 
 def _new_rsa_pem() -> str:
@@ -166,16 +184,20 @@ def _new_rsa_pem() -> str:
     )
 
 
-def _public_jwk(kid: str, key: rsa.RSAPrivateKey) -> dict[str, str]:
-    numbers = key.public_key().public_numbers()
-    return {
-        "kty": "RSA",
-        "use": "sig",
-        "alg": "RS256",
-        "kid": kid,
-        "n": _b64_number(numbers.n),
-        "e": _b64_number(numbers.e),
-    }
+def _public_jwk(kid: str, key: SigningKey) -> dict[str, str]:
+    return {"use": "sig", "alg": algorithm_of(key), "kid": kid, **_public_members(key)}
+
+
+def _public_members(key: SigningKey) -> dict[str, str]:
+    if isinstance(key, rsa.RSAPrivateKey):
+        numbers = key.public_key().public_numbers()
+        return {"kty": "RSA", "n": _b64_number(numbers.n), "e": _b64_number(numbers.e)}
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        raw = key.public_key().public_bytes_raw()
+        return {"kty": "OKP", "crv": "Ed25519", "x": b64url(raw)}
+    point = key.public_key().public_numbers()
+    x, y = (b64url(number.to_bytes(32, "big")) for number in (point.x, point.y))
+    return {"kty": "EC", "crv": "P-256", "x": x, "y": y}
 
 
 def _b64_number(number: int) -> str:

@@ -5,22 +5,28 @@ from pathlib import Path
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from latchwire.claims import Claims
 from latchwire.keys import KeyRing
 from latchwire.tokens import Refused, TokenPolicy, decode_access_token, verify_access_token
-from shared.secrets import SecretsError, load_signing_key, signing_paths
+from shared.secrets import (
+    SecretsError,
+    SigningKey,
+    algorithm_of,
+    load_signing_key,
+    signing_paths,
+)
 
 
 class PyJWTTokens:
-    """`services.auth.ports.AccessTokens`. Signing takes about 0.6 ms with a 2048 bit key."""
+    """`services.auth.ports.AccessTokens`. Signing takes about 0.6 ms with RSA of 2048 bits.
 
-    def __init__(
-        self, kid: str, key: rsa.RSAPrivateKey, ring: KeyRing, policy: TokenPolicy
-    ) -> None:
+    The newest key's kind is the algorithm: RSA signs RS256, P-256 ES256, Ed25519 EdDSA.
+    """
+
+    def __init__(self, kid: str, key: SigningKey, ring: KeyRing, policy: TokenPolicy) -> None:
         self.kid = kid
-        self._key = key
+        self._key, self._algorithm = key, algorithm_of(key)
         self._headers = {"typ": "at+jwt", "kid": kid}
         self._ring = ring
         self._policy = policy
@@ -42,7 +48,7 @@ class PyJWTTokens:
         return cls(kid, load_signing_key(paths[-1]), ring, policy)
 
     def sign(self, claims: Mapping[str, Any]) -> str:
-        return jwt.encode(dict(claims), self._key, algorithm="RS256", headers=self._headers)
+        return jwt.encode(dict(claims), self._key, algorithm=self._algorithm, headers=self._headers)
 
     def read(self, token: str, now_ms: int) -> Claims | str:
         result = verify_access_token(_bytes(token), self._ring, self._policy, now_ms=now_ms)
