@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared.setting_types import PublicURL, Seconds, SiteName
 
@@ -43,16 +42,11 @@ class SettingsError(Exception):
         super().__init__("\n".join(problems))
 
 
-class WorkerSettings(BaseSettings):
+class WorkerSettings(BaseModel):
     """What every worker needs. URLs and paths of the installation; no secret is a setting."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        frozen=True,
-        extra="ignore",
-        hide_input_in_errors=True,
-        enable_decoding=False,  # a list is written a,b and read by its field's validator, not as JSON
-    )
+    # Not BaseSettings: `load` alone reads the environment, where an empty value is none.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     url: PublicURL
     secrets_dir: Path = Field(

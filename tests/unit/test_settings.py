@@ -71,6 +71,16 @@ def test_the_environment_wins_over_the_env_file(
     assert (settings.url, settings.log_level) == ("https://auth.acme.com", "debug")
 
 
+def test_an_empty_value_is_the_same_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``LATCHWIRE_AUDIENCE=`` in .env or handed over by compose leaves the default in force."""
+    for name, value in {**BASE, "LATCHWIRE_AUDIENCE": "", "LATCHWIRE_COOKIE_DOMAIN": ""}.items():
+        monkeypatch.setenv(name, value)
+
+    settings = EdgeSettings.load()
+
+    assert (settings.audience, settings.cookie_domain) == ("latchwire", None)
+
+
 def test_the_start_up_line_shows_no_credentials() -> None:
     """A URL with a password in it loses user and password before it is logged."""
     settings = WorkerSettings.load({**BASE, "LATCHWIRE_NATS_URL": "nats://u:CANARY@127.0.0.1:4222"})
