@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import jwt
 import pytest
 
 from shared.contract import REVOCATION
+from shared.redis import connect_redis
 from tests.support.breakable import MAX_STALENESS, PARTS, Breakable, look, watching
 from tests.support.smtp import Answer, Received
 from tests.support.visitor import Client
@@ -156,6 +158,27 @@ async def test_nobody_is_logged_out_by_a_refresh_in_flight(
     async with killed_in_the_middle(house, part, [three_times(p) for p in people]) as crowd:
         for person in people:
             await eventually(partial(renew, person, crowd), within=HEALED)
+
+
+@pytest.mark.parametrize("part", ["auth", "redis"])
+async def test_a_renewal_whose_answer_was_lost_with_its_part_is_repeated(
+    house: Breakable, client: Client, part: str
+) -> None:
+    """The session has moved on and nobody was told: the same token gets the same successor."""
+    tokens = await house.log_in(client, f"unanswered-{part}@example.com")
+    sid = jwt.decode(tokens["access_token"], options={"verify_signature": False})["sid"]
+    body = {"refresh_token": tokens["refresh_token"]}
+
+    _, unheard = await client.post("/auth/refresh", body)
+    async with connect_redis(house.lab.plan.redis_url) as redis:
+        assert await redis.hget(f"lw:session:{sid}", "counter") == b"2"  # type: ignore[misc]
+    await house.restart(part)
+    await house.whole()
+    status, answer = await client.post("/auth/refresh", body)
+
+    assert (status, answer["refresh_token"]) == (200, unheard["refresh_token"])
+    status, _ = await client.post("/auth/refresh", {"refresh_token": answer["refresh_token"]})
+    assert status == 200
 
 
 @each_part
