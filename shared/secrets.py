@@ -11,8 +11,8 @@
     nats/<name>.seed    one nkey seed per credential                      its owner
     nats/accounts.conf  accounts and permissions, rendered from the contract; public keys only
 
-A ``kid`` begins with its date, so the greatest name is the newest: that one is used to make, all are
-accepted to check.
+A ``kid`` (``20261122-sig-ab12cd``) begins with its date, so the greatest name is the newest: that one is
+used to make, all are accepted to check.
 """
 
 import base64
@@ -103,20 +103,26 @@ def write_private(path: Path, text: str) -> None:
 def create_secrets(directory: Path, *, date: str, credentials: tuple[str, ...]) -> None:
     """Make what is missing, keep what is there. *date* (YYYYMMDD) begins each new kid."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    kid = f"{date}-{secrets.token_hex(3)}"
     for purpose in SYMMETRIC:
         if not list((directory / purpose).glob("*.key")):
-            write_private(directory / purpose / f"{kid}.key", b64url(secrets.token_bytes(32)))
+            path = directory / purpose / f"{_new_kid(date, purpose)}.key"
+            write_private(path, b64url(secrets.token_bytes(32)))
     if not (directory / "blocklist.key").exists():
         write_private(directory / "blocklist.key", b64url(secrets.token_bytes(32)))
     if not list((directory / "signing").glob("*.pem")):
-        write_private(directory / "signing" / f"{kid}.pem", _new_rsa_pem())
+        path = directory / "signing" / f"{_new_kid(date, 'sig')}.pem"
+        write_private(path, _new_rsa_pem())
     if not (directory / "clients.json").exists():
         write_private(directory / "clients.json", "{}")
     for name in credentials:
         if not (directory / "nats" / f"{name}.seed").exists():
             write_private(directory / "nats" / f"{name}.seed", new_seed())
     write_jwks(directory)
+
+
+def _new_kid(date: str, purpose: str) -> str:
+    """A name of its own for each key: what is said of one must not be heard of another."""
+    return f"{date}-{purpose}-{secrets.token_hex(3)}"
 
 
 def new_seed() -> str:

@@ -1,5 +1,6 @@
 """Key files: made once, kept, refused when others can read them or when they are too short."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,15 @@ def test_the_newest_key_is_the_one_in_use(secrets_dir: Path) -> None:
     assert keys.current == "20991231-x"
     assert len(keys.by_kid) == 2
     assert "A" * 8 not in repr(keys)
+
+
+def test_no_two_keys_share_a_name(secrets_dir: Path) -> None:
+    """Revoking one must not be heard of another; each begins with its date, so that they sort."""
+    kids = [path.stem for path in secrets_dir.rglob("*.key") if path.stem != "blocklist"]
+    kids += [path.stem for path in signing_paths(secrets_dir)]
+
+    assert len(kids) == len(set(kids)) == 4
+    assert all(re.fullmatch(r"[0-9]{8}-(sig|link|refresh|csrf)-[0-9a-f]{6}", kid) for kid in kids)
 
 
 def test_only_public_members_are_published(secrets_dir: Path) -> None:

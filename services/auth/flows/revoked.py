@@ -6,7 +6,10 @@ from services.auth.ports import Revocations
 
 
 def is_revoked(revocations: Revocations, session: Session, now_ms: int, kid: str = "") -> bool:
-    """Whether the feed names this session, its person (sessions begun so far) or the key *kid*."""
+    """Whether the feed names this session, its person (sessions begun so far) or the key *kid*.
+
+    A refresh key is named ``refresh/<kid>``: directories exist where a signing key has the same kid.
+    """
     claims = Claims(
         iss="", aud="", sub=session.sub, email=session.email, sid=session.sid, jti="", kid=kid,
         client_id=session.client_id, org="", roles=(), amr=(), auth_time=0, iat=0, exp=0,

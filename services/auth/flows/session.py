@@ -84,7 +84,7 @@ class SessionFlow:
         if not genuine or session.client_id not in {FIRST_PARTY, client_id}:
             return SessionOver("refresh_invalid")
         self.revocations.require_fresh()
-        if self._is_revoked(session, token.kid):
+        if self._is_revoked(session, f"refresh/{token.kid}"):
             return SessionOver("session_ended")
         result = await self.sessions.advance(
             session,
