@@ -117,7 +117,7 @@ class Runtime:
         )
         await runner.setup()
         assert runner.server is not None
-        refuse_by(runner.server, refuse)
+        refuse_by(runner.server, refuse, self.clock)
         self._stack.push_async_callback(runner.cleanup)
         host, _, port = listen.rpartition(":")
         site = web.TCPSite(runner, host.strip("[]"), int(port), reuse_port=False)

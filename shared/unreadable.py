@@ -1,7 +1,8 @@
 """What a request gets that aiohttp cannot read: an answer of ours instead of aiohttp's.
 
 aiohttp's own tells the library's version and repeats a part of what it could not read, which may be a
-credential: a header of more than 8190 bytes is enough.
+credential: a header of more than 8190 bytes is enough. Anybody can send such a thing, and for ever: so many
+lines a second are written about it and no more.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +13,9 @@ import structlog
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
+
+from shared.clock import Clock
+from shared.line_budget import LineBudget
 
 log = structlog.get_logger()
 
@@ -45,8 +49,9 @@ def refuse_plainly(status: int) -> LastAnswer:
     return LastAnswer(status, {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
 
 
-def refuse_by(server: web.Server, refuse: Refuse) -> None:
+def refuse_by(server: web.Server, refuse: Refuse, clock: Clock) -> None:
     """From now on *server* answers with *refuse* where aiohttp would with a text of its own."""
+    budget = LineBudget(clock)
 
     class Connection(web.RequestHandler):
         __slots__ = ()
@@ -59,7 +64,8 @@ def refuse_by(server: web.Server, refuse: Refuse) -> None:
             message: str | None = None,  # noqa: ARG002 - it quotes the request
         ) -> web.StreamResponse:
             if isinstance(exc, HttpProcessingError):
-                log.info("request.unreadable")
+                if (withheld := budget.spend()) is not None:
+                    log.info("request.unreadable", withheld=withheld)
             else:
                 self.log_exception("Error handling request", exc_info=exc)
             if request.writer.output_size > 0:

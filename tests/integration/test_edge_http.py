@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
+from shared.unreadable import refuse_by, refuse_plainly
 from tests.support.edge import COOKIE, ORIGIN, token
 from tests.support.edge_http import HEAD, Door, open_door, parse
 
@@ -315,6 +316,30 @@ async def test_a_refusal_is_one_line_without_token_path_or_person(door: Door) ->
     assert len(refusals) == 21
     assert [x["count"] for x in lines if x["event"] == "check.refusals_withheld"] == [11]
     assert not re.search(r"secret-path|ada@|eyJ", repr(lines))
+
+
+@pytest.mark.parametrize("ours", [True, False])
+async def test_a_flood_of_what_cannot_be_read_is_a_few_lines_and_a_count(
+    ours: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A header beyond aiohttp's limit, from anybody: with the answer of our own, and without it."""
+    huge = LINE + b"Authorization: Bearer " + b"a" * 9_000 + b"\r\n\r\n"
+    caplog.set_level("INFO")
+    async with open_door() as door:
+        if ours:
+            refuse_by(door.server, refuse_plainly, door.desk.clock)  # as the worker does
+        with capture_logs() as lines:
+            for _ in range(40):
+                await door.send(huge)
+            door.desk.clock.advance(1_000)
+            await door.send(huge)
+
+    own = [line for line in lines if line["event"] == "request.unreadable"]
+    foreign = [record for record in caplog.records if record.message == "request.unreadable"]
+    assert (len(own), len(foreign)) == ((21, 0) if ours else (0, 21))
+    counts = [line.get("withheld", line.get("count", 0)) for line in lines]
+    assert sum(counts) == 20
+    assert b"aaa" not in repr((lines, caplog.text)).encode()
 
 
 async def test_checks_are_counted_by_outcome_and_reason(door: Door) -> None:

@@ -45,6 +45,7 @@ class Door:
     port: int
     desk: Desk
     counts: CheckCounts
+    server: web.Server
     connections: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def send(self, data: bytes) -> bytes:
@@ -104,11 +105,12 @@ async def open_door(desk: Desk | None = None) -> AsyncIterator[Door]:
         counts=counts,
         url=ORIGIN,
     )
-    runner = web.ServerRunner(make_server(door), shutdown_timeout=0.5)
+    server = make_server(door)
+    runner = web.ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:
-        yield Door(runner.addresses[0][1], desk, counts)
+        yield Door(runner.addresses[0][1], desk, counts, server)
     finally:
         await runner.cleanup()

@@ -92,7 +92,7 @@ class TraefikDoor:
         self._checker = checker
         self._peers = peers
         self._answers = answers
-        self._refusals = refusals
+        self.refusals = refusals
         self._counts = counts
         self._url = url
 
@@ -135,7 +135,7 @@ class TraefikDoor:
             outcome = "unavailable" if STATUS[denied.code] == 503 else "deny"
             answer = self._answers.deny(denied.code, request_id)
         self._counts.add((PROXY, outcome, denied.code))
-        self._refusals.write(
+        self.refusals.write(
             reason=denied.code, service=denied.service, outcome=outcome, detail=denied.detail
         )
         return answer
@@ -173,24 +173,29 @@ def make_server(door: TraefikDoor) -> web.Server:
     return web.Server(
         door,
         access_log=None,
-        logger=_quiet_logger(),
+        logger=_quiet_logger(door.refusals),
         keepalive_timeout=KEEPALIVE_SECONDS,
         lingering_time=0,
     )
 
 
 class _WithoutContent(logging.Filter):
-    """aiohttp logs what it could not parse, and that may be a token: say only that it happened."""
+    """aiohttp logs what it could not parse, which may be a token: say only that it happened, not always."""
+
+    def __init__(self, refusals: RefusalLog) -> None:
+        super().__init__()
+        self._refusals = refusals
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = "request.unreadable", ()
         record.exc_info, record.exc_text = None, None
         record.levelno, record.levelname = logging.INFO, "INFO"
-        return True
+        return self._refusals.may_write()
 
 
-def _quiet_logger() -> logging.Logger:
-    logger = logging.getLogger("services.edge.http")
-    if not logger.filters:
-        logger.addFilter(_WithoutContent())
+def _quiet_logger(refusals: RefusalLog) -> logging.Logger:
+    # This server's alone: its filter holds a budget. Debug lines tell of clients that went away.
+    logger = logging.Logger("services.edge.http", logging.ERROR)  # noqa: LOG001 - not to be shared
+    logger.parent = logging.getLogger()
+    logger.addFilter(_WithoutContent(refusals))
     return logger
