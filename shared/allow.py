@@ -13,6 +13,12 @@ class AllowList:
     domains: frozenset[str]
     addresses: frozenset[str]
 
+    def summary(self) -> str:
+        """How many of each, for a log line: an address is a person's."""
+        if self.everybody:
+            return "everybody"
+        return f"{len(self.domains)} domains, {len(self.addresses)} addresses"
+
     def permits(self, email: str) -> bool:
         """Whether canonical *email* may sign in. A domain does not include its subdomains."""
         domain = email.rpartition("@")[2]

@@ -43,6 +43,10 @@ class AuthSettings(SiteSettings):
         parse_rate(value)
         return value
 
+    def public(self) -> dict[str, object]:
+        """Without the addresses of those who may sign in."""
+        return super().public() | {"allow": self.allow_list.summary()}
+
     @property
     def allow_list(self) -> AllowList:
         """Who may sign in."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from services.auth.settings import AuthSettings
 from services.edge.settings import EdgeSettings
 from shared.settings import SettingsError, WorkerSettings
 
@@ -86,6 +87,22 @@ def test_the_start_up_line_shows_no_credentials() -> None:
     settings = WorkerSettings.load({**BASE, "LATCHWIRE_NATS_URL": "nats://u:CANARY@127.0.0.1:4222"})
 
     assert settings.public()["nats_url"] == "nats://127.0.0.1:4222"
+
+
+@pytest.mark.parametrize(
+    ("allow", "shown"),
+    {
+        "@acme.com,canary@partner.org, Canary2@x.org": "1 domains, 2 addresses",
+        "*": "everybody",
+        "*,canary@partner.org": "everybody",
+    }.items(),
+)
+def test_the_start_up_line_shows_nobodys_address(allow: str, shown: str) -> None:
+    """Who may sign in is counted, not written down."""
+    settings = AuthSettings.load({**BASE, "LATCHWIRE_ALLOW": allow})
+
+    assert shown == settings.public()["allow"]
+    assert "canary" not in str(settings.public()).lower()
 
 
 def test_the_start_up_line_shows_networks_as_they_are_written() -> None:
