@@ -107,13 +107,16 @@ def write_nats(layout: Layout) -> Path:
 
 
 def write_redis(layout: Layout, port: int) -> Path:
-    """Redis as a store of sessions, not as a cache: on disk before the answer, never evicting."""
+    """Redis as a store of sessions, not as a cache: on disk before the answer, never evicting.
+
+    Full, it refuses writes, long before the machine has to end somebody for memory.
+    """
     directory = layout.data("redis")
     configuration = directory / "redis.conf"
     configuration.write_text(
         f"bind 127.0.0.1\nport {port}\nprotected-mode yes\ndaemonize no\n"
         f"dir {json.dumps(str(directory))}\n"
-        'appendonly yes\nappendfsync always\nsave ""\nmaxmemory-policy noeviction\n',
+        'appendonly yes\nappendfsync always\nsave ""\nmaxmemory 256mb\nmaxmemory-policy noeviction\n',
         "utf-8",
     )
     return configuration

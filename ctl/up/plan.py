@@ -1,7 +1,9 @@
 """The plan: every part with its command line, environment, address and readiness, in the order of starting."""
 
 import os
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -229,9 +231,25 @@ def traefik_static(listen: str, dynamic: Path) -> dict[str, Any]:
 
 
 def redis_binary() -> str:
-    """The machine's own Redis or Valkey, else the one from its wheel."""
-    found = shutil.which("redis-server") or shutil.which("valkey-server")
-    return found or _own_binary("redis-server")
+    """The machine's own Redis or Valkey when it is as new as the one from the wheel, else that."""
+    own = _own_binary("redis-server")
+    found = [shutil.which("valkey-server"), shutil.which("redis-server")]
+    newest = max([own, *filter(None, found)], key=_redis_version)
+    return own if _redis_version(newest) == _redis_version(own) else newest
+
+
+def redis_version(text: str) -> tuple[int, ...]:
+    """The version in what ``redis-server --version`` says; () when it says none."""
+    found = re.search(r"\bv=(\d+(?:\.\d+)*)", text)
+    return tuple(map(int, found[1].split("."))) if found else ()
+
+
+def _redis_version(binary: str) -> tuple[int, ...]:
+    try:
+        told = subprocess.run([binary, "--version"], capture_output=True, check=False, timeout=5)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return redis_version(told.stdout.decode("utf-8", "replace"))
 
 
 def _own_binary(name: str) -> str:

@@ -25,7 +25,7 @@ from shared.catalogue import parse_catalogue
 from shared.clock import SystemClock
 from shared.settings import KNOWN_NAMES, WorkerSettings
 from tests.support.compose import ROOT, Installation, load_compose, read_env
-from tests.support.servers import binary
+from tests.support.servers import NatsServer, Server, binary, free_port, start_in_thread
 from tests.support.stack import Inbox
 from tests.support.visitor import (
     Browser,
@@ -118,9 +118,58 @@ def test_only_the_front_door_is_published(document: dict[str, Any]) -> None:
     published = {n: s["ports"] for n, s in document["services"].items() if "ports" in s}
 
     assert published == {"traefik": ["80:8080", "443:8443"]}
-    assert all(document["networks"][n]["internal"] for n in ("gateway", "bus", "store"))
+    inside = ("gateway", "edges", "bus", "edge-bus", "store")
+    assert all(document["networks"][n]["internal"] for n in inside)
     assert set(document["services"]["redis"]["networks"]) == {"store"}
-    assert not {"store", "bus"} & set(document["services"]["traefik"]["networks"])
+    assert not {"store", "bus", "edge-bus"} & set(document["services"]["traefik"]["networks"])
+
+
+def test_an_edge_meets_nobody_but_the_bus_and_the_gateway(document: dict[str, Any]) -> None:
+    """Who breaks into an edge stands before no admin port, no store and no other worker."""
+    services = document["services"]
+    for edge in ("edge-1", "edge-2"):
+        mine = networks_of(services[edge])
+        met = {name for name, service in services.items() if networks_of(service) & mine}
+
+        assert met == {"edge-1", "edge-2", "nats", "traefik"}
+    subnet = document["networks"]["edges"]["ipam"]["config"][0]["subnet"]
+    assert services["edge-1"]["environment"]["LATCHWIRE_TRUSTED_PROXIES"] == subnet
+    subnet = document["networks"]["gateway"]["ipam"]["config"][0]["subnet"]
+    assert services["auth"]["environment"]["LATCHWIRE_TRUSTED_PROXIES"] == subnet
+
+
+async def test_the_bus_shows_its_connections_to_its_own_container_only(
+    document: dict[str, Any], nats_server: NatsServer, tmp_path: Path
+) -> None:
+    """/connz?subs=1 lists everybody's inboxes: it is on loopback even where the bus itself is not."""
+    words = document["services"]["nats"]["command"]
+    here = {
+        "nats-server": binary("nats-server"),
+        "/etc/nats/nats-server.conf": nats_server.command[nats_server.command.index("-c") + 1],
+        "0.0.0.0": "127.0.0.2",  # an address of this machine that is not the container's loopback
+        "4222": str(free_port()),
+        "8222": str(free_port()),
+        "/data": str(tmp_path / "store"),
+    }
+    server = Server([here.get(word, word) for word in words], int(here["8222"]), tmp_path / "log")
+    await start_in_thread(server)
+    try:
+        async with aiohttp.ClientSession() as http:
+            async with http.get(f"http://127.0.0.1:{here['8222']}/healthz") as answer:
+                assert answer.status == 200
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await http.get(f"http://127.0.0.2:{here['8222']}/connz?subs=1")
+    finally:
+        server.kill()
+
+
+def test_redis_is_full_before_the_machine_is(document: dict[str, Any]) -> None:
+    """Without a bound "noeviction" means nothing, and the kernel ends whom it likes."""
+    words = document["services"]["redis"]["command"]
+    settings = dict(zip(words[1::2], words[2::2], strict=True))
+
+    assert settings["--maxmemory"] == "256mb"
+    assert settings["--maxmemory-policy"] == "noeviction"
 
 
 def networks_of(service: dict[str, Any]) -> set[str]:

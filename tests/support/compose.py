@@ -3,7 +3,7 @@ mounts and health check. What is remapped, and nothing else:
 
 - a mounted path of the container lies in a folder of the service's own, linked to what compose mounts there;
 - ``service:port``, ``0.0.0.0:port`` and ``127.0.0.1:port`` become a loopback port of that service's own;
-- the subnet of the network ``gateway`` becomes 127.0.0.0/8;
+- the subnets of the networks ``gateway`` and ``edges`` become 127.0.0.0/8;
 - an image becomes the program it would run: our own by the Dockerfile's entry point in this checkout, the
   servers by their wheels; ``wget`` by Python where it is not installed;
 - Traefik's certificate authority becomes a closed loopback port (it then serves its own certificate).
@@ -207,7 +207,8 @@ class Installation:
     def _remap(self, word: str, name: str, instance: str, targets: Mapping[str, str]) -> str:
         for container, here in targets.items():
             word = re.sub(rf"(?<![\w/.]){re.escape(container)}(?=/|$)", here, word)
-        word = word.replace(self._gateway_subnet(), "127.0.0.0/8")
+        for subnet in self._subnets():
+            word = word.replace(subnet, "127.0.0.0/8")
         if word.isdigit() and int(word) > 1023:
             return str(self._port(instance, int(word)))
         if word == "0.0.0.0":
@@ -251,8 +252,9 @@ class Installation:
         pairs = (text.split(":") for text in service.get("ports", []))
         return [(int(outside), int(inside)) for outside, inside in pairs]
 
-    def _gateway_subnet(self) -> str:
-        return str(self.document["networks"]["gateway"]["ipam"]["config"][0]["subnet"])
+    def _subnets(self) -> list[str]:
+        ipams = (network.get("ipam", {}) for network in self.document["networks"].values())
+        return [part["subnet"] for ipam in ipams for part in ipam.get("config", [])]
 
 
 def _program(image: str, command: list[str]) -> list[str]:

@@ -167,8 +167,9 @@ def make_redis(directory: Path) -> RedisServer:
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--save", ""]
-    durable = ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
-    command = [binary("redis-server", "valkey-server"), *options, *durable]
+    durable = ["--appendonly", "yes", "--appendfsync", "always"]
+    bounded = ["--maxmemory", "256mb", "--maxmemory-policy", "noeviction"]
+    command = [binary("redis-server", "valkey-server"), *options, *durable, *bounded]
     return RedisServer(command, port, directory / "redis.log")
 
 

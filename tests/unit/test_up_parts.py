@@ -2,15 +2,17 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from ctl import traefik
-from ctl.up.layout import Layout, demo_port_of, write_catalogue
+from ctl.up.layout import Layout, demo_port_of, write_catalogue, write_redis
 from ctl.up.mailbox import pages
 from ctl.up.mailbox.store import Mailbox
+from ctl.up.plan import redis_binary, redis_version
 from ctl.up.refusals import readable
 from services.auth.domain.link import Muted
 from services.edge.domain.decision import STATUS
@@ -41,6 +43,39 @@ def test_a_log_line_cannot_steer_the_terminal() -> None:
 
     assert line is not None
     assert line.isprintable()
+
+
+def test_redis_is_full_before_the_machine_is(tmp_path: Path) -> None:
+    """Never evicting means something only where there is a bound."""
+    written = write_redis(Layout(tmp_path), 6379).read_text()
+
+    assert "maxmemory 256mb\nmaxmemory-policy noeviction\n" in written
+
+
+@pytest.mark.parametrize(
+    ("told", "version"),
+    [
+        ("Redis server v=6.2.14 sha=40305114:0 malloc=libc bits=64", (6, 2, 14)),
+        ("Valkey server v=8.0.1 sha=00000000:0 malloc=jemalloc", (8, 0, 1)),
+        ("command not found", ()),
+    ],
+)
+def test_the_newest_redis_is_taken(told: str, version: tuple[int, ...]) -> None:
+    """What each says of itself."""
+    assert redis_version(told) == version
+
+
+def test_a_machines_old_redis_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only one that is newer than the wheel's; the wheel's is old itself."""
+    for name, version in (("redis-server", "5.0.7"), ("valkey-server", "8.1.0")):
+        script = tmp_path / name
+        script.write_text(f"#!/bin/sh\necho 'Server v={version} sha=0'\n")
+        script.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    assert redis_binary() == str(tmp_path / "valkey-server")
+    (tmp_path / "valkey-server").unlink()
+    assert redis_binary() == str(Path(sys.executable).parent / "redis-server")
 
 
 @pytest.mark.parametrize("line", ["", "Traceback", "[]", '{"event": "worker.started"}'])
