@@ -36,6 +36,11 @@ class AuthSite:
     redis: RedisServer
     workers: list[Server] = field(default_factory=list)
 
+    @property
+    def doors(self) -> list[str]:
+        """Where each process of auth listens."""
+        return [f"http://127.0.0.1:{worker.port}" for worker in self.workers[1:]]
+
     def token_of(self, login_id: str, email: str = ADDRESS, purpose: str = "sign_in") -> str:
         """The token in the link of the mail for *login_id*."""
         return link_token(self._key, purpose, login_id, email)
@@ -51,8 +56,8 @@ class AuthSite:
 
 
 @contextmanager
-def running_auth(directory: Path) -> Iterator[AuthSite]:
-    """Auth with everything it needs in *directory*, ended with the block."""
+def running_auth(directory: Path, processes: int = 1) -> Iterator[AuthSite]:
+    """Auth (so many *processes*) with everything it needs in *directory*, ended with the block."""
     secrets_dir = make_secrets(directory / "secrets")
     nats, redis = make_nats(directory / "nats", secrets_dir), make_redis(directory / "redis")
     port = free_port()
@@ -62,7 +67,8 @@ def running_auth(directory: Path) -> Iterator[AuthSite]:
             server.start()
             stack.callback(server.kill)
         asyncio.run(nats.provision())
-        for name, door in (("revocation", free_port()), ("auth", port)):
+        more = [("auth", free_port()) for _ in range(processes - 1)]
+        for name, door in [("revocation", free_port()), ("auth", port), *more]:
             worker = _worker(name, door, directory, site)
             stack.callback(worker.kill)
             worker.start()
@@ -91,4 +97,4 @@ def _worker(name: str, port: int, directory: Path, site: AuthSite) -> Server:
         "-m",
         f"services.{name}",
     ]
-    return Server(command, port, directory / f"{name}.log")
+    return Server(command, port, directory / f"{name}-{port}.log")
