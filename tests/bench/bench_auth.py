@@ -29,6 +29,7 @@ from shared.links import link_token
 from shared.messages import LoginFailed
 from shared.redis import connect_redis
 from shared.secrets import SymmetricKeys, load_signing_key, load_symmetric, signing_paths
+from tests.bench.goals import memory
 from tests.support.servers import ROOT, NatsServer, free_port, make_nats, make_redis, make_secrets
 from tests.support.waiting import eventually
 
@@ -162,9 +163,8 @@ def print_table(rows: dict[str, list[tuple[float, float, float]]], pid: int) -> 
         base_rate = statistics.median(REQUESTS / f for _, _, f in counted)
         ratio = statistics.median(f / s for s, _, f in counted)
         print(f"{name:16}{rate:12.0f}{cost:13.0f}{base_rate:10.0f}{ratio:10.2f}")
-    print(
-        f"bounded by the worker's own CPU: one core, {resident_mib(pid):.0f} MiB resident afterwards"
-    )
+    print("bounded by the worker's own CPU: one core")
+    print(f"resident afterwards {memory(resident_mib(pid))}")
 
 
 async def run_rounds(
