@@ -61,7 +61,7 @@ IDENTITY = {
     "X-Request-Id": "01J00000000000000000000S1D-ffff",
 }
 HEAD = (
-    "GET /check/traefik HTTP/1.1\r\nHost: 127.0.0.1:9000\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) "
+    "GET /check/traefik/demo HTTP/1.1\r\nHost: 127.0.0.1:9000\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) "
     "AppleWebKit/537.36\r\nAccept: application/json, text/plain, */*\r\nAccept-Encoding: gzip, deflate, br\r\n"
     "Accept-Language: en-GB,en;q=0.9\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: localhost:8080\r\n"
     "X-Forwarded-Method: GET\r\nX-Forwarded-Port: 8080\r\nX-Forwarded-Proto: http\r\n"
