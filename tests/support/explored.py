@@ -29,7 +29,11 @@ PUBLISHED = ("stream LOGIN body", "stream TOKEN body", "message ", "file nats/")
 
 @dataclass
 class Explored:
-    """Still running. *seed* is a credential that may do everything in account CORE."""
+    """Still running.
+
+    *redis*: its keys while an end waited for the bus. *seed*: a credential that may do everything in
+    account CORE.
+    """
 
     house: Breakable
     canaries: Canaries
@@ -37,6 +41,7 @@ class Explored:
     session_secrets: Canaries
     taps: tuple[Tap, Tap]
     outputs: list[bytes]
+    redis: list[Sink]
     seed: str
 
     def leaks(self, found: Iterable[Sink]) -> set[Leak]:
@@ -114,8 +119,16 @@ async def explore(state: Path) -> AsyncIterator[Explored]:
         resting = Canaries()
         for secret in await sinks.session_secrets(house.lab.plan.redis_url):
             resting.add("session secret", secret)
-        taps, outputs = (core, edge), explorer.outputs
-        yield Explored(house, canaries, explorer.stored, resting, taps, outputs, seeds[0])
+        yield Explored(
+            house=house,
+            canaries=canaries,
+            stored=explorer.stored,
+            session_secrets=resting,
+            taps=(core, edge),
+            outputs=explorer.outputs,
+            redis=explorer.redis,
+            seed=seeds[0],
+        )
 
 
 def _write_secrets(directory: Path, password: str, client_secret: str) -> None:

@@ -15,7 +15,7 @@ import aiohttp
 from shared.ids import SystemIds
 from tests.support.breakable import Breakable
 from tests.support.canaries import Canaries
-from tests.support.sinks import run_recorded
+from tests.support.sinks import Sink, run_recorded
 from tests.support.stack import ROOT
 from tests.support.visitor import code_in, token_in
 
@@ -38,7 +38,8 @@ class Explorer:
     """Sends, and remembers every secret that it sees.
 
     *stored* are the canaries that it publishes itself: they rest in LOGIN and TOKEN, because a test put
-    them there, and must go no further. *outputs*: what the command line printed.
+    them there, and must go no further. *outputs*: what the command line printed. *redis*: what was in
+    Redis at a moment that matters.
     """
 
     house: Breakable
@@ -47,6 +48,7 @@ class Explorer:
     http: aiohttp.ClientSession
     client_secret: str
     outputs: list[bytes] = field(default_factory=list)
+    redis: list[Sink] = field(default_factory=list)
 
     @property
     def basic(self) -> dict[str, str]:

@@ -23,9 +23,10 @@ from shared.redis import connect_redis
 from tests.support.canaries import Canaries
 
 Kind = Literal["secret", "address"]
-# What SECURITY.md lists: addresses in LOGIN and TOKEN, and in the values of attempts and sessions.
+# What SECURITY.md lists: addresses in LOGIN and TOKEN, in the values of attempts and sessions, and among
+# the ends that wait for the bus.
 WITH_ADDRESSES = ("stream LOGIN", "stream TOKEN")
-KEYS_WITH_ADDRESSES = (b"lw:attempt:", b"lw:session:")
+KEYS_WITH_ADDRESSES = (b"lw:attempt:", b"lw:session:", b"lw:unannounced")
 TOKENS_IN_TRANSIT = OP_EXPLAIN.name  # the one question that carries a token; never stored
 
 
