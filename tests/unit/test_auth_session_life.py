@@ -321,7 +321,7 @@ async def test_a_stale_feed_neither_opens_nor_renews() -> None:
     assert await auth.click(link)
 
 
-@pytest.mark.parametrize(("scope", "name"), [("session", "sid"), ("key", "20261122-a")])
+@pytest.mark.parametrize(("scope", "name"), [("session", "sid"), ("key", "refresh/20261122-a")])
 async def test_a_revoked_session_or_refresh_key_renews_nothing(scope: str, name: str) -> None:
     """The feed is asked before the store."""
     auth = Auth()
