@@ -163,15 +163,7 @@ async def test_a_silent_edge_is_named_with_the_time_everything_is_safe(
     """An edge that hangs after its last heartbeat: exit 3, the other's receipt, and when."""
     ghost = await bus_of("edge-2")
     fleet[2].kill()
-    beat = contract.m.Heartbeat(
-        edge_id="edge-2",
-        at=SystemClock().now_ms(),
-        epoch="",
-        seq=0,
-        ready=True,
-        staleness_ms=0,
-        blocklist_size=0,
-    )
+    beat = silent_beat()
     began = SystemClock().now_ms()
     answering = asyncio.ensure_future(
         latchwire.run("--json", "--timeout", "4", "revoke", "session", SID, "--reason", "test")
@@ -191,6 +183,20 @@ async def test_a_silent_edge_is_named_with_the_time_everything_is_safe(
     assert answer.json["safe_everywhere_at"] > utc(began + 10_000)  # type: ignore[operator]
 
 
+def silent_beat(*, max_staleness_ms: int = 10_000) -> contract.m.Heartbeat:
+    """The last word of edge-2, which has applied nothing."""
+    return contract.m.Heartbeat(
+        edge_id="edge-2",
+        at=SystemClock().now_ms(),
+        epoch="",
+        seq=0,
+        ready=True,
+        staleness_ms=0,
+        blocklist_size=0,
+        max_staleness_ms=max_staleness_ms,
+    )
+
+
 async def whole_roll(bus: Bus) -> contract.m.EdgeList:
     """The worker's roll, once it has listened long enough to know every edge."""
 
@@ -205,11 +211,19 @@ async def test_an_edge_that_was_cut_off_just_before_is_not_forgotten(
     fleet: list[Worker], latchwire: CommandLine, bus_of: BusFactory
 ) -> None:
     """It says nothing during the command and may still let people in: named, exit 3, and when it is safe."""
-    await whole_roll(await bus_of("operator"))
+    operator, cut_off = await bus_of("operator"), await bus_of("edge-2")
     fleet[2].kill()
+    last = silent_beat(max_staleness_ms=120_000)
+
+    async def remembered() -> bool:
+        await cut_off.signal(contract.EDGE_HEARTBEAT.of("edge-2"), last)
+        told = await operator.ask(contract.OP_EDGES_LIST, contract.m.ListEdges())
+        return last in [seen.beat for seen in told.edges]
+
+    await eventually(remembered)
 
     answer, listed = await asyncio.gather(
-        latchwire.run("--timeout", "1", "revoke", "session", SID, "--reason", "test"),
+        latchwire.run("--timeout", "4", "revoke", "session", SID, "--reason", "test"),
         latchwire.run("edges", "list"),
     )
 
