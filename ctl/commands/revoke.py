@@ -33,7 +33,8 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     parser.add_argument("what", choices=tuple(SCOPES))
     parser.add_argument(
-        "id", help="session: sid; person: address or account id; token: jti; key: kid, or refresh/kid"
+        "id",
+        help="session: sid; person: address or account id; token: jti; key: kid, or refresh/kid",
     )
     parser.add_argument("--reason", required=True, help="kept with the event")
     parser.add_argument("--no-wait", action="store_true", help="do not wait for the edges")
