@@ -155,8 +155,12 @@ async def test_the_bus_shows_its_connections_to_its_own_container_only(
     await start_in_thread(server)
     try:
         async with aiohttp.ClientSession() as http:
-            async with http.get(f"http://127.0.0.1:{here['8222']}/healthz") as answer:
-                assert answer.status == 200
+
+            async def healthy() -> bool:
+                async with http.get(f"http://127.0.0.1:{here['8222']}/healthz") as answer:
+                    return answer.status == 200
+
+            assert await eventually(healthy)
             with pytest.raises(aiohttp.ClientConnectorError):
                 await http.get(f"http://127.0.0.2:{here['8222']}/connz?subs=1")
     finally:
