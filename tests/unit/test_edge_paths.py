@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.edge.domain.paths import plain_path
 from services.edge.domain.routes import RouteTable
-from shared.catalogue import parse_catalogue
+from shared.catalogue import CatalogueError, parse_catalogue
 
 AMBIGUOUS = [
     "", "demo", "*", "http://evil/demo", "//demo", "//evil.example/demo", "/demo//secret",
@@ -21,7 +21,7 @@ AMBIGUOUS = [
     "/demo/%ed%a0%80", "/demo/é", "/demo/\x00", "/demo/\x7f", "/demo/ x", "/demo/\tx", "/demo/<",
     "/demo/\"", "/demo/{x}", "/demo/|", "/demo/^", "/demo/`", "/demo/[x]", "/demo/%e2%80%a8",
     "/demo/%c2%85", "/demo/" + "a" * 9000,
-    *(f"/%{ord(c):02x}open/x" for c in "!$&'()*+,/:;=?@#[]%\\."), "/%40Open", "/a%2Bb", "/a%2bb",
+    *(f"/%{ord(c):02x}open/x" for c in "/;?#[]%\\."),
 ]  # fmt: skip
 
 
@@ -43,12 +43,25 @@ def test_a_path_two_readers_could_understand_differently_matches_nothing(target:
         ("/a.b/...c/~x/(1)/a@b:c=d,e+f!*'", "/a.b/...c/~x/(1)/a@b:c=d,e+f!*'"),
         ("/%61dmin", "/admin"),
         ("/demo/a%20b", "/demo/a b"),
+        ("/users/ada%40acme.com", "/users/ada@acme.com"),
         ("/demo/%C3%A9t%C3%A9", "/demo/été"),
     ],
 )
 def test_plain_paths_are_decoded_once(target: str, path: str) -> None:
     """The query is not part of it, and an encoded letter is the letter."""
     assert plain_path(target) == path
+
+
+@pytest.mark.parametrize("character", "!$&'()*+,:=@")
+def test_a_reserved_character_is_in_no_prefix_so_escaped_or_not_is_one_rule(character: str) -> None:
+    """Traefik routes on the escaped form, the edge reads the decoded one: no rule can tell them apart."""
+    escaped = plain_path(f"/%{ord(character):02x}open/x")
+
+    assert escaped == plain_path(f"/{character}open/x") == f"/{character}open/x"
+    with pytest.raises(CatalogueError):
+        parse_catalogue(
+            f"services: {{s: {{paths: ['/{character}open'], upstream: 'http://127.0.0.1:1'}}}}"
+        )
 
 
 @given(st.text(max_size=40))

@@ -15,9 +15,10 @@ MAX_CHARS: Final = 8_190
 _PLAIN: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?", re.ASCII)
 _ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})", re.ASCII)
 _ENCODED: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@/%-]+", re.ASCII)
-# What may not come out of an escape: reserved characters and "%" (RFC 3986 §2.2: escaped they mean
-# something else, and Traefik routes on them escaped), "\\", dots (a segment could become ".."), controls.
-_FORBIDDEN: Final = re.compile(r"[!$&'()*+,/:;=?@#%.\[\]\\\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# What may not come out of an escape: separators and "%" (escaped they mean something else), "\\", dots (a
+# segment could become ".."), controls. Others such as "%40" may: Traefik routes on them escaped, but no
+# prefix of the catalogue holds one, so both readings come under the same rule.
+_FORBIDDEN: Final = re.compile(r"[/;?#%.\[\]\\\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ESCAPES: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+", re.ASCII)
 
 
