@@ -192,8 +192,10 @@ class Site:
 
 
 @asynccontextmanager
-async def running_site(**changes: str) -> AsyncIterator[Site]:
-    """The real parts without a mailer, ended with the block."""
+async def running_site(
+    workers: tuple[str, ...] = ("revocation", "auth"), **changes: str
+) -> AsyncIterator[Site]:
+    """The real parts, ended with the block."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         secrets = make_secrets(folder / "secrets")
@@ -220,7 +222,7 @@ async def running_site(**changes: str) -> AsyncIterator[Site]:
         }
         started = [
             subprocess.Popen([sys.executable, "-m", f"services.{n}"], env=env, cwd=ROOT)
-            for n in ("revocation", "auth")
+            for n in workers
         ]
         try:
             async with aiohttp.ClientSession() as http:
