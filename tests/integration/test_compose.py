@@ -405,6 +405,12 @@ async def _go_round(url: str, doors: dict[str, int]) -> None:
         assert (status, headers["Location"]) == (301, f"{url}/demo")
 
 
+async def _names_every_edge(production: Installation) -> bool:
+    """Whether a worker has listened long enough to know which edges are live; nobody is revoked."""
+    words = ("revoke", "session", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "--reason", "roll call")
+    return (await asyncio.to_thread(production.run, "ctl", *words)).returncode == 0
+
+
 async def _operate(production: Installation, url: str, doors: dict[str, int]) -> None:
     """``docker compose run --rm ctl …``, and what both edges make of it."""
     inbox = Inbox(f"http://localhost:{doors['mailbox']}")
@@ -413,6 +419,7 @@ async def _operate(production: Installation, url: str, doors: dict[str, int]) ->
     access = tokens["access_token"]
     assert await _ask_edge(production, "edge-2", url, access) == (200, "thief@example.com")
 
+    await eventually(lambda: _names_every_edge(production), within=30)
     words = ("revoke", "person", "thief@example.com", "--reason", "laptop stolen")
     done = await asyncio.to_thread(production.run, "ctl", *words)
 
