@@ -146,7 +146,7 @@ class Runtime:
     async def _watch(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception:
+        except Exception:  # the worker ends in order, and says which part failed
             log.exception("worker.part_failed", part=name)
             self.stop(f"{name} failed", failed=True)
         else:
@@ -195,7 +195,7 @@ async def _start(
     except (GrantError, SecretsError, CatalogueError, InvalidJWKSError, OSError) as error:
         log.error("worker.start_refused", error=str(error))  # noqa: TRY400 - the text is enough
         runtime.stop("could not start", failed=True)
-    except Exception:
+    except Exception:  # reported with its traceback, then the worker ends in order
         log.exception("worker.start_failed")
         runtime.stop("could not start", failed=True)
     else:

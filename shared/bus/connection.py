@@ -247,5 +247,5 @@ async def _guard(subject: str, work: Awaitable[None]) -> None:
         await work
     except ValidationError:
         log.warning("message.undecodable", subject=subject)
-    except Exception:
+    except Exception:  # one bad message must not end the worker; the asker times out
         log.exception("message.failed", subject=subject)

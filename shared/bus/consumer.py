@@ -150,7 +150,7 @@ class Consumer(Generic[T]):
             await self._pause(verdict)
             await message.nak(delay=verdict.seconds)
             return "pause"
-        except Exception:
+        except Exception:  # a handler's bug must neither end the worker nor lose the message
             log.exception("message.failed")
             await message.nak(delay=self._delay(delivery.deliveries))
             return "failed"
