@@ -4,77 +4,17 @@ NATS permissions (`shared.bus.permissions`), streams (`shared.bus.streams`) and 
 from this page; a subject that is not here cannot be published by anybody.
 """
 
-from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from shared import messages as m
-from shared.messages.base import Message
-
-M = TypeVar("M", bound=Message)
-R = TypeVar("R", bound=Message)
-
-
-class Role(StrEnum):
-    """Who holds a credential on the bus."""
-
-    AUTH = "auth"
-    MAILER = "mailer"
-    REVOCATION = "revocation"
-    EDGE = "edge"
-    OPERATOR = "operator"
-    PROVISIONER = "provisioner"
-
-
-@dataclass(frozen=True)
-class Subject(Generic[M]):
-    """A subject bound to the one model that may travel on it.
-
-    With both `encode` and `decode` the type is invariant in M, so a type checker refuses to publish
-    one subject's model on another.
-    """
-
-    name: str
-    model: type[M]
-    producers: tuple[Role, ...]
-    consumers: tuple[Role, ...]
-    stored: bool = True
-    # The field that has to equal the subject's last token: permissions bind the subject, not the body.
-    spoken_by: str | None = None
-
-    def spoken_truly(self, name: str, message: M) -> bool:
-        """Whether *message*, heard on *name*, speaks for nobody else."""
-        return self.spoken_by is None or getattr(message, self.spoken_by) == name.rsplit(".", 1)[1]
-
-    def encode(self, message: M) -> bytes:
-        """The body as JSON; fields that are None are left out."""
-        return message.model_dump_json(exclude_none=True).encode()
-
-    def decode(self, body: bytes) -> M:
-        """The model of *body*; unknown fields are ignored.
-
-        Raises:
-            pydantic.ValidationError: the body is not this subject's model.
-        """
-        return self.model.model_validate_json(body, extra="ignore")
-
-    def of(self, token: str) -> "Subject[M]":
-        """This subject with its trailing wildcard filled in by *token*."""
-        name = f"{self.name.removesuffix('.>').removesuffix('.*')}.{token}"
-        return replace(self, name=name)
-
-
-@dataclass(frozen=True)
-class Question(Generic[M, R]):
-    """A request/reply subject on core NATS: *asks* may publish it, *answers* subscribe to it."""
-
-    name: str
-    model: type[M]
-    reply: type[R]
-    asks: tuple[Role, ...]
-    answers: tuple[Role, ...]
-
+from shared.contract_kinds import Durable as Durable
+from shared.contract_kinds import M as M
+from shared.contract_kinds import Question as Question
+from shared.contract_kinds import R as R
+from shared.contract_kinds import Role as Role
+from shared.contract_kinds import Stream as Stream
+from shared.contract_kinds import Subject as Subject
 
 # Facts, stored in a stream.
 LOGIN_REQUESTED = Subject(
@@ -89,12 +29,28 @@ TOKEN_REVOKED = Subject(
     (Role.AUTH, Role.OPERATOR),
     (Role.REVOCATION, Role.OPERATOR),
 )
+# What a permitted service says; the last token is its name, and becomes the actor.
+TOKEN_REVOKED_BY = Subject(
+    "token.revoked.by.*", m.TokenRevoked, (Role.SERVICE,), (Role.REVOCATION, Role.OPERATOR)
+)
+KEY_ROTATED = Subject("key.rotated", m.KeyRotated, (Role.OPERATOR,), (Role.OPERATOR,))
+# Small signed documents (a compact JWS each), the last one of a subject in force: public keys, catalogue.
+DOCUMENT_KEYS = "document.keys"
+DOCUMENT_CATALOGUE = "document.catalogue"
 MAIL_SENT = Subject("mail.sent", m.MailSent, (Role.MAILER,), (Role.OPERATOR,))
 MAIL_FAILED = Subject("mail.failed", m.MailFailed, (Role.MAILER,), (Role.OPERATOR,))
 DEADLETTER_LOGIN = Subject("deadletter.login.*", m.DeadLetter, (Role.MAILER,), (Role.OPERATOR,))
 DEADLETTER_TOKEN = Subject("deadletter.token.*", m.DeadLetter, (Role.REVOCATION,), (Role.OPERATOR,))
 
-# A signal on core NATS, never stored.
+# Signals on core NATS, never stored.
+# Last token: the event's id, or its TOKEN sequence when it has none.
+REVOCATION_APPLIED = Subject(
+    "revocation.applied.*",
+    m.RevocationApplied,
+    (Role.REVOCATION,),
+    (Role.AUTH, Role.OPERATOR),
+    stored=False,
+)
 EDGE_HEARTBEAT = Subject(
     "edge.heartbeat.*",
     m.Heartbeat,
@@ -109,10 +65,20 @@ BLOCKLIST_PROBE = Question(
     "revocation.probe",  # not under blocklist.: whoever hears the deltas would hear the questions (adr/0008)
     m.Probe,
     m.Freshness,
-    asks=(Role.EDGE, Role.AUTH, Role.OPERATOR),
+    asks=(Role.EDGE, Role.AUTH, Role.OPERATOR, Role.SERVICE),
+    answers=(Role.REVOCATION,),
+)
+REVOCATION_RECEIPTS = Question(
+    "revocation.receipts",
+    m.ReceiptsRequest,
+    m.ReceiptsAnswer,
+    asks=(Role.AUTH, Role.OPERATOR),
     answers=(Role.REVOCATION,),
 )
 # Operators' questions: op.<noun>.<verb>.
+OP_REVOCATION_MATCH = Question(
+    "op.revocation.match", m.MatchRequest, m.Match, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
+)
 OP_EXPLAIN = Question(
     "op.token.explain", m.ExplainRequest, m.Explanation, asks=(Role.OPERATOR,), answers=(Role.EDGE,)
 )
@@ -132,15 +98,20 @@ SUBJECTS: tuple[Subject[Any], ...] = (
     LOGIN_FAILED,
     USER_REGISTERED,
     TOKEN_REVOKED,
+    TOKEN_REVOKED_BY,
+    KEY_ROTATED,
     MAIL_SENT,
     MAIL_FAILED,
     DEADLETTER_LOGIN,
     DEADLETTER_TOKEN,
+    REVOCATION_APPLIED,
     EDGE_HEARTBEAT,
 )
 
 QUESTIONS: tuple[Question[Any, Any], ...] = (
     BLOCKLIST_PROBE,
+    REVOCATION_RECEIPTS,
+    OP_REVOCATION_MATCH,
     OP_EXPLAIN,
     OP_EDGES_LIST,
     OP_USERS_SET,
@@ -151,21 +122,14 @@ QUESTIONS: tuple[Question[Any, Any], ...] = (
 BLOCKLIST_STATE = "bl"
 BLOCKLIST_DELTAS = "blocklist"
 BLOCKLIST_STATE_WRITER = Role.REVOCATION
-BLOCKLIST_READERS = (Role.EDGE, Role.AUTH, Role.REVOCATION, Role.OPERATOR)
-
-
-@dataclass(frozen=True)
-class Stream:
-    """A JetStream stream as the provisioner must find it. Sizes in bytes."""
-
-    name: str
-    subjects: tuple[str, ...]
-    max_age: timedelta | None
-    max_bytes: int
-    max_msg_size: int = 64 * 1024
-    last_per_subject: bool = False
-    discard_old: bool = False  # when full, forget the oldest instead of refusing the newest
-    republish_to: str | None = None
+BLOCKLIST_READERS = (Role.EDGE, Role.AUTH, Role.REVOCATION, Role.OPERATOR, Role.SERVICE)
+# A binary copy of BLOCKLIST up to a watermark: the head names the newest, `snapshot.<id>.<n>` are parts.
+SNAPSHOT_HEAD = "snapshot.head"
+SNAPSHOT_PARTS = "snapshot.*.*"
+SNAPSHOT_WRITER = Role.REVOCATION
+# Documents: written by operators, heard by all who hear the deltas.
+DOCUMENT_DELTAS = "documents"
+DOCUMENT_WRITER = Role.OPERATOR
 
 
 LOGIN = Stream("LOGIN", ("login.requested", "login.succeeded"), timedelta(hours=1), 256 << 20)
@@ -175,7 +139,9 @@ LOGIN_REFUSED = Stream(
 )
 USER = Stream("USER", ("user.*",), timedelta(days=30), 256 << 20)
 # The longest effect of a revocation: the absolute life of a session (7 d) with a day in hand.
-TOKEN = Stream("TOKEN", ("token.revoked", "token.revoked.by.*"), timedelta(days=8), 1 << 30)
+TOKEN = Stream("TOKEN", ("token.revoked",), timedelta(days=8), 1 << 30)
+# Apart, so that a service that floods it takes no room from logout and operators.
+TOKEN_BY = Stream("TOKEN_BY", ("token.revoked.by.*",), timedelta(days=8), 256 << 20)
 BLOCKLIST = Stream(
     "BLOCKLIST",
     (f"{BLOCKLIST_STATE}.*",),
@@ -183,7 +149,22 @@ BLOCKLIST = Stream(
     2 << 30,
     max_msg_size=1024,
     last_per_subject=True,
+    direct=True,
     republish_to=BLOCKLIST_DELTAS,
+)
+# Parts have a life of an hour, given with each; a head lives until the next.
+SNAPSHOT = Stream(
+    "SNAPSHOT", ("snapshot.>",), None, 1 << 30, max_msg_size=768 * 1024, per_subject=1, direct=True
+)
+DOCUMENT = Stream(
+    "DOCUMENT",
+    ("document.*",),
+    None,
+    64 << 20,
+    max_msg_size=512 * 1024,
+    per_subject=32,
+    direct=True,
+    republish_to=DOCUMENT_DELTAS,
 )
 # Two to read afterwards: full, they forget the oldest, because nobody's login may wait for room in them.
 OPS = Stream(
@@ -193,19 +174,9 @@ DEADLETTER = Stream(
     "DEADLETTER", ("deadletter.>",), timedelta(days=7), 256 << 20, 128 * 1024, discard_old=True
 )
 
-STREAMS: tuple[Stream, ...] = (LOGIN, LOGIN_REFUSED, USER, TOKEN, BLOCKLIST, OPS, DEADLETTER)
-
-
-@dataclass(frozen=True)
-class Durable:
-    """A pull consumer as the provisioner must find it. *ack_wait* in seconds."""
-
-    name: str
-    stream: Stream
-    filter_subject: str
-    role: Role
-    ack_wait: float = 30.0
-    max_ack_pending: int = 1000
+STREAMS: tuple[Stream, ...] = (
+    LOGIN, LOGIN_REFUSED, USER, TOKEN, TOKEN_BY, BLOCKLIST, SNAPSHOT, DOCUMENT, OPS, DEADLETTER,
+)  # fmt: skip
 
 
 # What waits for a new try counts as pending: a thousand recipients refused for now must not fill the window.
@@ -215,11 +186,14 @@ MAILER = Durable(
 )
 # Well within max_staleness: what a worker held when it died is another's before any edge closes for it.
 REVOCATION = Durable("revocation", TOKEN, "token.revoked", Role.REVOCATION, ack_wait=3.0)
+REVOCATION_BY = Durable(
+    "revocation-by", TOKEN_BY, TOKEN_REVOKED_BY.name, Role.REVOCATION, ack_wait=3.0
+)
 PROJECTION = Durable(
     "projection", BLOCKLIST, f"{BLOCKLIST_STATE}.*", Role.REVOCATION, ack_wait=10.0
 )
 
-DURABLES: tuple[Durable, ...] = (MAILER, REVOCATION, PROJECTION)
+DURABLES: tuple[Durable, ...] = (MAILER, REVOCATION, REVOCATION_BY, PROJECTION)
 
 
 def stream_of(subject: Subject[Any]) -> Stream | None:

@@ -15,8 +15,14 @@ EDGE = "EDGE"
 API = "$JS.API"
 EDGE_API = "CORE.API"
 EDGE_PREFIX = "edge"
+SERVICE_PREFIX = "service-"
 SERVICE_REPLIES = "_R_.>"  # where the server takes answers to questions from another account
-BLOCKLIST_READS = ("DIRECT.GET", "STREAM.MSG.GET", "STREAM.INFO")
+READS = ("DIRECT.GET", "STREAM.MSG.GET", "STREAM.INFO")
+# What a reader of the feed reads: the records, their binary copies, and the signed documents.
+FEED_STREAMS = (contract.BLOCKLIST, contract.SNAPSHOT, contract.DOCUMENT)
+FEED_DELTAS = (f"{contract.BLOCKLIST_DELTAS}.*", f"{contract.DOCUMENT_DELTAS}.*")
+# Guests live in the account EDGE: they see the feed and nothing else of CORE.
+GUESTS = (Role.EDGE, Role.SERVICE)
 # A responder may publish one reply, soon: enough for request/reply, useless for anything else.
 ALLOW_RESPONSES = '{ max: 1, expires: "10s" }'
 
@@ -31,12 +37,19 @@ class Permissions:
 
 
 def role_of(name: str) -> Role:
-    """The role of credential *name*: the role's own name, or ``edge…`` for an edge.
+    """The role of credential *name*: the role's own name, ``edge…`` for an edge, ``service-…`` for a service.
 
     Raises:
         ValueError: no such role.
     """
+    if name.startswith(SERVICE_PREFIX):
+        return Role.SERVICE
     return Role.EDGE if name.startswith(EDGE_PREFIX) else Role(name)
+
+
+def service_name(credential: str) -> str:
+    """What a service's credential may say after ``token.revoked.by.``: its name without ``service-``."""
+    return credential.removeprefix(SERVICE_PREFIX)
 
 
 def permissions_of(name: str) -> Permissions:
@@ -60,8 +73,8 @@ def permissions_of(name: str) -> Permissions:
 
 def render_accounts(public_keys: dict[str, str]) -> str:
     """The ``accounts`` block of the server's configuration for the credentials in *public_keys*."""
-    core = [n for n in sorted(public_keys) if role_of(n) is not Role.EDGE]
-    edges = [n for n in sorted(public_keys) if role_of(n) is Role.EDGE]
+    core = [n for n in sorted(public_keys) if role_of(n) not in GUESTS]
+    edges = [n for n in sorted(public_keys) if role_of(n) in GUESTS]
     return "\n".join(
         [
             "# Rendered from shared/contract.py: edit that, not this.",
@@ -83,10 +96,14 @@ def render_accounts(public_keys: dict[str, str]) -> str:
 
 def _grant_subjects(allowed: Permissions, role: Role, name: str) -> None:
     by_durable = {d.filter_subject for d in contract.DURABLES if d.role is role}
+    own_tokens = {
+        contract.EDGE_HEARTBEAT.name: name,
+        contract.TOKEN_REVOKED_BY.name: service_name(name),
+    }
     for subject in contract.SUBJECTS:
         if role in subject.producers:
-            own = subject.name if subject is not contract.EDGE_HEARTBEAT else subject.of(name).name
-            allowed.publish.append(own)
+            token = own_tokens.get(subject.name)
+            allowed.publish.append(subject.of(token).name if token else subject.name)
         if role in subject.consumers and subject.name not in by_durable:
             allowed.subscribe.append(subject.name)
 
@@ -112,9 +129,13 @@ def _grant_replies(allowed: Permissions, role: Role) -> None:
 
 def _grant_blocklist(allowed: Permissions, role: Role) -> None:
     if role in contract.BLOCKLIST_READERS:
-        prefix = EDGE_API if role is Role.EDGE else API
-        allowed.publish += [f"{prefix}.{r}.{contract.BLOCKLIST.name}" for r in BLOCKLIST_READS]
-        allowed.subscribe.append(f"{contract.BLOCKLIST_DELTAS}.*")
+        prefix = EDGE_API if role in GUESTS else API
+        allowed.publish += [f"{prefix}.{r}.{s.name}" for s in FEED_STREAMS for r in READS]
+        allowed.subscribe += FEED_DELTAS
+    if role is contract.SNAPSHOT_WRITER:
+        allowed.publish += [contract.SNAPSHOT_HEAD, contract.SNAPSHOT_PARTS]
+    if role is contract.DOCUMENT_WRITER:
+        allowed.publish += [contract.DOCUMENT_KEYS, contract.DOCUMENT_CATALOGUE]
     if role is contract.BLOCKLIST_STATE_WRITER:
         allowed.publish.append(f"{contract.BLOCKLIST_STATE}.*")
 
@@ -135,7 +156,10 @@ def _provisioner_grants() -> list[str]:
     calls = ["STREAM.CREATE.*", "STREAM.UPDATE.*", "STREAM.INFO.*", "STREAM.NAMES", "INFO"]
     consumers = ["CONSUMER.CREATE.>", "CONSUMER.DURABLE.CREATE.*.*", "CONSUMER.INFO.*.*"]
     # Made anew so that TOKEN is replayed into a BLOCKLIST that was lost.
-    consumers.append(f"CONSUMER.DELETE.{contract.TOKEN.name}.{contract.REVOCATION.name}")
+    consumers += [
+        f"CONSUMER.DELETE.{durable.stream.name}.{durable.name}"
+        for durable in (contract.REVOCATION, contract.REVOCATION_BY)
+    ]
     return [f"{API}.{call}" for call in (*calls, *consumers)]
 
 
@@ -155,7 +179,7 @@ def _users(names: list[str], public_keys: dict[str, str]) -> list[str]:
 
 
 def _core_exports() -> list[str]:
-    exports = [f'{{ stream: "{contract.BLOCKLIST_DELTAS}.*", accounts: [{EDGE}] }}']
+    exports = [f'{{ stream: "{deltas}", accounts: [{EDGE}] }}' for deltas in FEED_DELTAS]
     exports += [
         f'{{ service: "{name}", response_type: {kind}, accounts: [{EDGE}] }}'
         for name, kind in _edge_services()
@@ -169,8 +193,12 @@ def _core_exports() -> list[str]:
 
 def _edge_imports() -> list[str]:
     imports = [
-        f'{{ stream: {{ account: {CORE}, subject: "{contract.BLOCKLIST_DELTAS}.*" }} }}',
-        f'{{ service: {{ account: {CORE}, subject: "{contract.BLOCKLIST_PROBE.name}" }} }}',
+        f'{{ stream: {{ account: {CORE}, subject: "{deltas}" }} }}' for deltas in FEED_DELTAS
+    ]
+    imports += [
+        f'{{ service: {{ account: {CORE}, subject: "{name}" }} }}'
+        for name, _ in _edge_services()
+        if not name.startswith(API)
     ]
     imports += [
         f'{{ service: {{ account: {CORE}, subject: "{name}" }}, to: "{name.replace(API, EDGE_API)}" }}'
@@ -185,8 +213,9 @@ def _edge_imports() -> list[str]:
 
 
 def _edge_services() -> list[tuple[str, str]]:
-    api = [(f"{API}.{read}.{contract.BLOCKLIST.name}", "stream") for read in BLOCKLIST_READS]
-    return [(contract.BLOCKLIST_PROBE.name, "singleton"), *api]
+    api = [(f"{API}.{read}.{stream.name}", "stream") for stream in FEED_STREAMS for read in READS]
+    asked = (contract.BLOCKLIST_PROBE.name, contract.TOKEN_REVOKED_BY.name)
+    return [*((name, "singleton") for name in asked), *api]
 
 
 def _rows(rows: list[str]) -> list[str]:

@@ -67,7 +67,8 @@ async def apply_streams(
     """
     differences: list[Difference] = []
     if not check and (restored or not await _epoch(bus, contract.BLOCKLIST)):
-        await _replay(bus, contract.REVOCATION)
+        for durable in (contract.REVOCATION, contract.REVOCATION_BY):
+            await _replay(bus, durable)
     for stream in contract.STREAMS:
         if stream.last_per_subject:
             differences += await _apply_epoch(bus, ids, stream, check=check, renew=restored)
@@ -90,11 +91,11 @@ def stream_config(stream: Stream, *, replicas: int, epoch: str | None) -> Stream
         max_bytes=stream.max_bytes,
         max_msgs=-1,
         max_msg_size=stream.max_msg_size,
-        max_msgs_per_subject=1 if stream.last_per_subject else -1,
+        max_msgs_per_subject=1 if stream.last_per_subject else stream.per_subject,
         num_replicas=replicas,
         duplicate_window=DUPLICATE_WINDOW,
-        allow_direct=stream.last_per_subject,
-        allow_msg_ttl=stream.last_per_subject,
+        allow_direct=stream.direct,
+        allow_msg_ttl=stream.direct,
         republish=RePublish(src=stream.subjects[0], dest=dest) if dest else None,
         metadata={EPOCH: epoch} if epoch else {},
     )

@@ -16,8 +16,17 @@ from shared.messages.edge import (
     Probe,
     SeenEdge,
 )
+from shared.messages.key import KeyRotated
 from shared.messages.login import ClientHint, LoginFailed, LoginRequested, LoginSucceeded
 from shared.messages.mail import MailFailed, MailSent
+from shared.messages.revocation import (
+    EdgeReceipt,
+    Match,
+    MatchRequest,
+    ReceiptsAnswer,
+    ReceiptsRequest,
+    RevocationApplied,
+)
 from shared.messages.token import RevocationScope, TokenRevoked
 from shared.messages.user import SetUser, ShowUser, UserEvent, UserState
 
@@ -25,19 +34,26 @@ __all__ = [
     "ClientHint",
     "DeadLetter",
     "EdgeList",
+    "EdgeReceipt",
     "Event",
     "ExplainRequest",
     "Explanation",
     "Freshness",
     "Heartbeat",
+    "KeyRotated",
     "ListEdges",
     "LoginFailed",
     "LoginRequested",
     "LoginSucceeded",
     "MailFailed",
     "MailSent",
+    "Match",
+    "MatchRequest",
     "Message",
     "Probe",
+    "ReceiptsAnswer",
+    "ReceiptsRequest",
+    "RevocationApplied",
     "RevocationScope",
     "SeenEdge",
     "SetUser",

@@ -1,5 +1,9 @@
 """What edges say and ask: heartbeats, freshness probes, and why a token is refused."""
 
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
+
 from shared.messages.base import Identifier, Message, Millis, ShortText
 
 
@@ -13,11 +17,13 @@ class Freshness(Message):
     """The proof: *last_seq* of BLOCKLIST from the stream leader in *epoch*, and *backlog_ms*,
 
     the age of the oldest acknowledged revocation that is not in BLOCKLIST yet (0: none waits).
+    *documents_seq* is the last sequence of DOCUMENT: who has not read that far knows too little.
     """
 
     epoch: Identifier
     last_seq: int
     backlog_ms: int
+    documents_seq: int = 0
 
 
 class Heartbeat(Message):
@@ -37,6 +43,8 @@ class Heartbeat(Message):
     version: ShortText = ""
     started_at: Millis = 0
     max_staleness_ms: int = 10_000
+    keys_generation: int = 0
+    catalogue_generation: int = 0
 
 
 class ListEdges(Message):
@@ -63,12 +71,31 @@ class EdgeList(Message):
 
 
 class ExplainRequest(Message):
-    """``op.token.explain``: decide this token as a check would, and say why. Never stored, never logged."""
+    """``op.token.explain``: decide this as a check would, and say why. Never stored, never logged.
 
-    token: str
+    *token* "" asks about the request alone: what would the rule do with nobody's credentials?
+    """
+
+    token: str = ""
+    scheme: Literal["http", "https"] = "https"
     host: ShortText = ""
-    uri: ShortText = "/"
+    uri: Annotated[str, StringConstraints(max_length=2048)] = "/"
     method: ShortText = "GET"
+
+
+class ExplainedRecord(Message):
+    """The revocation that refuses: its *scope*, its BLOCKLIST *seq* (0 when it could not be read just now),
+
+    when it was stored and until when it holds.
+    """
+
+    scope: ShortText
+    key: ShortText
+    seq: int = 0
+    stored_at: Millis | None = None
+    until: Millis | None = None
+    sessions_before: Millis | None = None
+    tokens_before: Millis | None = None
 
 
 class Explanation(Message):
@@ -86,3 +113,7 @@ class Explanation(Message):
     epoch: ShortText = ""
     seq: int = 0
     staleness_ms: int = 0
+    status: int = 0
+    record: ExplainedRecord | None = None
+    keys_generation: int = 0
+    catalogue_generation: int = 0

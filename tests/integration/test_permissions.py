@@ -17,10 +17,17 @@ from shared.contract import Role
 from tests.support.servers import CREDENTIALS, NatsServer
 
 STREAMS = [s.name for s in contract.STREAMS]
-BLOCKLIST_CALLS = ("STREAM.INFO", "STREAM.MSG.GET", "DIRECT.GET")
+FEED_CALLS = ("STREAM.INFO", "STREAM.MSG.GET", "DIRECT.GET")
+FEED_STREAMS = ("BLOCKLIST", "SNAPSHOT", "DOCUMENT")
+FEED_READS = [f"{call}.{stream}" for call in FEED_CALLS for stream in FEED_STREAMS]
+FEED_DELTAS = {"blocklist.jx", "documents.keys"}
 OWNED = {
     "mailer": [("LOGIN", "mailer")],
-    "revocation": [("TOKEN", "revocation"), ("BLOCKLIST", "projection")],
+    "revocation": [
+        ("TOKEN", "revocation"),
+        ("TOKEN_BY", "revocation-by"),
+        ("BLOCKLIST", "projection"),
+    ],
 }
 DESTRUCTIVE = [
     "DELETE", "PURGE", "MSG.DELETE", "SNAPSHOT", "RESTORE", "LEADER.STEPDOWN", "PEER.REMOVE",
@@ -52,8 +59,12 @@ def all_subjects() -> list[str]:
     questions = [q.name for q in contract.QUESTIONS]
     heartbeats = [f"edge.heartbeat.{n}" for n in ("edge-1", "edge-2")]
     inboxes = [f"_INBOX_{name}.x" for name in CREDENTIALS]
-    edge_api = [f"{EDGE_API}.{call}.{s}" for call in BLOCKLIST_CALLS for s in STREAMS]
-    rest = ["bl.jx", "blocklist.jx", "token.revoked.by.billing", "$SYS.REQ.SERVER.PING", "foo"]
+    edge_api = [f"{EDGE_API}.{call}.{s}" for call in FEED_CALLS for s in STREAMS]
+    rest = [
+        "bl.jx", "blocklist.jx", "token.revoked.by.billing", "token.revoked.by.shop", "$SYS.REQ.SERVER.PING",
+        "snapshot.head", "snapshot.x.1", "document.keys", "document.catalogue", "document.other",
+        "documents.keys", "foo", "revocation.applied.x",
+    ]  # fmt: skip
     return [
         *stored_subjects(), *questions, *heartbeats, *inboxes, *edge_api, *rest, *api_subjects(),
     ]  # fmt: skip
@@ -64,15 +75,19 @@ def may_publish(name: str) -> set[str]:
     by_hand: dict[str, set[str]] = {
         "auth": {
             "login.requested", "login.succeeded", "login.failed", "user.registered",
-            "token.revoked", "revocation.probe",
+            "token.revoked", "revocation.probe", "revocation.receipts",
         },
         "mailer": {"mail.sent", "mail.failed", "deadletter.login.x"},
-        "revocation": {"deadletter.token.x", "bl.jx"},
+        "revocation": {
+            "deadletter.token.x", "bl.jx", "snapshot.head", "snapshot.x.1", "revocation.applied.x",
+        },
+        "service-shop": {"revocation.probe", "token.revoked.by.shop"},
         "edge-1": {"revocation.probe", "edge.heartbeat.edge-1"},
         "edge-2": {"revocation.probe", "edge.heartbeat.edge-2"},
         "operator": {
             "token.revoked", "revocation.probe", "op.edges.list", "op.token.explain", "op.users.set",
-            "op.users.show",
+            "op.users.show", "op.revocation.match", "revocation.receipts", "document.keys",
+            "document.catalogue", "key.rotated",
         },
         "provisioner": set(),
     }  # fmt: skip
@@ -82,10 +97,10 @@ def may_publish(name: str) -> set[str]:
 def _api_of(name: str) -> set[str]:
     role = role_of(name)
     allowed: set[str] = set()
-    if role is Role.EDGE:
-        allowed |= {f"{EDGE_API}.{call}.BLOCKLIST" for call in BLOCKLIST_CALLS}
+    if role in (Role.EDGE, Role.SERVICE):
+        allowed |= {f"{EDGE_API}.{read}" for read in FEED_READS}
     if role in (Role.AUTH, Role.REVOCATION, Role.OPERATOR):
-        allowed |= {f"$JS.API.{call}.BLOCKLIST" for call in BLOCKLIST_CALLS}
+        allowed |= {f"$JS.API.{read}" for read in FEED_READS}
     for stream, durable in OWNED.get(name, []):
         allowed |= {
             f"$JS.API.CONSUMER.{c}.{stream}.{durable}" for c in ("INFO", "MSG.NEXT", "PAUSE")
@@ -101,22 +116,27 @@ def _api_of(name: str) -> set[str]:
         )
         allowed |= {s for s in api_subjects() if re.match(calls, s)}
         allowed.add("$JS.API.CONSUMER.DELETE.TOKEN.revocation")  # to have TOKEN replayed
+        allowed.add("$JS.API.CONSUMER.DELETE.TOKEN_BY.revocation-by")
     return allowed
 
 
 def may_subscribe(name: str) -> set[str]:
     """What *name* may hear, by hand."""
     by_hand: dict[str, set[str]] = {
-        "auth": {"op.users.set", "op.users.show", "blocklist.jx"},
+        "auth": {
+            "op.users.set", "op.users.show", "op.revocation.match", "revocation.applied.x", *FEED_DELTAS,
+        },
         "mailer": set(),
         "revocation": {
-            "revocation.probe", "blocklist.jx", "op.edges.list", "edge.heartbeat.edge-1",
-            "edge.heartbeat.edge-2",
+            "revocation.probe", "revocation.receipts", "op.edges.list", "edge.heartbeat.edge-1",
+            "edge.heartbeat.edge-2", *FEED_DELTAS,
         },
-        "edge-1": {"op.token.explain", "blocklist.jx"},
-        "edge-2": {"op.token.explain", "blocklist.jx"},
+        "edge-1": {"op.token.explain", *FEED_DELTAS},
+        "edge-2": {"op.token.explain", *FEED_DELTAS},
+        "service-shop": FEED_DELTAS,
         "operator": {
-            *stored_subjects(), "edge.heartbeat.edge-1", "edge.heartbeat.edge-2", "blocklist.jx",
+            *stored_subjects(), "edge.heartbeat.edge-1", "edge.heartbeat.edge-2", "revocation.applied.x",
+            "token.revoked.by.billing", "token.revoked.by.shop", *FEED_DELTAS,
         },
         "provisioner": set(),
     }  # fmt: skip

@@ -83,8 +83,11 @@ async def told(
 ) -> dict[tuple[str, str], bool]:
     """What `apply_streams` says about *of* and its consumers: (what, field) and whether it was mended."""
     found = await apply_streams(bus, IDS, check=check, **options)
-    about = (f"stream {of.name}", f"consumer {of.name}/")
-    return {(d.what, d.field): d.mended for d in found if d.what.startswith(about) and d.field}
+    return {
+        (d.what, d.field): d.mended
+        for d in found
+        if d.field and (d.what == f"stream {of.name}" or d.what.startswith(f"consumer {of.name}/"))
+    }
 
 
 async def test_a_mirror_is_reported_and_left_alone(provisioner: Bus) -> None:

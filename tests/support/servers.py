@@ -23,7 +23,16 @@ from shared.ids import SystemIds
 from shared.secrets import create_secrets, load_seed, public_key
 
 ROOT = Path(__file__).resolve().parents[2]
-CREDENTIALS = ("auth", "mailer", "revocation", "edge-1", "edge-2", "operator", "provisioner")
+CREDENTIALS = (
+    "auth",
+    "mailer",
+    "revocation",
+    "edge-1",
+    "edge-2",
+    "operator",
+    "provisioner",
+    "service-shop",
+)
 START_DEADLINE = 30.0  # seconds
 
 
