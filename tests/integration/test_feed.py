@@ -352,3 +352,61 @@ async def test_a_machine_that_stood_still_answers_nobody_before_it_has_asked_aga
         assert feed.staleness_seconds() == float("inf")
         writer.silent = False
         await eventually(lambda: feed.staleness_seconds() < 5)
+
+
+class Documents:
+    """A companion that reads DOCUMENT as told."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.started = 0
+        self.readable = True
+
+    async def start(self, client: Client) -> None:
+        """Counted."""
+        self.started += 1
+
+    async def stop(self) -> None:
+        """Counted back."""
+        self.started -= 1
+
+    async def catch_up(self, seq: int) -> None:
+        """As far as asked, if it can be read."""
+        if not self.readable:
+            raise FeedReadError("away")
+        self.seq = seq
+
+
+async def test_there_is_no_proof_before_the_documents_are_as_far_as_the_answer_says(
+    edge: Bus, writer: Writer
+) -> None:
+    """An edge that enforces last week's keys is not fresh, whatever its blocklist holds."""
+    documents = Documents()
+    documents.readable = False
+    writer.documents_seq = 3
+    feed = RevocationFeed(
+        edge.client, hash_key=HASH_KEY, api_prefix=edge.api_prefix, documents=documents
+    )
+    async with feed:
+        await feed.wait_ready(5)
+        await eventually(lambda: "away" in feed._trouble)
+        assert (documents.started, feed.staleness_seconds()) == (1, float("inf"))
+
+        documents.readable = True
+
+        await eventually(lambda: feed.staleness_seconds() < 5)
+        assert documents.seq == 3
+    assert documents.started == 0
+
+
+async def test_a_worker_that_knows_how_far_it_must_be_asks_nobody(edge: Bus) -> None:
+    """Its own answer is the proof; nobody on the bus answers probes here."""
+    reader = StreamReader(edge.client, edge.api_prefix)
+
+    async def know() -> Freshness:
+        state = await reader.state()
+        return Freshness(state.epoch, state.last_seq, 0.0)
+
+    feed = RevocationFeed(edge.client, hash_key=HASH_KEY, api_prefix=edge.api_prefix, probe=know)
+    async with feed:
+        await eventually(lambda: feed.staleness_seconds() < 5)

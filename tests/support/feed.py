@@ -22,6 +22,7 @@ class Writer:
     backlog_ms: int = 0
     epoch: str | None = None  # None: the true one
     silent: bool = False
+    documents_seq: int = 0
 
     async def answer_probes(self) -> None:
         """From now on."""
@@ -47,6 +48,7 @@ class Writer:
             epoch=self.epoch or position.epoch,
             last_seq=position.last_seq,
             backlog_ms=self.backlog_ms,
+            documents_seq=self.documents_seq,
         )
 
 

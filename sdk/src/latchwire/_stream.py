@@ -58,11 +58,12 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """A probe's answer: how far the stream is, and how old what it still lacks may be."""
+    """A probe's answer: how far the stream is, how old what it still lacks may be, how far DOCUMENT is."""
 
     epoch: str
     last_seq: int
     backlog_seconds: float
+    documents_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +263,8 @@ def _read_next(asked: int, answer: bytes) -> int | None:
 def _read_freshness(answer: bytes) -> Freshness:
     proof = json.loads(answer)
     backlog_ms = max(0, int(proof["backlog_ms"]))
-    return Freshness(str(proof["epoch"]), int(proof["last_seq"]), backlog_ms / 1000)
+    documents_seq = int(proof.get("documents_seq", 0))
+    return Freshness(str(proof["epoch"]), int(proof["last_seq"]), backlog_ms / 1000, documents_seq)
 
 
 def _json(value: dict[str, object]) -> bytes:
