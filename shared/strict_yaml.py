@@ -5,6 +5,7 @@ from typing import Any
 import yaml
 
 Lines = dict[tuple[str | int, ...], int]
+MAX_DEPTH = 32  # deeper has no meaning here, and costs the square of its depth to read
 
 
 class StrictYAMLError(Exception):
@@ -23,8 +24,13 @@ def read_yaml(text: str) -> tuple[Any, Lines]:
         StrictYAMLError: at the first thing that is not plain.
     """
     lines: Lines = {}
+    depth = 0
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise _error(event, "is nested too deeply: write it flat")
             # An alias can also make a few lines unfold to gigabytes.
             if isinstance(event, yaml.AliasEvent):
                 raise _error(event, "anchors and aliases are not used here: write it out")

@@ -1,0 +1,103 @@
+"""``revokers.yaml``: which service may revoke what. Who is not here may revoke nothing.
+
+    shop: [session, token]     # the credential service-shop; it says token.revoked.by.shop
+    reports: []                # reads the feed only
+
+Scopes are ``session``, ``token`` and ``subject``. A key or a service is revoked by operators alone.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shared.strict_yaml import Lines, StrictYAMLError, read_yaml
+
+# What a service may be allowed at all: the other scopes close a whole installation.
+SERVICE_SCOPES = ("session", "token", "subject")
+MAX_BYTES = 64 * 1024
+MAX_SERVICES = 256
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
+
+
+class RevokersError(Exception):
+    """The table cannot be used; the message names file, line and cure."""
+
+
+@dataclass(frozen=True)
+class Revokers:
+    """The table: the scopes of each service by its name."""
+
+    scopes: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def allows(self, name: str, scope: str) -> bool:
+        """Whether the service *name* may revoke in *scope*."""
+        return scope in SERVICE_SCOPES and scope in self.scopes.get(name, ())
+
+
+def load_revokers(path: Path) -> Revokers:
+    """The table in the file *path*; without a file nobody may revoke.
+
+    Raises:
+        RevokersError: it is there and cannot be used.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        text = raw.decode("utf-8")
+    except FileNotFoundError:
+        return Revokers()
+    except OSError as error:
+        raise RevokersError(f"{path.name}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RevokersError(f"{path.name}: is not UTF-8: save it as UTF-8") from None
+    return parse_revokers(text, path.name)
+
+
+def parse_revokers(text: str, name: str = "revokers.yaml") -> Revokers:
+    """The table in *text*; *name* is the file's, for errors.
+
+    Raises:
+        RevokersError: at the first mistake.
+    """
+    if len(text.encode()) > MAX_BYTES:
+        raise RevokersError(f"{name}: is larger than {MAX_BYTES} bytes: list services only")
+    try:
+        document, lines = read_yaml(text)
+    except StrictYAMLError as error:
+        raise RevokersError(f"{name}:{error.line}: {error.problem}") from None
+    if not isinstance(document, dict):
+        raise RevokersError(f"{name}:1: is no table: write shop: [session]")
+    if len(document) > MAX_SERVICES:
+        raise RevokersError(f"{name}: has more than {MAX_SERVICES} services: remove some")
+    return Revokers({key: _row(name, lines, key, value) for key, value in document.items()})
+
+
+def valid_service_name(name: str) -> bool:
+    """Whether a service can have this name: it is a token of a subject, and a part of a file's name."""
+    return bool(_NAME.fullmatch(name))
+
+
+def _row(name: str, lines: Lines, service: str, scopes: Any) -> frozenset[str]:
+    if not valid_service_name(service):
+        cure = (
+            "begin with a lower-case letter; then lower-case letters, digits and dashes, 40 at most"
+        )
+        raise RevokersError(f"{name}:{lines[(service,)]}: that is no service's name: {cure}")
+    place = f"{name}:{lines[(service,)]}: {service}"
+    if not isinstance(scopes, list):
+        raise RevokersError(f"{place}: write a list: [session, token], or [] for none")
+    for index, scope in enumerate(scopes):
+        if scope not in SERVICE_SCOPES:
+            line = lines[(service, index)]
+            raise RevokersError(f"{name}:{line}: {service}: {_wrong(scope)}")
+    if len(set(scopes)) != len(scopes):
+        raise RevokersError(f"{place}: a scope stands twice: remove one")
+    return frozenset(scopes)
+
+
+def _wrong(scope: Any) -> str:
+    if scope in ("key", "service"):
+        return f"scope {scope} is for operators alone: remove it"
+    return f"no such scope: write {', '.join(SERVICE_SCOPES)}"
