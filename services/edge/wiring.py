@@ -1,7 +1,7 @@
 """The composition of an edge. The door opens first and says 503 until the feed has proven itself."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -35,8 +35,14 @@ from shared.secrets import load_blocklist_key
 log = structlog.get_logger()
 
 
-async def start(settings: EdgeSettings, runtime: Runtime) -> None:
-    """Serve, then connect and replicate.
+def _nobody(_feed: RevocationFeed) -> None:
+    """The default watcher."""
+
+
+async def start(
+    settings: EdgeSettings, runtime: Runtime, *, watch: Callable[[RevocationFeed], None] = _nobody
+) -> None:
+    """Serve, then connect and replicate. *watch* is shown the feed before it begins: measurements use it.
 
     Raises:
         CatalogueError: services.yaml is not usable.
@@ -55,7 +61,7 @@ async def start(settings: EdgeSettings, runtime: Runtime) -> None:
     await runtime.serve_admin(settings.edge_admin)
     await runtime.serve_http(make_server(door), settings.edge_listen)
     bus = await runtime.connect_bus(Role.EDGE, settings, settings.edge_id)
-    await _join(bus, settings, runtime, checker, revocations)
+    await _join(bus, settings, runtime, checker, revocations, watch)
 
 
 def _make_checker(
@@ -98,6 +104,7 @@ async def _join(
     runtime: Runtime,
     checker: Checker,
     revocations: FeedRevocations,
+    watch: Callable[[RevocationFeed], None],
 ) -> None:
     """Replicate the blocklist, tell how far it is, and answer operators."""
     feed = RevocationFeed(
@@ -110,6 +117,7 @@ async def _join(
     )
     applied = asyncio.Event()
     feed.on_applied.append(lambda _key, _record: applied.set())
+    watch(feed)
     await feed.start()
     revocations.attach(feed)
     heartbeats = beat(
