@@ -41,6 +41,21 @@ class FeedClosedError(Exception):
     """The NATS connection was closed for good: the feed can never be fresh again."""
 
 
+class Telling:
+    """A list that says what changes it."""
+
+    def __init__(self, blocklist: Blocklist, tell: Callable[[str, Record], None]) -> None:
+        self._blocklist = blocklist
+        self._tell = tell
+
+    def apply(self, key: str, record: Record) -> bool:
+        """Merge *record* under *key*; whether that changed anything."""
+        changed = self._blocklist.apply(key, record)
+        if changed:
+            self._tell(key, record)
+        return changed
+
+
 class Replica:
     """Keeps `blocklist` equal to the stream BLOCKLIST and knows how stale it may be.
 
@@ -172,7 +187,10 @@ class Replica:
         self._proof.drop()
         self._start_over, self._next_probe = False, float("-inf")
         self._advance_to(seq)
+        again = self.loaded.is_set()
         self.loaded.set()
+        if again:
+            self._renewed()
         _log.info("feed.loaded epoch=%s seq=%d records=%d", state.epoch, seq, len(self.blocklist))
 
     async def _fill(self) -> None:
@@ -183,7 +201,8 @@ class Replica:
             self._begin_again()
             return
         self.fills += 1
-        self._advance_to(await self._reader.read_after(self.seq, state, self.blocklist))
+        into = Telling(self.blocklist, partial(self._told, state.last_seq))
+        self._advance_to(await self._reader.read_after(self.seq, state, into))
 
     async def _probe(self) -> None:
         sent, asked_at = self._proof.now(), self.seq
@@ -214,12 +233,20 @@ class Replica:
         if delta is None or message.subject != DELTA_PREFIX + delta.key:
             self.ignored += 1
             return
-        self.blocklist.apply(delta.key, delta.record)
+        changed = self.blocklist.apply(delta.key, delta.record)
         if self._incoming is not None:
             self._incoming.apply(delta.key, delta.record)
         self._arrived(delta.seq)
         for callback in self.on_applied:
             callback(delta.key, delta.record)
+        if changed:
+            self._told(delta.seq, delta.key, delta.record)
+
+    def _told(self, seq: int, key: str, record: Record) -> None:
+        """For the face: *record* changed the list; *seq* is its own or the end of the gap it was read in."""
+
+    def _renewed(self) -> None:
+        """For the face: the list was read anew, and what came with it was not told one by one."""
 
     def _arrived(self, seq: int) -> None:
         if self._incoming is not None or seq > self.seq + 1:

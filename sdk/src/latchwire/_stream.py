@@ -12,13 +12,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from latchwire.blocklist import Blocklist
 from latchwire.records import Record, RecordError, is_record_key
 
 T = TypeVar("T")
@@ -37,6 +36,12 @@ _UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError)
 
 class FeedReadError(Exception):
     """The stream could not be read just now; nothing is wrong with what is known already."""
+
+
+class Sink(Protocol):
+    """Where records go: a `Blocklist`, or one that tells what changed."""
+
+    def apply(self, key: str, record: Record) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ class StreamReader:
         subject = f"{self._api}.STREAM.MSG.GET.{STREAM}"
         return await self._ask(subject, body, partial(_read_next, seq))
 
-    async def read_after(self, seq: int, state: StreamState, into: Blocklist) -> int:
+    async def read_after(self, seq: int, state: StreamState, into: Sink) -> int:
         """Put everything after *seq* *into* the list; the sequence up to which it is then complete.
 
         Where each batch begins, and that nothing is left, is the leader's word: a replica may lag.
@@ -132,13 +137,13 @@ class StreamReader:
                 await asyncio.sleep(LAG_PAUSE_SECONDS)
         return seq
 
-    async def _read_batch(self, seq: int, into: Blocklist) -> Batch:
+    async def _read_batch(self, seq: int, into: Sink) -> Batch:
         for _ in range(READ_TRIES - 1):
             with suppress(FeedReadError):
                 return await self._read_once(seq, into)
         return await self._read_once(seq, into)
 
-    async def _read_once(self, seq: int, into: Blocklist) -> Batch:
+    async def _read_once(self, seq: int, into: Sink) -> Batch:
         transfer = Transfer(seq, into)
         body = _json({"seq": seq, "batch": BATCH, "next_by_subj": f"{STATE_PREFIX}*"})
         subject = f"{self._api}.DIRECT.GET.{STREAM}"
@@ -203,7 +208,7 @@ class Transfer:
     So a loss shows, and so does an answer to another question.
     """
 
-    def __init__(self, start: int, into: Blocklist) -> None:
+    def __init__(self, start: int, into: Sink) -> None:
         self.done: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
         self._start = start
         self._into = into
