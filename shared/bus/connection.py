@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import nats.errors
 import structlog
@@ -24,7 +24,8 @@ from shared.messages import DeadLetter
 log = structlog.get_logger()
 
 PUBLISH_TRIES = 3
-PUBLISH_TIMEOUT = 2.5  # seconds per try; three tries stay within eight
+PUBLISH_TIMEOUT = 2.5  # seconds per try, unless the publisher has less time
+PUBLISH_WITHIN = PUBLISH_TRIES * PUBLISH_TIMEOUT
 CONCURRENT_ANSWERS = 64
 
 
@@ -57,14 +58,22 @@ class Bus:
         """Where this account finds JetStream's API."""
         return "CORE.API" if self.role is Role.EDGE else "$JS.API"
 
-    async def publish(self, subject: Subject[M], message: M, *, msg_id: str | None = None) -> Ack:
+    async def publish(
+        self,
+        subject: Subject[M],
+        message: M,
+        *,
+        msg_id: str | None = None,
+        within: float = PUBLISH_WITHIN,
+    ) -> Ack:
         """Store *message* and wait for the PubAck.
 
         Tries again under the same ``Nats-Msg-Id``, so an answer that was lost cannot store it twice.
 
         Raises:
-            BusUnavailableError: no PubAck within eight seconds; it may or may not be stored.
+            BusUnavailableError: no PubAck *within* about so many seconds; it may or may not be stored.
         """
+        patience = within / PUBLISH_TRIES
         identity = msg_id or getattr(message, "id", None) or self._ids.ulid(self._clock.now_ms())
         headers = self._headers(subject.name, identity)
         body = subject.encode(message)
@@ -72,14 +81,14 @@ class Bus:
         for _ in range(PUBLISH_TRIES):
             try:
                 ack = await self.js.publish(
-                    subject.name, body, timeout=PUBLISH_TIMEOUT, headers=dict(headers)
+                    subject.name, body, timeout=patience, headers=dict(headers)
                 )
                 return Ack(ack.stream, ack.seq, bool(ack.duplicate))
             except (nats.errors.Error, NoStreamResponseError, APIError) as error:
                 failure = error
                 log.warning("publish.unacknowledged", subject=subject.name, error=repr(error))
                 if isinstance(error, NoStreamResponseError | APIError):
-                    await asyncio.sleep(PUBLISH_TIMEOUT * self._ids.random() / 2)
+                    await asyncio.sleep(patience * self._ids.random() / 2)
         raise BusUnavailableError(f"no PubAck on {subject.name}") from failure
 
     async def signal(self, subject: Subject[M], message: M) -> None:
@@ -141,6 +150,37 @@ class Bus:
 
         await self.client.subscribe(subject.name, cb=received)
         await self._settle()
+
+    @contextlib.asynccontextmanager
+    async def hear_once(self, subject: Subject[M]) -> AsyncIterator["asyncio.Future[M]"]:
+        """The first message on *subject* from now on, as a future; unsubscribed at the end of the block.
+
+        Costs no round trip: the server reads what a connection sends in order, so it knows of the
+        subscription before anything that is published here inside the block.
+
+        Raises:
+            BusUnavailableError: not connected.
+        """
+        first: asyncio.Future[M] = asyncio.get_running_loop().create_future()
+
+        async def received(message: Msg) -> None:
+            with contextlib.suppress(ValidationError, ValueError):
+                body = subject.decode(message.data)
+                if subject.spoken_truly(message.subject, body) and not first.done():
+                    first.set_result(body)
+
+        if not self.connected:
+            raise BusUnavailableError("not connected")
+        try:
+            subscription = await self.client.subscribe(subject.name, cb=received)
+        except nats.errors.Error as error:
+            raise BusUnavailableError(str(error)) from error
+        try:
+            yield first
+        finally:
+            first.cancel()
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
 
     async def _settle(self) -> None:
         """Return when the server knows our subscriptions.

@@ -15,7 +15,14 @@ from shared.bus import (
 )
 from shared.bus.streams import apply_streams
 from shared.ids import SystemIds
-from shared.messages import Freshness, Heartbeat, LoginRequested, Probe, TokenRevoked
+from shared.messages import (
+    Freshness,
+    Heartbeat,
+    LoginRequested,
+    Probe,
+    RevocationApplied,
+    TokenRevoked,
+)
 from tests.conftest import BusFactory
 from tests.support.servers import NatsServer
 from tests.support.waiting import eventually
@@ -209,3 +216,67 @@ async def test_backlog_is_the_age_of_the_oldest_unacknowledged_revocation(
     await auth.publish(contract.TOKEN_REVOKED, TokenRevoked(scope="token", jti="x"))
 
     assert await worker.consumer_backlog_ms(contract.REVOCATION) >= 1
+
+
+async def test_what_is_said_of_an_event_is_heard_by_who_listened_before_publishing_it(
+    bus_of: BusFactory,
+) -> None:
+    """Without a round trip for the subscription; each hears its own event's, once."""
+    auth, revocation = await bus_of("auth"), await bus_of("revocation")
+
+    async def say(message: TokenRevoked) -> None:
+        assert message.id
+        name = contract.REVOCATION_APPLIED.of(message.id)
+        for outcome in ("stored", "known"):
+            said = RevocationApplied(event=message.id, token_seq=1, outcome=outcome)
+            await revocation.signal(name, said)
+
+    async def handle(message: TokenRevoked, _delivery: Delivery) -> None:
+        await say(message)
+
+    stopping = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(
+            revocation.consume(
+                contract.REVOCATION,
+                contract.TOKEN_REVOKED,
+                handle,
+                concurrency=1,
+                stopping=stopping,
+            )
+        )
+        for _ in range(20):
+            event = TokenRevoked(scope="session", sid="s", id=SystemIds().ulid(NOW))
+            assert event.id
+            async with auth.hear_once(contract.REVOCATION_APPLIED.of(event.id)) as heard:
+                await auth.publish(contract.TOKEN_REVOKED, event)
+                async with asyncio.timeout(5):
+                    assert (event.id, "stored") == ((await heard).event, heard.result().outcome)
+        stopping.set()
+
+    assert 0 == len([s for s in auth.client._subs.values() if "applied" in s.subject])
+
+
+async def test_nothing_is_listened_for_without_a_connection(
+    bus_of: BusFactory, nats_server: NatsServer
+) -> None:
+    """It says so at once instead of waiting for what cannot come."""
+    auth = await bus_of("auth")
+    nats_server.kill()
+    await eventually(lambda: not auth.connected)
+
+    with pytest.raises(BusUnavailableError):
+        async with auth.hear_once(contract.REVOCATION_APPLIED.of("x")):
+            pass
+
+
+async def test_who_has_less_time_hears_sooner_that_nothing_was_acknowledged(
+    bus_of: BusFactory, nats_server: NatsServer
+) -> None:
+    """A person waits for the answer: three tries within what was given, not within eight seconds."""
+    auth = await bus_of("auth")
+    nats_server.kill()
+
+    async with asyncio.timeout(3):
+        with pytest.raises(BusUnavailableError):
+            await auth.publish(contract.LOGIN_REQUESTED, request(), within=0.6)
