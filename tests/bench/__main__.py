@@ -1,21 +1,12 @@
 """``make bench``: every bench_*.py in turn, each printing its own figures."""
 
-import platform
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.bench.machine import describe_machine
+
 HERE = Path(__file__).resolve().parent
-
-
-def describe_machine() -> str:
-    """What the figures were measured on."""
-    cpu = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    model = next(
-        (x.split(":")[1].strip() for x in cpu.splitlines() if x.startswith("model name")), ""
-    )
-    cores = cpu.count("processor\t")
-    return f"{model or platform.processor()}, {cores} cores, Python {platform.python_version()}"
 
 
 def main() -> int:
