@@ -1,4 +1,4 @@
-"""What measured processes note down: a page of memory shared with the bench, so that noting costs no system call.
+"""What measured processes note down: pages of memory shared with the bench; noting costs no system call.
 
 A page is a count and, behind it, rows of a tag and the time of CLOCK_MONOTONIC, which all processes of one
 machine share. The process under measurement only writes, the bench reads when the round is over.
