@@ -1,6 +1,6 @@
 """Revocation: how soon it is in force at ten edges, how many a second, and what many live ones cost.
 
-``python -m tests.bench.bench_revocation [--quick] [--million] [PART...]``; parts: latency, mass, size.
+``python -m tests.bench.bench_revocation [--quick] [--million] [--only latency|mass|size]``
 """
 
 import argparse
@@ -18,6 +18,7 @@ from tests.bench.machine import describe_fsync, describe_machine, describe_nats
 from tests.bench.revocation_site import Site, running_site
 from tests.support.edge import request
 
+PARTS = ("latency", "mass", "size")
 EDGES = 10
 LATENCY_COUNT = 620
 CAPACITY_SECONDS = 4.0
@@ -81,7 +82,7 @@ def read_arguments() -> argparse.Namespace:
         "--quick", action="store_true", help="fewer of everything: to see that it works"
     )
     parser.add_argument("--million", action="store_true", help="a million live entries as well")
-    parser.add_argument("part", nargs="*", choices=["latency", "mass", "size"])
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be repeated")
     return parser.parse_args()
 
 
