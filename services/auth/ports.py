@@ -1,7 +1,8 @@
 """What the flows need from outside. Times in Unix ms; every store operation is one atomic step.
 
 The store's clock is the one clock for `sst`, `iat_ms` and watermarks: each operation that creates or
-advances something reads it inside that step and answers with it.
+advances something reads it inside that step and answers with it. The same operations refuse with
+`StoreUnsettledError` while the revocation worker does not vouch for the store; what ends something does not.
 
 Errors of all ports: `StoreUnavailableError` (Redis), `BusUnavailableError` (no PubAck) and
 `FeedStaleError`. Each means "not now": the answer is 503 and nothing is lost by trying again.
@@ -14,8 +15,15 @@ from typing import Any, Protocol, TypeVar
 from latchwire.claims import Claims
 from services.auth.domain.client import UNKNOWN, Client
 from services.auth.domain.ending import PendingEnd
-from services.auth.domain.limits import Rate
-from services.auth.domain.link import Attempt, Muted
+from services.auth.domain.exchange import Budget as Budget
+from services.auth.domain.exchange import Budgets as Budgets
+from services.auth.domain.exchange import Exchange as Exchange
+from services.auth.domain.exchange import Exchanged as Exchanged
+from services.auth.domain.exchange import NetworkLimited as NetworkLimited
+from services.auth.domain.exchange import NotExchanged as NotExchanged
+from services.auth.domain.exchange import Opened as Opened
+from services.auth.domain.exchange import UsedBefore as UsedBefore
+from services.auth.domain.link import Attempt
 from services.auth.domain.outcomes import Person
 from services.auth.domain.session import EndReason, Session
 from shared.bus import BusUnavailableError as BusUnavailableError
@@ -31,91 +39,16 @@ class ClockSkewedError(StoreUnavailableError):
     """The store's clock cannot be right; nothing was written."""
 
 
+class StoreUnsettledError(StoreUnavailableError):
+    """The store was emptied, restored or may forget: nothing is concluded from it until it is trusted again."""
+
+
 class NotAnnouncedError(BusUnavailableError):
     """The end is stored and cannot be lost, but nobody else could be told of it yet."""
 
 
 class FeedStaleError(Exception):
     """It is not proven lately that every revocation has arrived here."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """One limit to be counted: *subject* is hashed before it becomes a key."""
-
-    subject: str
-    rate: Rate
-
-
-@dataclass(frozen=True)
-class Budgets:
-    """The limits of a request for a link.
-
-    *known* counts instead of *address*, at its rate, in a browser that the person has signed in with:
-    strangers who ask for somebody's links cannot use that one up. *networks* are three, each with room.
-    """
-
-    address: Budget
-    known: Budget
-    networks: tuple[Budget, Budget, Budget]
-    whole: Budget
-
-
-@dataclass(frozen=True)
-class Opened:
-    """The attempt is stored; *muted* may have become a limit's or a block's name."""
-
-    at_ms: int
-    muted: Muted
-
-
-@dataclass(frozen=True)
-class NetworkLimited:
-    """Nothing is stored; *wait_ms* until the oldest request of that network is forgotten."""
-
-    wait_ms: int
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """Turn an attempt into a session.
-
-    *right* says whether the proof matched (compared by the caller in constant time); a wrong code is
-    counted. *watermark* is the greatest ``sessions_before`` the feed knows for the person. *session* is
-    what to create; its times are set by the store. *browser* is the hash that is remembered for
-    *browser_ms*.
-    """
-
-    attempt: Attempt
-    by_code: bool
-    right: bool
-    watermark: int
-    session: Session
-    session_ms: int
-    browser: str
-    browser_ms: int
-
-
-@dataclass(frozen=True)
-class Exchanged:
-    """The session as created; *new_browser* when the person was seen before, but never in this one."""
-
-    session: Session
-    new_browser: bool
-
-
-@dataclass(frozen=True)
-class UsedBefore:
-    """The proof is right, but the attempt has already opened *sid*."""
-
-    sid: str
-
-
-@dataclass(frozen=True)
-class NotExchanged:
-    """Refused; *reason* is for counters, never for the person."""
-
-    reason: str
 
 
 class Attempts(Protocol):
@@ -135,7 +68,11 @@ class Attempts(Protocol):
         ...
 
     async def find(self, login_id: str) -> Attempt | None:
-        """The attempt, used or not, while it has not expired."""
+        """The attempt, used or not, while it has not expired.
+
+        Raises:
+            StoreUnsettledError: it is not there, in a store that may have lost it.
+        """
         ...
 
     async def cancel(self, login_id: str) -> bool:
@@ -173,8 +110,16 @@ class Sessions(Protocol):
     Every end is remembered as unannounced, in the step that makes it, until `announced` is called.
     """
 
+    async def require_settled(self) -> None:
+        """Raises: StoreUnsettledError: what is not there may have been lost, what is there may be old."""
+        ...
+
     async def find(self, sid: str) -> Session | None:
-        """The session, or its tombstone; None when nothing is known."""
+        """The session, or its tombstone; None when nothing is known.
+
+        Raises:
+            StoreUnsettledError: nothing is known, in a store that may have lost it.
+        """
         ...
 
     async def advance(

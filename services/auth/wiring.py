@@ -81,6 +81,7 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     scripts = Scripts(redis, keys.index, runtime.clock)
     watch = ClockWatch(scripts)
     runtime.health.check("clock", watch.not_ready)
+    runtime.health.check("store", watch.unsettled)
     runtime.spawn("clock watch", watch.run(runtime.stopping), drains=False)
     ports = Ports(
         attempts=RedisAttempts(scripts),

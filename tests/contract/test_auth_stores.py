@@ -1,8 +1,9 @@
 """What the flows of auth rely on: the same suite on the fake and on a real Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 
@@ -28,12 +29,14 @@ from services.auth.ports import (
     Over,
     People,
     Sessions,
+    StoreUnsettledError,
     UsedBefore,
 )
 from shared.clock import SystemClock
 from shared.ids import SystemIds
 from shared.redis import connect_redis
 from tests.support.fakes.auth_store import FakeAttempts, FakeAuthStore, FakePeople, FakeSessions
+from tests.support.trust import SINCE, vouch_for, withdraw
 
 ADA = "ada@acme.com"
 TTL = 600_000
@@ -47,6 +50,8 @@ class Stores:
     attempts: Attempts
     sessions: Sessions
     people: People
+    doubt: Callable[[], Awaitable[None]]  # nobody vouches for the store any more
+    whole_since: Callable[[int], Awaitable[None]]
 
 
 @pytest.fixture(params=["fake", "redis"])
@@ -54,12 +59,26 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
     """Both implementations."""
     if request.param == "fake":
         store = FakeAuthStore(SystemClock())
-        yield Stores(FakeAttempts(store), FakeSessions(store), FakePeople(store))
+
+        async def doubt() -> None:
+            store.settled = False
+
+        async def whole_since(since: int) -> None:
+            store.since = since
+
+        ports = FakeAttempts(store), FakeSessions(store), FakePeople(store)
+        yield Stores(*ports, doubt, whole_since)
         return
     server = request.getfixturevalue("redis_server")
     async with connect_redis(server.url) as redis:
+        await vouch_for(redis)
+
+        async def set_since(since: int) -> None:
+            await redis.set(SINCE, since)
+
         scripts = Scripts(redis, b"i" * 32, SystemClock())
-        yield Stores(RedisAttempts(scripts), RedisSessions(scripts), RedisPeople(scripts))
+        adapters = RedisAttempts(scripts), RedisSessions(scripts), RedisPeople(scripts)
+        yield Stores(*adapters, partial(withdraw, redis), set_since)
 
 
 def new_attempt(email: str = ADA, **changes: object) -> Attempt:
@@ -608,3 +627,64 @@ async def test_sessions_are_listed_newest_first_with_their_clients(stores: Store
     assert {first.sid, second.sid} == {session.sid for session in listed}
     assert listed[0].sst >= listed[1].sst
     assert Client("n", "u") == listed[0].client
+
+
+async def test_a_store_nobody_vouches_for_opens_exchanges_and_advances_nothing(
+    stores: Stores,
+) -> None:
+    """Neither does it say that something is not there: it may have been lost."""
+    attempt, session = await open_one(stores), await sign_in(stores, "bob@acme.com")
+    await stores.doubt()
+
+    with pytest.raises(StoreUnsettledError):
+        await stores.attempts.open(new_attempt(), TTL, budgets())
+    with pytest.raises(StoreUnsettledError):
+        await stores.attempts.exchange(exchange_of(attempt))
+    with pytest.raises(StoreUnsettledError):
+        await stores.attempts.exchange(exchange_of(attempt, by_code=True, right=False))
+    with pytest.raises(StoreUnsettledError):
+        await stores.sessions.advance(session, 1, GRACE)
+    with pytest.raises(StoreUnsettledError):
+        await stores.sessions.advance(session, 7, GRACE)
+    with pytest.raises(StoreUnsettledError):
+        await stores.attempts.find(new_attempt().login_id)
+    with pytest.raises(StoreUnsettledError):
+        await stores.sessions.find(new_session().sid)
+    with pytest.raises(StoreUnsettledError):
+        await stores.sessions.require_settled()
+
+    kept = await stores.attempts.find(attempt.login_id)
+    assert kept is not None
+    assert (kept.state, kept.tries) == ("open", 0)
+    assert await stores.sessions.find(session.sid) == session
+
+
+async def test_a_store_nobody_vouches_for_still_ends_and_blocks(stores: Stores) -> None:
+    """Who wants out gets out, whatever the store has forgotten."""
+    session = await sign_in(stores)
+    other = await sign_in(stores, "bob@acme.com")
+    third = await sign_in(stores, "eve@acme.com")
+    await stores.doubt()
+
+    await stores.sessions.end(session.sid, ADA, "logout", "user")
+    await stores.sessions.end_all("bob@acme.com", "everywhere", "user")
+    await stores.people.block("eve@acme.com", "left", "operator")
+
+    found = [await stores.sessions.find(s.sid) for s in (session, other, third)]
+    assert ["logout", "everywhere", "blocked"] == [s.ended for s in found if s]
+    assert 3 == len(await stores.sessions.unannounced())
+
+
+async def test_links_older_than_what_the_store_remembers_open_nothing(stores: Stores) -> None:
+    """One that was used or cancelled in what was lost would be open again."""
+    old = await open_one(stores)
+    found = await stores.attempts.find(old.login_id)
+    assert found is not None
+    await stores.whole_since(found.requested_at_ms + 1)
+
+    refused = await stores.attempts.exchange(exchange_of(old))
+    await stores.whole_since(found.requested_at_ms)
+    opened = await stores.attempts.exchange(exchange_of(old))
+
+    assert isinstance(refused, NotExchanged)
+    assert isinstance(opened, Exchanged)

@@ -21,6 +21,7 @@ from shared.redis import connect_redis
 from tests.support.auth_workers import ADA, running_workers
 from tests.support.fakes.clock import FakeClock
 from tests.support.servers import NatsServer, RedisServer
+from tests.support.trust import vouch_for
 from tests.support.waiting import eventually
 
 TTL, GRACE = 600_000, 10_000
@@ -83,6 +84,7 @@ async def test_one_persons_watermark_from_the_future_stops_nobody_else(redis: Re
     fields = {"sst": now, "expires_at": now + 60_000, "counter": 1, "advanced_at": now}
     await redis.hset(f"lw:session:{sid}", mapping=fields)
 
+    await vouch_for(redis)
     with pytest.raises(ClockSkewedError):
         await RedisSessions(scripts).advance(session, 1, GRACE, after_ms=now + 30_000)
 

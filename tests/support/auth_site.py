@@ -22,6 +22,7 @@ from tests.support.servers import (
     make_redis,
     make_secrets,
 )
+from tests.support.trust import vouched_for
 
 ADDRESS = "ada@acme.com"
 
@@ -73,6 +74,7 @@ def running_auth(directory: Path, processes: int = 1) -> Iterator[AuthSite]:
             stack.callback(worker.kill)
             worker.start()
             site.workers.append(worker)
+        asyncio.run(vouched_for(redis.url))
         yield site
 
 

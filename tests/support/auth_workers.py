@@ -146,4 +146,5 @@ async def _start_auth(workers: AuthWorkers, runtime: Runtime, values: dict[str, 
     await auth_wiring.start(settings, runtime)
     workers.doors.append(f"http://{listen}")
     workers.runtimes.append(runtime)
-    await eventually(lambda: not runtime.health.problems().keys() & {"feed", "nats"}, within=10)
+    needed = {"feed", "nats", "store"}
+    await eventually(lambda: not runtime.health.problems().keys() & needed, within=10)

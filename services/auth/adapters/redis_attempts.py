@@ -2,7 +2,15 @@
 
 from typing import cast
 
-from services.auth.adapters.redis_scripts import ATTEMPT, CLOCK, SESSION, Scripts, flatten
+from services.auth.adapters.redis_scripts import (
+    ATTEMPT,
+    CLOCK,
+    SESSION,
+    SINCE,
+    TRUSTED,
+    Scripts,
+    flatten,
+)
 from services.auth.domain.client import Client
 from services.auth.domain.link import CODE_TRIES, Attempt, Muted, Purpose, State
 from services.auth.domain.session import Session
@@ -43,6 +51,7 @@ class RedisAttempts:
                 self._scripts.mailbox(attempt.email),
                 self._scripts.subject(attempt.email, attempt.purpose),
                 self._scripts.subject(attempt.email, "browsers"),
+                TRUSTED,
             ],
             [
                 *(attempt.login_id, ttl_ms, attempt.muted, self._browser(attempt.browser)),
@@ -63,7 +72,10 @@ class RedisAttempts:
 
     async def find(self, login_id: str) -> Attempt | None:
         fields = await self._scripts.read_hash(ATTEMPT + login_id)
-        return _attempt(login_id, fields) if fields else None
+        if not fields:
+            await self._scripts.require_settled()
+            return None
+        return _attempt(login_id, fields)
 
     async def cancel(self, login_id: str) -> bool:
         return bool(await self._scripts.run("cancel_attempt", [ATTEMPT + login_id], []))
@@ -81,6 +93,8 @@ class RedisAttempts:
                 self._scripts.subject(session.sub, attempt.purpose),
                 self._scripts.subject(session.sub, "browsers"),
                 self._scripts.mailbox(session.sub),
+                TRUSTED,
+                SINCE,
             ],
             self._exchange_args(exchange),
         )

@@ -1,11 +1,11 @@
-"""Whether Redis's clock can be believed: asked each second, so that /ready says it before people do."""
+"""Whether Redis and its clock can be believed: asked each second, so that /ready says it before people do."""
 
 import asyncio
 import contextlib
 
 import structlog
 
-from services.auth.adapters.redis_scripts import CLOCK, Scripts
+from services.auth.adapters.redis_scripts import CLOCK, TRUSTED, Scripts
 from services.auth.domain.clock import REASONS, judge_clock
 from shared.redis import StoreUnavailableError, translate_redis_errors
 
@@ -15,11 +15,18 @@ EVERY_SECONDS = 1.0
 
 
 class ClockWatch:
-    """Compares TIME with our own clock, and the floor with TIME."""
+    """Compares TIME with our own clock, and the floor with TIME; looks whether the store is vouched for."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
         self._skew = ""
+        self._settled = False
+
+    def unsettled(self) -> str | None:
+        """For /ready: None, or that nobody can sign in or renew for now."""
+        if self._settled:
+            return None
+        return "no revocation worker vouches for Redis (lw:bl:trusted is not there)"
 
     def not_ready(self) -> str | None:
         """For /ready: None, or which clock is wrong."""
@@ -37,8 +44,10 @@ class ClockWatch:
         """One comparison. Raises: StoreUnavailableError."""
         redis = self._scripts.redis
         with translate_redis_errors():
-            floor = int(await redis.get(CLOCK) or 0)
+            told, trusted = await redis.mget(CLOCK, TRUSTED)
             seconds, micros = await redis.time()
+        self._note_trust(settled=trusted is not None)
+        floor = int(told or 0)
         now, own = seconds * 1000 + micros // 1000, self._scripts.clock.now_ms()
         skew = judge_clock(own, now, floor)
         if skew:
@@ -46,3 +55,8 @@ class ClockWatch:
         elif self._skew:
             log.info("clock.trusted")
         self._skew = skew
+
+    def _note_trust(self, *, settled: bool) -> None:
+        if settled != self._settled:
+            log.info("store.settled") if settled else log.warning("store.unsettled")
+        self._settled = settled

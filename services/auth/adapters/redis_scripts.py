@@ -12,6 +12,11 @@ they compute (a person's sessions), so this is for one Redis with replicas, not 
     lw:subject:<hash>:browsers     sorted set: browser's hash -> last sign-in
     lw:subject:<hash>:<purpose>    sorted set: login_id -> expires_at
     lw:limit:<hash>                sorted set: login_id -> when
+
+Read, and written by the revocation worker:
+
+    lw:bl:trusted                  there while this store has lost nothing and forgets nothing
+    lw:life:since                  the instant (ms) since which that is so
 """
 
 import hmac
@@ -26,7 +31,7 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import ResponseError
 
 from services.auth.domain.clock import REASONS
-from services.auth.ports import ClockSkewedError
+from services.auth.ports import ClockSkewedError, StoreUnsettledError
 from shared.clock import Clock
 from shared.emails import limit_address
 from shared.redis import translate_redis_errors
@@ -37,10 +42,12 @@ CLOCK = "lw:clock"
 ATTEMPT = "lw:attempt:"
 SESSION = "lw:session:"
 UNANNOUNCED = "lw:unannounced"
+TRUSTED = "lw:bl:trusted"
+SINCE = "lw:life:since"
 KEEP_MS = 8 * 86_400_000  # a watermark outlives every session it ends
 
 _LUA = Path(__file__).parent / "lua"
-_PRELUDE = ("clock", "tombstone", "blocked")  # functions that every script has
+_PRELUDE = ("clock", "tombstone", "blocked", "settled")  # functions that every script has
 
 
 class Scripts:
@@ -58,9 +65,24 @@ class Scripts:
         }
 
     async def run(self, name: str, keys: list[str], args: list[Any]) -> Any:
-        """Run script *name*: one round trip. Raises: StoreUnavailableError, ClockSkewedError."""
-        with translate_redis_errors(), _clock_errors():
+        """Run script *name*: one round trip.
+
+        Raises:
+            StoreUnavailableError, ClockSkewedError, StoreUnsettledError: nothing was done.
+        """
+        with translate_redis_errors(), _own_errors():
             return await self._scripts[name](keys=keys, args=[self.clock.now_ms(), *args])
+
+    async def require_settled(self) -> None:
+        """For what was not found: read this after, so that a loss in between shows too.
+
+        Raises:
+            StoreUnavailableError, StoreUnsettledError.
+        """
+        with translate_redis_errors():
+            trusted = await self.redis.exists(TRUSTED)
+        if not trusted:
+            raise StoreUnsettledError
 
     async def read_hash(self, key: str) -> dict[str, str]:
         """The fields of a hash as text; empty when there is none. Raises: StoreUnavailableError."""
@@ -89,10 +111,12 @@ class Scripts:
 
 
 @contextmanager
-def _clock_errors() -> Iterator[None]:
+def _own_errors() -> Iterator[None]:
     try:
         yield
     except ResponseError as error:
+        if "LATCHWIRE_UNSETTLED" in str(error):
+            raise StoreUnsettledError from error
         said = str(error).partition("LATCHWIRE_CLOCK ")[2].split()
         if not said:
             raise

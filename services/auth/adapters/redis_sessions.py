@@ -3,7 +3,14 @@
 from dataclasses import replace
 
 from services.auth.adapters.end_notes import end_of, field_of, tail_of, text_of
-from services.auth.adapters.redis_scripts import CLOCK, KEEP_MS, SESSION, UNANNOUNCED, Scripts
+from services.auth.adapters.redis_scripts import (
+    CLOCK,
+    KEEP_MS,
+    SESSION,
+    TRUSTED,
+    UNANNOUNCED,
+    Scripts,
+)
 from services.auth.domain.client import UNKNOWN, Client
 from services.auth.domain.ending import PendingEnd, reuse_of
 from services.auth.domain.session import EndReason, Session
@@ -22,9 +29,14 @@ class RedisSessions:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
+    async def require_settled(self) -> None:
+        await self._scripts.require_settled()
+
     async def find(self, sid: str) -> Session | None:
-        fields = await self._scripts.read_hash(SESSION + sid)
-        return _session(sid, fields) if fields else None
+        found = await self._read(sid)
+        if found is None:
+            await self._scripts.require_settled()
+        return found
 
     async def advance(
         self,
@@ -45,6 +57,7 @@ class RedisSessions:
                 self._scripts.subject(session.sub, "sessions"),
                 UNANNOUNCED,
                 self._scripts.mailbox(session.sub),
+                TRUSTED,
             ],
             [
                 *(session.sid, counter, grace_ms, after_ms, client.network, client.user_agent),
@@ -79,9 +92,13 @@ class RedisSessions:
 
     async def of(self, sub: str) -> list[Session]:
         sids = await self._scripts.members(self._scripts.subject(sub, "sessions"))
-        found = [await self.find(sid) for sid in sids]
+        found = [await self._read(sid) for sid in sids]
         living = [session for session in found if session and not session.ended]
         return sorted(living, key=lambda session: session.sst, reverse=True)
+
+    async def _read(self, sid: str) -> Session | None:
+        fields = await self._scripts.read_hash(SESSION + sid)
+        return _session(sid, fields) if fields else None
 
     async def end_all(self, sub: str, reason: EndReason, actor: str) -> PendingEnd:
         return await end_person(self._scripts, PendingEnd("subject", sub, reason, actor, 0), reason)

@@ -46,8 +46,15 @@ class Announcer:
             left = [end for end in found if end in self._seen]
             self._seen = frozenset(found)
             for end in left:
-                await self.ending.announce(end)
+                await self._announce(end)
         except BusUnavailableError:
             log.warning("ends.unannounced", at_least=len(left))
         except StoreUnavailableError:
             return  # every request that needs it says so
+
+    async def _announce(self, end: PendingEnd) -> None:
+        try:
+            await self.ending.announce(end)
+        except StoreUnavailableError:
+            # Everybody else knows by now, but the owner's mail could not be made: that must hold up no other.
+            log.info("end.announced_again_later", scope=end.scope)

@@ -134,7 +134,7 @@ class SessionFlow:
             proven |= self._proven_by_access(credentials)
         try:
             for credentials in shown:
-                proven |= await self._proven_by_refresh(credentials)
+                proven |= await self._proven_by_refresh(credentials, known=frozenset(proven))
         except StoreUnavailableError as error:
             failures.append(error)
         for sid, sub in proven.items():
@@ -156,6 +156,8 @@ class SessionFlow:
 
     async def list_sessions(self, claims: Claims) -> list[SessionView]:
         """The person's living sessions, newest first."""
+        living = await self.sessions.of(claims.sub)
+        await self.sessions.require_settled()  # a list with gaps reads like sessions that are over
         return [
             SessionView(
                 handle=handle_of(self.keys.index, session.sid),
@@ -165,7 +167,7 @@ class SessionFlow:
                 expires_at_ms=session.expires_at_ms,
                 client=session.client,
             )
-            for session in await self.sessions.of(claims.sub)
+            for session in living
             if not self._is_revoked(session)
         ]
 
@@ -175,6 +177,7 @@ class SessionFlow:
             if handle_of(self.keys.index, session.sid) == handle:
                 await self.ending.end_session(session.sid, session.sub, "ended_by_user")
                 return True
+        await self.sessions.require_settled()
         return False
 
     async def end_all(self, claims: Claims) -> None:
@@ -186,11 +189,18 @@ class SessionFlow:
         claims = credentials.access and self.access_tokens.read_expired(credentials.access)
         return {claims.sid: claims.sub} if claims else {}
 
-    async def _proven_by_refresh(self, credentials: Credentials) -> dict[str, str]:
-        """sid -> sub of a genuine refresh token. What is over already takes no proof to be ended again."""
+    async def _proven_by_refresh(
+        self, credentials: Credentials, known: frozenset[str] = frozenset()
+    ) -> dict[str, str]:
+        """sid -> sub of a genuine refresh token. What is over already takes no proof to be ended again.
+
+        What is *known* without the store needs no look into it.
+        """
         token = parse_refresh_token(credentials.refresh)
-        session = await self.sessions.find(token.sid) if token else None
-        if token is None or session is None:
+        if token is None or token.sid in known:
+            return {}
+        session = await self.sessions.find(token.sid)
+        if session is None:
             return {}
         proven = session.ended or self.issuer.is_genuine(token, session)
         return {session.sid: session.sub} if proven else {}

@@ -8,23 +8,16 @@ from aiohttp import web
 
 from services.auth.http.context import CONTEXT, Context, context_of
 from services.auth.http.problems import (
+    AWAY,
     CONTENT_TYPE,
     REASON,
     REQUEST_ID,
     Problem,
+    away,
     problem_document,
     problem_response,
-    unannounced,
-    unavailable,
 )
 from services.auth.http.reading import is_from_proxy
-from services.auth.ports import (
-    BusUnavailableError,
-    ClockSkewedError,
-    FeedStaleError,
-    NotAnnouncedError,
-    StoreUnavailableError,
-)
 from shared.unreadable import LastAnswer
 
 log = structlog.get_logger()
@@ -32,12 +25,6 @@ log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
-_MISSING: dict[type[Exception], str] = {
-    StoreUnavailableError: "store",
-    ClockSkewedError: "clock",
-    BusUnavailableError: "bus",
-    FeedStaleError: "feed",
-}
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 HEADERS = {
@@ -74,13 +61,10 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return problem_response(request, problem)
     except web.HTTPException as error:
         return _http_error(request, error)
-    except NotAnnouncedError:
-        log.warning("request.unannounced")
-        return problem_response(request, unannounced())
-    except (StoreUnavailableError, BusUnavailableError, FeedStaleError) as error:
-        missing = _MISSING[type(error)]
-        log.warning("request.unavailable", missing=missing)
-        return problem_response(request, unavailable(missing))
+    except AWAY as error:
+        refusal = away(error)
+        log.warning("request.unavailable", code=refusal.code, missing=refusal.members["missing"])
+        return problem_response(request, refusal)
     except Exception as error:
         log.exception("request.failed", error=type(error).__name__)
         return problem_response(request, Problem(500, "internal_error"))

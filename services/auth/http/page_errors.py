@@ -5,21 +5,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from services.auth.http.page_context import show
-from services.auth.http.problems import REQUEST_ID, Problem
+from services.auth.http.problems import AWAY, REQUEST_ID, Problem, away
 from services.auth.pages import View, phrases
 from services.auth.pages.views import Untold, problem_page
-from services.auth.ports import (
-    BusUnavailableError,
-    FeedStaleError,
-    NotAnnouncedError,
-    StoreUnavailableError,
-)
+from services.auth.ports import NotAnnouncedError
 
 log = structlog.get_logger()
 
-AWAY = (BusUnavailableError, FeedStaleError, StoreUnavailableError)
 CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
-RETRY_SECONDS = "2"
 
 
 class Refused(Exception):
@@ -69,7 +62,7 @@ def _away(request: web.Request, error: Exception) -> web.Response:
     log.warning("page.unavailable", reason=type(error).__name__)
     if isinstance(error, NotAnnouncedError):
         return show(request, Untold())
-    return _problem(request, Problem(503, "unavailable", headers={"Retry-After": RETRY_SECONDS}))
+    return _problem(request, away(error))
 
 
 def _problem(request: web.Request, problem: Problem) -> web.Response:

@@ -7,6 +7,15 @@ from typing import Any
 
 from aiohttp import web
 
+from services.auth.ports import (
+    BusUnavailableError,
+    ClockSkewedError,
+    FeedStaleError,
+    NotAnnouncedError,
+    StoreUnavailableError,
+    StoreUnsettledError,
+)
+
 CONTENT_TYPE = "application/problem+json"
 REASON = "X-Latchwire-Reason"  # the code again, where a script or a proxy reads no body
 REQUEST_ID = web.RequestKey("REQUEST_ID", str)
@@ -35,6 +44,7 @@ TITLES: Mapping[str, str] = {
     "not_found": "There is nothing here.",
     "method_not_allowed": "This route does not take that method.",
     "unavailable": "A part this needs is away. Nothing is lost; try again.",
+    "store_unsettled": "The store has lost something and is being checked. Nobody is signed out; try again.",
     "bad_request": "The request cannot be read.",
     "internal_error": "Something went wrong here.",
 }
@@ -84,12 +94,32 @@ def problem_document(problem: Problem, request_id: str) -> bytes:
     return json.dumps(document).encode()
 
 
+RETRY = {"Retry-After": "2"}
+AWAY = (StoreUnavailableError, BusUnavailableError, FeedStaleError)
+# The first that fits: the more special ones come first.
+_MISSING: tuple[tuple[type[Exception], str], ...] = (
+    (ClockSkewedError, "clock"),
+    (StoreUnavailableError, "store"),
+    (BusUnavailableError, "bus"),
+    (FeedStaleError, "feed"),
+)
+
+
+def away(error: Exception) -> Problem:
+    """503 for one of `AWAY`. Never a reason to log anybody out."""
+    if isinstance(error, NotAnnouncedError):
+        return unannounced()
+    if isinstance(error, StoreUnsettledError):
+        return Problem(503, "store_unsettled", headers=RETRY, members={"missing": "store"})
+    return unavailable(next(name for kind, name in _MISSING if isinstance(error, kind)))
+
+
 def unannounced() -> Problem:
     """503 although the session is over here: not everybody could be told of it yet."""
     members = {"missing": "bus", "detail": UNANNOUNCED}
-    return Problem(503, "unavailable", headers={"Retry-After": "2"}, members=members)
+    return Problem(503, "unavailable", headers=RETRY, members=members)
 
 
 def unavailable(what: str) -> Problem:
-    """503: *what* (store, bus, feed) is away for now. Never a reason to log anybody out."""
-    return Problem(503, "unavailable", headers={"Retry-After": "2"}, members={"missing": what})
+    """503: *what* (store, clock, bus, feed) is away for now."""
+    return Problem(503, "unavailable", headers=RETRY, members={"missing": what})

@@ -12,7 +12,7 @@ from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
 from services.auth.http.context import context_of
 from services.auth.http.cookies import clear_session
-from services.auth.http.problems import Problem, problem_response, unannounced, unavailable
+from services.auth.http.problems import Problem, away, problem_response
 from services.auth.http.reading import (
     read_bound_refresh,
     read_client,
@@ -62,11 +62,8 @@ async def logout(request: web.Request) -> web.Response:
         await context_of(request).sessions.logout(
             *read_every_credential(request, body.refresh_token)
         )
-    except NotAnnouncedError:
-        response = problem_response(request, unannounced())
     except (BusUnavailableError, StoreUnavailableError) as error:
-        missing = "bus" if isinstance(error, BusUnavailableError) else "store"
-        response = problem_response(request, unavailable(missing))
+        response = problem_response(request, away(error))
     clear_session(request, response)
     return response
 
@@ -111,8 +108,8 @@ async def end_all(request: web.Request) -> web.Response:
     response: web.Response = web.Response(status=204)
     try:
         await context_of(request).sessions.end_all(require_signed_in(request).claims)
-    except NotAnnouncedError:
-        response = problem_response(request, unannounced())
+    except NotAnnouncedError as error:
+        response = problem_response(request, away(error))
     clear_session(request, response)
     return response
 

@@ -18,6 +18,7 @@ from services.auth.ports import (
     NotExchanged,
     Opened,
     Over,
+    StoreUnsettledError,
     UsedBefore,
 )
 from shared.clock import Clock
@@ -26,11 +27,16 @@ from shared.redis import StoreUnavailableError
 
 
 class FakeAuthStore:
-    """State and time; *away* makes every call fail. `calls` counts them."""
+    """State and time; *away* makes every call fail. `calls` counts them.
+
+    Without *settled* nobody vouches for what is here; it is whole *since* an instant (ms).
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.away = False
+        self.settled = True
+        self.since = 0
         self.calls: list[str] = []
         self.attempts: dict[str, Attempt] = {}
         self.sessions: dict[str, Session] = {}
@@ -46,6 +52,11 @@ class FakeAuthStore:
         if self.away:
             raise StoreUnavailableError
         return self.clock.now_ms()
+
+    def require_settled(self) -> None:
+        """Raises: StoreUnsettledError."""
+        if not self.settled:
+            raise StoreUnsettledError
 
     def wait_for_room(self, budget: Budget, now: int) -> int:
         taken = self.limits[budget.subject]
@@ -84,6 +95,7 @@ class FakeAttempts:
         self, attempt: Attempt, ttl_ms: int, budgets: Budgets, *, after_ms: int = 0
     ) -> Opened | NetworkLimited:
         store, now = self._store, self._store.enter("open")
+        store.require_settled()
         known = store.attempts.get(attempt.login_id)
         if known is not None:
             return Opened(known.requested_at_ms, known.muted)
@@ -122,7 +134,10 @@ class FakeAttempts:
     async def find(self, login_id: str) -> Attempt | None:
         now = self._store.enter("find")
         found = self._store.attempts.get(login_id)
-        return found if found and now < found.expires_at_ms else None
+        if found is None or now >= found.expires_at_ms:
+            self._store.require_settled()
+            return None
+        return found
 
     async def cancel(self, login_id: str) -> bool:
         self._store.enter("cancel")
@@ -134,6 +149,7 @@ class FakeAttempts:
 
     async def exchange(self, exchange: Exchange) -> Exchanged | UsedBefore | NotExchanged:
         store, now = self._store, self._store.enter("exchange")
+        store.require_settled()
         found = store.attempts.get(exchange.attempt.login_id)
         refusal = self._refusal(exchange, found, now)
         if refusal is not None:
@@ -147,7 +163,7 @@ class FakeAttempts:
         voided = max(exchange.watermark, store.voided.get(sub, 0))
         if found.state != "open" or found.muted or store.is_blocked(sub):
             return NotExchanged("closed")
-        if found.requested_at_ms <= voided:
+        if found.requested_at_ms <= voided or found.requested_at_ms < store.since:
             return NotExchanged("voided")
         sst = max(now, voided + 1)
         session = replace(
@@ -193,10 +209,17 @@ class FakeSessions:
     def __init__(self, store: FakeAuthStore) -> None:
         self._store = store
 
+    async def require_settled(self) -> None:
+        self._store.enter("settled")
+        self._store.require_settled()
+
     async def find(self, sid: str) -> Session | None:
         now = self._store.enter("find")
         found = self._store.sessions.get(sid)
-        return found if found and now < found.expires_at_ms else None
+        if found is None or now >= found.expires_at_ms:
+            self._store.require_settled()
+            return None
+        return found
 
     async def advance(
         self,
@@ -208,6 +231,7 @@ class FakeSessions:
         client: Client = UNKNOWN,
     ) -> Advanced | Over:
         store, now = self._store, self._store.enter("advance")
+        store.require_settled()
         found = await self.find(session.sid)
         if found is None:
             return Over("")

@@ -1,8 +1,9 @@
 -- One refresh. The same rule as `judge_counter` in services/auth/domain/session.py.
--- KEYS: clock, session, subject, sessions of the subject, unannounced ends, subject of the mailbox
+-- KEYS: clock, session, subject, sessions of the subject, unannounced ends, subject of the mailbox, trust
 -- ARGV: sid, presented counter, grace_ms, after_ms, network, user agent, field and text of the note for a reuse
 -- -> {'advanced', counter, issued} | {'over', reason, announced}
 local presented, grace = tonumber(ARGV[2]), tonumber(ARGV[3])
+require_settled(KEYS[7])
 local now = read_clock(KEYS[1])
 local s = redis.call('HMGET', KEYS[2], 'ended', 'expires_at', 'counter', 'advanced_at', 'sst',
   'announced')

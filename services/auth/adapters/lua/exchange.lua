@@ -1,12 +1,13 @@
 -- Consume an attempt and create its session, or neither.
 -- KEYS: clock, attempt, session, subject, sessions of the subject, its open attempts, its browsers,
---       subject of the mailbox
+--       subject of the mailbox, trust, since when this store has been whole
 -- ARGV: login_id, by_code, right, max_tries, watermark, sid, session_ms, browser, browser_ms,
 --       prefix of attempt keys, then field/value pairs of the session
 -- -> {'opened', sst, expires_at, new_browser} | {'used', sid} | {'refused', reason}
 local by_code, right, max_tries = ARGV[2] == '1', ARGV[3] == '1', tonumber(ARGV[4])
 local sid, session_ms = ARGV[6], tonumber(ARGV[7])
 local browser, browser_ms = ARGV[8], tonumber(ARGV[9])
+require_settled(KEYS[9])
 local now = read_clock(KEYS[1])
 local a = redis.call('HMGET', KEYS[2], 'state', 'expires_at', 'requested_at', 'muted', 'tries', 'sid')
 local state = a[1]
@@ -49,6 +50,11 @@ end
 local voided_before = redis.call('HGET', KEYS[4], 'voided_before')
 local voided = math.max(tonumber(ARGV[5]), tonumber(voided_before or '0'))
 if tonumber(a[3]) <= voided then
+  return {'refused', 'voided'}
+end
+
+-- Older than what this store remembers: it may have been used or cancelled in what was lost.
+if tonumber(a[3]) < tonumber(redis.call('GET', KEYS[10]) or '0') then
   return {'refused', 'voided'}
 end
 

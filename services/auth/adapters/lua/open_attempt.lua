@@ -1,10 +1,12 @@
 -- Count the limits and store the attempt. The same commands run for every address.
 -- KEYS: clock, attempt, address limit, the limit of a browser that the person signed in with, 3 network limits,
---       whole limit, subject, subject of the mailbox, open attempts, browsers of the subject
+--       whole limit, subject, subject of the mailbox, open attempts, browsers of the subject,
+--       trust
 -- ARGV: login_id, ttl_ms, muted, browser, 5 x (count, window_ms), after_ms,
 --       then field/value pairs of the attempt
 -- -> {'opened', now, muted} | {'limited', now, wait_ms}
 local id, ttl, muted = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+require_settled(KEYS[13])
 local now = read_clock(KEYS[1])
 if redis.call('EXISTS', KEYS[2]) == 1 then -- a repetition after a lost answer
   local stored = redis.call('HMGET', KEYS[2], 'requested_at', 'muted')
