@@ -1,4 +1,4 @@
-"""One installation for each file of fault tests, whole again before each test."""
+"""Installations to break, whole again before each test: the whole product, and a fleet for revocations alone."""
 
 from collections.abc import AsyncIterator
 
@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.breakable import Breakable, start_breakable
+from tests.support.cluster import Fleet, running_fleet
 from tests.support.visitor import Client, open_client
 
 
@@ -28,3 +29,17 @@ async def client(house: Breakable) -> AsyncIterator[Client]:
     """An API client at the front door."""
     async with open_client(house.url) as client:
         yield client
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def started_fleet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fleet]:
+    """NATS, Redis, two revocation workers, three edges."""
+    async with running_fleet(tmp_path_factory.mktemp("fleet")) as fleet:
+        yield fleet
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def fleet(started_fleet: Fleet) -> Fleet:
+    """The fleet, every part running and ready."""
+    await started_fleet.start()
+    return started_fleet

@@ -75,6 +75,11 @@ class Server:
     log: Path
     process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.process is not None and self.process.poll() is None
+
     def start(self) -> None:
         """Start and wait until it accepts."""
         with self.log.open("ab") as out:
@@ -151,13 +156,15 @@ class RedisServer(Server):
         return f"redis://127.0.0.1:{self.port}/0"
 
 
-def make_nats(directory: Path, secrets_dir: Path) -> NatsServer:
+def make_nats(
+    directory: Path, secrets_dir: Path, credentials: tuple[str, ...] = CREDENTIALS
+) -> NatsServer:
     """A nats-server (not started) whose data and configuration live in *directory*."""
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     config = directory / "nats-server.conf"
     config.write_text((ROOT / "nats" / "nats-server.conf").read_text())
-    keys = {name: public_key(load_seed(secrets_dir, name)) for name in CREDENTIALS}
+    keys = {name: public_key(load_seed(secrets_dir, name)) for name in credentials}
     (directory / "accounts.conf").write_text(render_accounts(keys))
     command = [
         binary("nats-server"),

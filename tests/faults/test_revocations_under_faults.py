@@ -1,0 +1,150 @@
+"""Revocations under load while parts die, stop and are cut off: judged by the history of all that was answered.
+
+`FAULT_ROUNDS=20 make faults` kills more often.
+"""
+
+import asyncio
+import os
+import signal
+from contextlib import nullcontext
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.support.cluster import ACK_WAIT, Fleet, now
+from tests.support.load import BOUND, Load, under_load
+from tests.support.proxy import Lost
+from tests.support.servers import Server, start_in_thread
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ROUNDS = int(os.environ.get("FAULT_ROUNDS", "2"))
+BETWEEN = 20  # acknowledged revocations between two faults
+UNNOTICED = ACK_WAIT + 1.0  # seconds: what a dead worker held is another's then
+HEALED = 10.0  # seconds until a part that was cut off is back
+
+
+@pytest.mark.parametrize("victim", ["nats", "redis", "edge-1", "workers"])
+async def test_killed_under_load_no_acknowledged_revocation_is_lost_late_or_done_twice(
+    fleet: Fleet, victim: str
+) -> None:
+    """kill -9, again and again: what was acknowledged is refused everywhere, in time, written once.
+
+    Who does not need the dead part refuses no living token meanwhile.
+    """
+    parts = {"nats": fleet.nats, "redis": [fleet.redis], "workers": fleet.workers}
+    victims = parts.get(victim) or [fleet.edges[victim]]
+    unharmed = [name for name in fleet.edges if victim not in ("nats", name)]
+    async with under_load(fleet) as load:
+        await load.more(BETWEEN)
+        async with load.all_well(*unharmed, within=UNNOTICED) if unharmed else nullcontext():
+            for turn in range(ROUNDS):
+                await killed_and_started(victims[turn % len(victims)])
+                await load.more(BETWEEN)
+    await load.settle()
+    assert load.violations() == []
+
+
+async def test_both_revocation_workers_restarted_in_turn_nothing_is_refused_or_lost(
+    fleet: Fleet,
+) -> None:
+    """The rolling restart of an upgrade (SIGTERM): no check notices, and revocations take effect as ever."""
+    async with under_load(fleet) as load:
+        await load.more(BETWEEN)
+        async with load.all_well(within=UNNOTICED):
+            for worker in fleet.workers:
+                await asyncio.to_thread(worker.stop)
+                await start_in_thread(worker)
+                await load.more(BETWEEN)
+    await load.settle()
+    assert load.violations() == []
+
+
+@pytest.mark.parametrize("lost", [Lost.BOTH, Lost.UP, Lost.DOWN], ids=["both", "up", "down"])
+async def test_an_edge_behind_a_silent_network_closes_in_time_is_named_and_heals(
+    fleet: Fleet, lost: Lost
+) -> None:
+    """Packets vanish: that edge alone refuses, the operator is told when all is safe, and it heals."""
+    cut_off, others = "edge-1", ("edge-2", "edge-3")
+    async with under_load(fleet) as load:
+        await load.more(BETWEEN)
+        async with load.all_well(*others):
+            fleet.links[cut_off].swallow(lost)
+            cut = now()
+            said = await revoked_by_command(fleet, load)
+            await eventually(lambda: is_unsure(load, cut_off), within=BOUND + 1)
+            await load.more(BETWEEN)
+            fleet.links[cut_off].heal()
+            healed = now()
+        await eventually(lambda: accepts(load, cut_off, since=healed), within=HEALED)
+    await load.settle()
+
+    assert said["exit"] == 3
+    assert said["confirmed"] == {cut_off: False} | dict.fromkeys(others, True)
+    served = [c for c in load.history.checks if c.edge == cut_off and c.seen == "accepted"]
+    assert [c for c in served if cut + BOUND < c.began < healed] == []
+    assert [c for c in served if c.sid == said["sid"] and c.began > said["safe_at"]] == []
+    assert load.violations() == []
+
+
+async def test_a_bus_that_stands_still_is_noticed_by_every_edge_and_costs_nothing(
+    fleet: Fleet,
+) -> None:
+    """SIGSTOP of nats-server: connections stay, nothing is proven, edges close; SIGCONT, and all goes on."""
+    async with under_load(fleet) as load:
+        await load.more(BETWEEN)
+        fleet.nats[0].signal(signal.SIGSTOP)
+        stopped = now()
+        try:
+            for edge in fleet.edges:
+                await eventually(lambda edge=edge: is_unsure(load, edge), within=BOUND + 1)
+        finally:
+            fleet.nats[0].signal(signal.SIGCONT)
+            woken = now()
+        for edge in fleet.edges:
+            await eventually(lambda edge=edge: accepts(load, edge, since=woken), within=HEALED)
+        await load.more(BETWEEN)
+    await load.settle()
+
+    served = [c for c in load.history.checks if c.seen == "accepted"]
+    assert [c for c in served if stopped + BOUND < c.began < woken] == []
+    assert load.violations() == []
+
+
+async def killed_and_started(part: Server) -> None:
+    """kill -9, and started again as a supervisor would."""
+    part.kill()
+    await start_in_thread(part)
+
+
+async def revoked_by_command(fleet: Fleet, load: Load) -> dict[str, object]:
+    """``latchwire revoke session``: what it said, its *safe_at* in monotonic seconds."""
+    sid = load.session()
+    load.history.begin(sid, sid, now())
+    code, answer, complaints = await fleet.command(
+        "revoke", "session", sid, "--reason", "test", "--timeout", "2"
+    )
+    load.history.acknowledge(sid, now())
+    assert answer is not None, complaints
+    until = datetime.fromisoformat(answer["safe_everywhere_at"])
+    away = (until - datetime.now(UTC)).total_seconds()
+    confirmed = {edge["edge_id"]: edge["confirmed"] for edge in answer["edges"]}
+    return {"exit": code, "confirmed": confirmed, "safe_at": now() + away, "sid": sid}
+
+
+def last_of(load: Load, edge: str) -> str:
+    """What *edge* answered last about a living session."""
+    found = (c for c in reversed(load.history.checks) if c.edge == edge and c.sid in load.alive)
+    return next((check.seen for check in found), "")
+
+
+def is_unsure(load: Load, edge: str) -> bool:
+    """Whether *edge* refuses for want of a proof."""
+    return last_of(load, edge) == "unsure"
+
+
+def accepts(load: Load, edge: str, *, since: float) -> bool:
+    """Whether *edge* has accepted a living session again."""
+    checks = (c for c in reversed(load.history.checks) if c.edge == edge and c.began > since)
+    return any(c.seen == "accepted" for c in checks)

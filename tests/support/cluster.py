@@ -1,0 +1,230 @@
+"""A fleet for revocations alone: NATS (one server or a cluster), Redis, revocation workers, edges.
+
+Each part is a process of its own that a test may kill, stop and start again. Every edge reaches NATS through
+a proxy of its own (`Fleet.links`), so it can be cut off alone.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from nats.js.errors import APIError
+
+from latchwire.records import record_key
+from shared import contract
+from shared.bus import Bus, BusUnavailableError, connect_bus
+from shared.bus.permissions import role_of
+from shared.bus.streams import apply_streams, consumer_config
+from shared.clock import SystemClock
+from shared.ids import SystemIds
+from shared.secrets import load_blocklist_key, load_seed
+from tests.support.edge_process import EdgeProcess, make_edge
+from tests.support.proxy import Proxy, proxy_to
+from tests.support.revocation import Worker, environment, make_worker
+from tests.support.servers import (
+    CREDENTIALS,
+    ROOT,
+    NatsServer,
+    RedisServer,
+    free_port,
+    make_nats,
+    make_redis,
+    make_secrets,
+    start_in_thread,
+)
+from tests.support.waiting import eventually
+
+EDGES = ("edge-1", "edge-2", "edge-3")
+MAX_STALENESS = 4.0  # seconds; ten in production
+ACK_WAIT = (
+    1.0  # seconds; three in production: a dead worker's message is another's before an edge closes
+)
+WHOLE_WITHIN = 30.0  # seconds until every part is ready again
+
+
+@dataclass
+class Fleet:
+    """All parts by name. *links*: the proxy between each edge and NATS."""
+
+    directory: Path
+    secrets_dir: Path
+    nats: list[NatsServer]
+    redis: RedisServer
+    workers: list[Worker] = field(default_factory=list)
+    edges: dict[str, EdgeProcess] = field(default_factory=dict)
+    links: dict[str, Proxy] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Every server of the bus, as a setting names them."""
+        return ",".join(server.url for server in self.nats)
+
+    async def start(self) -> None:
+        """Start everything that does not run, and wait until it is `whole`."""
+        stores = [self.redis, *self.nats]
+        await _start(server for server in stores if not server.runs)
+        await _start(p for p in (*self.workers, *self.edges.values()) if not p.runs)
+        await self.whole()
+
+    async def whole(self, within: float = WHOLE_WITHIN) -> None:
+        """Return when each edge says that it is ready."""
+        for edge in self.edges.values():
+            await eventually(
+                lambda edge=edge: _is_ready(edge), within=within, message=f"{edge.log}: not ready"
+            )
+
+    @asynccontextmanager
+    async def bus(self, name: str, url: str = "") -> AsyncIterator[Bus]:
+        """The bus as credential *name*, at *url* or any server."""
+        seed = load_seed(self.secrets_dir, name)
+        async with connect_bus(
+            url=url or self.url,
+            role=role_of(name),
+            name=name,
+            seed=seed,
+            clock=SystemClock(),
+            ids=SystemIds(),
+        ) as bus:
+            yield bus
+
+    async def command(self, *arguments: str) -> tuple[int, Any, str]:
+        """``latchwire ARGUMENTS --json`` as the operator: exit code, answer, what it said beside."""
+        variables = environment(self.nats[0], NATS_URL=self.url, REDIS_URL=self.redis.url)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "ctl",
+            *arguments,
+            "--json",
+            env={**variables, "PYTHONPATH": f"{ROOT}:{ROOT / 'sdk' / 'src'}", "PATH": os.defpath},
+            cwd=self.directory,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode is not None
+        return process.returncode, json.loads(out) if out.strip() else None, err.decode()
+
+    async def drained(self, bus: Bus) -> None:
+        """Return when no revocation waits to be written."""
+        await eventually(lambda: _nothing_waits(bus), within=WHOLE_WITHIN, message="work is left")
+
+    def key(self, sid: str) -> str:
+        """The key of a session's record."""
+        return record_key(load_blocklist_key(self.secrets_dir), "session", sid)
+
+    def another_worker(self, **settings: str) -> Worker:
+        """One more revocation worker, not started."""
+        worker = make_worker(
+            self.nats[0], self.redis.url, self.directory, NATS_URL=self.url, **settings
+        )
+        self.workers.append(worker)
+        return worker
+
+    def kill(self) -> None:
+        """End everything by force."""
+        for process in (*self.edges.values(), *self.workers, self.redis, *self.nats):
+            process.kill()
+
+
+async def _start(servers: Iterable[Any]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for server in servers:
+            group.create_task(start_in_thread(server))
+
+
+async def _is_ready(edge: EdgeProcess) -> bool:
+    try:
+        return (await edge.ready())[0] == 200
+    except aiohttp.ClientError:
+        return False
+
+
+async def _nothing_waits(bus: Bus) -> bool:
+    try:
+        info = await bus.state.consumer(contract.REVOCATION)
+    except BusUnavailableError:
+        return False
+    return not info["num_pending"] and not info["num_ack_pending"]
+
+
+def make_cluster(
+    directory: Path, secrets_dir: Path, credentials: tuple[str, ...]
+) -> list[NatsServer]:
+    """Three nats-servers (not started) that make one cluster."""
+    servers = [make_nats(directory / f"nats-{n}", secrets_dir, credentials) for n in range(3)]
+    routes = [free_port() for _ in servers]
+    for number, (server, port) in enumerate(zip(servers, routes, strict=True)):
+        config = server.log.parent / "nats-server.conf"
+        others = ", ".join(f"nats://127.0.0.1:{p}" for p in routes if p != port)
+        text = config.read_text().replace("server_name: latchwire", f"server_name: n{number}")
+        config.write_text(
+            f"{text}\ncluster {{ name: test, listen: 127.0.0.1:{port}, routes: [{others}] }}\n"
+        )
+    return servers
+
+
+@asynccontextmanager
+async def running_fleet(
+    directory: Path,
+    *,
+    servers: int = 1,
+    workers: int = 2,
+    edges: tuple[str, ...] = EDGES,
+    max_staleness: float = MAX_STALENESS,
+) -> AsyncIterator[Fleet]:
+    """Everything ready; *servers* is one, or three for a cluster that keeps three copies."""
+    credentials = tuple(dict.fromkeys((*CREDENTIALS, *edges)))
+    secrets_dir = make_secrets(directory / "secrets", credentials)
+    nats = (
+        make_cluster(directory, secrets_dir, credentials)
+        if servers == 3
+        else [make_nats(directory / "nats", secrets_dir, credentials)]
+    )
+    fleet = Fleet(directory, secrets_dir, nats, make_redis(directory / "redis"))
+    async with AsyncExitStack() as stack:
+        stack.callback(fleet.kill)
+        await _start([fleet.redis, *nats])
+        await _provision(fleet, replicas=servers)
+        patience = f"{max_staleness:g}"
+        for _ in range(workers):
+            fleet.another_worker(MAX_STALENESS=patience)
+        for number, name in enumerate(edges):
+            home = nats[number % len(nats)]
+            link = await stack.enter_async_context(proxy_to(home.port))
+            fleet.links[name] = link
+            url = f"nats://127.0.0.1:{link.port}"
+            fleet.edges[name] = make_edge(
+                home, directory, edge_id=name, nats_url=url, max_staleness=patience
+            )
+        await fleet.start()
+        yield fleet
+
+
+async def _provision(fleet: Fleet, replicas: int) -> None:
+    async with fleet.bus("provisioner") as bus:
+
+        async def applied() -> bool:
+            try:
+                await apply_streams(bus, SystemIds(), replicas=replicas)
+                return await apply_streams(bus, SystemIds(), check=True, replicas=replicas) == []
+            except (APIError, TimeoutError):
+                return False  # the cluster has no leader yet
+
+        await eventually(applied, within=30)
+        for durable in contract.DURABLES:
+            config = replace(consumer_config(durable), ack_wait=ACK_WAIT)
+            await bus.js.add_consumer(durable.stream.name, config)
+
+
+def now() -> float:
+    """Monotonic seconds."""
+    return time.monotonic()
