@@ -217,7 +217,7 @@ async def test_a_proof_of_another_epoch_proves_nothing(
 async def test_before_the_first_proof_a_feed_is_infinitely_stale(edge: Bus) -> None:
     """Nobody answers probes: loaded, but not to be trusted."""
     async with make_feed(edge) as feed:
-        await feed.wait_ready(5)
+        await eventually(lambda: feed.ready)
 
         assert feed.staleness_seconds() == float("inf")
 
@@ -388,7 +388,7 @@ async def test_there_is_no_proof_before_the_documents_are_as_far_as_the_answer_s
         edge.client, hash_key=HASH_KEY, api_prefix=edge.api_prefix, documents=documents
     )
     async with feed:
-        await feed.wait_ready(5)
+        await eventually(lambda: feed.ready)
         await eventually(lambda: "away" in feed._trouble)
         assert (documents.started, feed.staleness_seconds()) == (1, float("inf"))
 

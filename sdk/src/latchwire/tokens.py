@@ -17,7 +17,7 @@ MAX_LEEWAY_SECONDS = 60
 HEADER_MEMBERS = frozenset({"alg", "typ", "kid"})
 TYPES = frozenset({"at+jwt", "application/at+jwt"})
 
-RefusalCode: TypeAlias = Literal["token_invalid", "token_expired"]
+RefusalCode: TypeAlias = Literal["token_invalid", "token_expired", "token_revoked", "stale"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,9 @@ class Refused:
     """Why a token does not count.
 
     *code* may be told to the client. *detail* is for logs only, a fixed word that never repeats the
-    token's content. ``token_expired`` is said of genuine tokens only.
+    token's content. ``token_expired`` and ``token_revoked`` are said of genuine tokens only. ``stale`` says
+    nothing about the token: whether it is revoked cannot be known now. The codes are the edge's; this module
+    gives the first two, `latchwire.verifier` all four.
     """
 
     code: RefusalCode

@@ -1,0 +1,92 @@
+"""aiohttp: let in who has a token that counts, and close WebSockets the moment it no longer does.
+
+    app = web.Application(middlewares=[auth_middleware(verifier, public=["/health"])])
+
+    async def chat(request):
+        socket = web.WebSocketResponse(protocols=["chat"])
+        await socket.prepare(request)
+        async with closing_when_refused(request, socket):
+            async for message in socket:
+                ...
+
+Needs ``latchwire[aiohttp]``.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from latchwire._bearer import Refusal, authenticate, close_code
+from latchwire.claims import Claims
+from latchwire.verifier import Verifier
+
+CLAIMS: Final = "claims"
+VERIFIER: Final = "latchwire.verifier"
+
+
+def auth_middleware(verifier: Verifier, *, public: Collection[str] = ()) -> Middleware:
+    """Only requests with one good bearer token reach a handler; ``request["claims"]`` says whose it is.
+
+    *public* are exact paths that anybody may call; there ``request["claims"]`` is missing. The others hear
+    401 (RFC 6750), 400 for two credentials, 503 with ``Retry-After`` while nobody can tell what is revoked.
+    """
+    open_to_all = frozenset(public)
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        # The router reads the raw path too: an escaped slash cannot mean one thing here, another there.
+        if request.rel_url.raw_path in open_to_all:
+            return await handler(request)
+        outcome = _authenticate(verifier, request)
+        if isinstance(outcome, Refusal):
+            return _answer(outcome)
+        request[CLAIMS] = outcome
+        request[VERIFIER] = verifier
+        return await handler(request)
+
+    return check
+
+
+@asynccontextmanager
+async def closing_when_refused(
+    request: web.Request, socket: web.WebSocketResponse
+) -> AsyncIterator[None]:
+    """While inside, *socket* (prepared) is closed the moment *request*'s token is refused.
+
+    With 4401 and the code (``token_revoked``, ``token_expired``) as reason, or with 1013 when the feed went
+    stale; the handler's ``async for`` then ends as if the client had left.
+    """
+    verifier, claims = request[VERIFIER], request[CLAIMS]
+    watch = asyncio.create_task(_close_when_refused(verifier, claims, socket))
+    try:
+        yield
+    finally:
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
+
+
+async def _close_when_refused(
+    verifier: Verifier, claims: Claims, socket: web.WebSocketResponse
+) -> None:
+    refused = await verifier.until_refused(claims)
+    await socket.close(code=close_code(refused), message=refused.code.encode())
+
+
+def _authenticate(verifier: Verifier, request: web.Request) -> Claims | Refusal:
+    raw = request.raw_headers
+    return authenticate(
+        verifier,
+        [value for name, value in raw if name.lower() == b"authorization"],
+        [value for name, value in raw if name.lower() == b"sec-websocket-protocol"],
+    )
+
+
+def _answer(refusal: Refusal) -> web.Response:
+    return web.json_response(
+        {"code": refusal.code}, status=refusal.status, headers=dict(refusal.headers)
+    )

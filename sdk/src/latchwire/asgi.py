@@ -1,0 +1,167 @@
+"""ASGI (Starlette, FastAPI, Django, Quart, …): let in who has a token that counts, HTTP and WebSocket.
+
+    app = AuthMiddleware(app, verifier, public=["/health"])
+
+    claims = claims_of(scope)          # Starlette and FastAPI: request.state.claims
+
+Nothing is imported but this package: https://asgi.readthedocs.io/en/latest/specs/www.html is the interface.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+from latchwire._bearer import CLOSE_REFUSED, Refusal, authenticate, close_code
+from latchwire.claims import Claims
+from latchwire.tokens import Refused
+from latchwire.verifier import Verifier
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Refusing: TypeAlias = Callable[[], Awaitable[Refused]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+CLAIMS: Final = "claims"
+
+
+class AuthMiddleware:
+    """Only requests and WebSockets with one good bearer token reach *app*.
+
+    *public* are exact paths (``scope["path"]``) that anybody may call. The others hear 401 (RFC 6750), 400
+    for two credentials, 503 with ``Retry-After`` while nobody can tell what is revoked. With
+    *close_when_refused* an open WebSocket is closed the moment its token is refused: 4401 and the code as
+    reason, or 1013 when the feed went stale.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        verifier: Verifier,
+        *,
+        public: Collection[str] = (),
+        close_when_refused: bool = True,
+    ) -> None:
+        self._app = app
+        self._verifier = verifier
+        self._public = frozenset(public)
+        self._closes = close_when_refused
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, one WebSocket, or the application's own life."""
+        if scope["type"] not in {"http", "websocket"} or scope["path"] in self._public:
+            await self._app(scope, receive, send)
+            return
+        outcome = self._authenticate(scope)
+        if isinstance(outcome, Refusal):
+            await _refuse(outcome, scope, receive, send)
+            return
+        inner = {**scope, "state": {**scope.get("state", {}), CLAIMS: outcome}}
+        if scope["type"] == "websocket" and self._closes:
+            refusal = partial(self._verifier.until_refused, outcome)
+            await _Guarded(send, receive).run(self._app, inner, refusal)
+        else:
+            await self._app(inner, receive, send)
+
+    def _authenticate(self, scope: Scope) -> Claims | Refusal:
+        headers = [(name.lower(), value) for name, value in scope["headers"]]
+        return authenticate(
+            self._verifier,
+            [value for name, value in headers if name == b"authorization"],
+            [value for name, value in headers if name == b"sec-websocket-protocol"],
+        )
+
+
+def claims_of(scope: Scope) -> Claims:
+    """Whose request it is, behind `AuthMiddleware`.
+
+    Raises:
+        KeyError: the path is public, or the middleware is missing.
+    """
+    claims: Claims = scope["state"][CLAIMS]
+    return claims
+
+
+class _Guarded:
+    """One WebSocket that somebody else may close: a refusal ends it for the client and for the application."""
+
+    def __init__(self, send: Send, receive: Receive) -> None:
+        self._send = send
+        self._receive = receive
+        self._sending = asyncio.Lock()
+        self._ended = asyncio.Event()
+        self._over = False  # the client, or the application, has closed it
+        self._code = CLOSE_REFUSED
+
+    async def run(self, app: Application, scope: Scope, refusal: Refusing) -> None:
+        """*app*, until it is done; *refusal* is awaited beside it."""
+        watch = asyncio.create_task(self._close_at(refusal))
+        try:
+            await app(scope, self._hear, self._say)
+        finally:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+
+    async def _close_at(self, refusal: Refusing) -> None:
+        refused = await refusal()
+        self._code = close_code(refused)
+        self._ended.set()
+        async with self._sending:
+            if not self._over:
+                self._over = True
+                with suppress(OSError):  # the client is gone: that is closed too
+                    await self._send(
+                        {"type": "websocket.close", "code": self._code, "reason": refused.code}
+                    )
+
+    async def _hear(self) -> Message:
+        """The client's next message, or its disconnection once the token is refused."""
+        if self._ended.is_set():
+            return {"type": "websocket.disconnect", "code": self._code}
+        heard = asyncio.ensure_future(self._receive())
+        ended = asyncio.create_task(self._ended.wait())
+        try:
+            await asyncio.wait({heard, ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+            if not heard.done():
+                heard.cancel()
+        if self._ended.is_set():
+            return {"type": "websocket.disconnect", "code": self._code}
+        message = heard.result()
+        self._over = self._over or message["type"] == "websocket.disconnect"
+        return message
+
+    async def _say(self, message: Message) -> None:
+        """Send unless it is closed; then OSError, as the specification says of a closed connection."""
+        async with self._sending:
+            if self._ended.is_set():
+                raise OSError("the token of this WebSocket is refused")
+            self._over = self._over or message["type"] == "websocket.close"
+            await self._send(message)
+
+
+async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await _respond(refusal, "http.response", send)
+        return
+    await receive()  # websocket.connect
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await _respond(refusal, "websocket.http.response", send)
+    else:
+        await send({"type": "websocket.close", "code": CLOSE_REFUSED, "reason": refusal.code})
+
+
+async def _respond(refusal: Refusal, kind: str, send: Send) -> None:
+    body = json.dumps({"code": refusal.code}).encode("ascii")
+    headers = [
+        (name.lower().encode("ascii"), text.encode("ascii")) for name, text in refusal.headers
+    ]
+    headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": f"{kind}.start", "status": refusal.status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": body})

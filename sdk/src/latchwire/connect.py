@@ -1,0 +1,107 @@
+"""A connection to NATS that lasts: what a feed needs and the client library does not do by itself.
+
+By default nats-py gives up after sixty tries, takes minutes to notice a dead link, and prints its errors.
+"""
+
+import asyncio
+import logging
+import random
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+from nats.aio.client import Client, Server
+from nats.errors import Error as NatsError
+
+PING_SECONDS: Final = 5  # two unanswered pings close a connection that leads nowhere
+RECONNECT_SECONDS: Final = (0.1, 1.0)  # drawn anew for each try: a fleet does not return at once
+
+_log = logging.getLogger("latchwire.feed")
+
+
+class FeedConnectError(Exception):
+    """No NATS server let this service in, in the time given."""
+
+
+class _Log:
+    """The connection's callbacks. What the last error was is worth telling when time is up."""
+
+    def __init__(self, on_reconnected: Callable[[], None]) -> None:
+        self._on_reconnected = on_reconnected
+        self.closing = False
+        self.last_error = ""
+
+    async def failed(self, error: Exception) -> None:
+        self.last_error = str(error) or type(error).__name__
+        self._warn("feed.connection_error %s", self.last_error)
+
+    async def disconnected(self) -> None:
+        self._warn("feed.disconnected")
+
+    async def reconnected(self) -> None:
+        _log.info("feed.reconnected")
+        self._on_reconnected()
+
+    async def closed(self) -> None:
+        if not self.closing:
+            _log.error("feed.connection_closed it will not come back by itself")
+
+    def _warn(self, text: str, *values: str) -> None:
+        if not self.closing:
+            _log.warning(text, *values)
+
+
+def _jittered(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
+    return random.choice(servers), random.uniform(*RECONNECT_SECONDS)  # noqa: S311  # no secret
+
+
+def _nothing() -> None:
+    """The default callback."""
+
+
+@asynccontextmanager
+async def connect(
+    servers: str | Sequence[str],
+    *,
+    name: str,
+    nkey_seed: str,
+    tls: ssl.SSLContext | None = None,
+    timeout: float | None = 10.0,
+    on_reconnected: Callable[[], None] = _nothing,
+) -> AsyncIterator[Client]:
+    """Connect as the credential *name* and stay connected; closed at the end.
+
+    *servers* is an address (``nats://host:4222``, ``tls://…``), several with commas, or a list of them;
+    *timeout* in seconds is for the first connection only, None waits for ever.
+
+    Raises:
+        FeedConnectError: there was none within *timeout*.
+    """
+    callbacks = _Log(on_reconnected)
+    client = Client()
+    addresses = servers.split(",") if isinstance(servers, str) else list(servers)
+    try:
+        try:
+            async with asyncio.timeout(timeout):
+                await client.connect(
+                    addresses,
+                    name=f"latchwire-{name}",
+                    nkeys_seed_str=nkey_seed,
+                    inbox_prefix=f"_INBOX_{name}",
+                    tls=tls,
+                    max_reconnect_attempts=-1,
+                    ping_interval=PING_SECONDS,
+                    reconnect_to_server_handler=_jittered,
+                    error_cb=callbacks.failed,
+                    disconnected_cb=callbacks.disconnected,
+                    reconnected_cb=callbacks.reconnected,
+                    closed_cb=callbacks.closed,
+                )
+        except TimeoutError as error:
+            raise FeedConnectError(callbacks.last_error or "no answer") from error
+        yield client
+    finally:
+        callbacks.closing = True
+        with suppress(NatsError, OSError):  # the connection may be gone already
+            await client.close()
