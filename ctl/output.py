@@ -35,6 +35,11 @@ def clock_time(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M:%SZ")
 
 
+def clock_time_in_words(ms: int) -> str:
+    """``14:02:03 UTC``."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M:%S UTC")
+
+
 def date_time(ms: int) -> str:
     """``2026-11-22T14:02:03Z``."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

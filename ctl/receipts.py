@@ -1,14 +1,12 @@
-"""Proof that a revocation is in force: which sequence it became, and which edges have applied that."""
+"""Proof that a revocation is in force: what the event became, and which edges have applied that."""
 
-import asyncio
 from dataclasses import dataclass
 
+from ctl.fate import Fate, Word
 from ctl.heartbeats import ROLL_CALL_SECONDS, RollCall
-from shared import contract
-from shared.bus import Ack, Bus, Position
+from shared.bus import Ack, Bus, BusUnavailableError, Position
 from shared.clock import Clock
 
-POLL_SECONDS = 0.02
 POLL_ROLL_SECONDS = 0.25
 MARGIN_MS = 2_000  # the clocks of two hosts may be this far apart
 MAX_STALENESS_MS = 10_000  # an edge that cannot prove to be fresher than this refuses by itself
@@ -16,7 +14,10 @@ MAX_STALENESS_MS = 10_000  # an edge that cannot prove to be fresher than this r
 
 @dataclass(frozen=True)
 class Receipt:
-    """One edge: *after_ms* from publishing to its word that it refuses, None when it said no such thing."""
+    """One edge: *after_ms* from the PubAck to its word that it refuses, both as they arrived here.
+
+    None when it said no such thing; 0 when it had said so before.
+    """
 
     edge_id: str
     after_ms: float | None
@@ -24,56 +25,55 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Receipts:
-    """What was confirmed in time. *position* is None when no worker has applied the event yet.
+    """What was confirmed in time. *fate* is None when no worker has applied the event yet.
 
     *whole* says whether *edges* are all that may be live.
     """
 
-    position: Position | None
+    fate: Fate | None
     edges: tuple[Receipt, ...]
     safe_at_ms: int
     whole: bool
 
     @property
+    def refused(self) -> bool:
+        """Whether the worker put the event aside: it will never be in force."""
+        return self.fate is not None and self.fate.outcome == "refused"
+
+    @property
+    def nothing_alive(self) -> bool:
+        """Whether there is nothing left that it could hit: no edge needs to do anything."""
+        return self.fate is not None and self.fate.outcome == "lapsed"
+
+    @property
     def complete(self) -> bool:
         """Whether every live edge has confirmed; without any edge there is nobody to confirm."""
+        if self.fate is None or self.refused:
+            return False
         confirmed = all(r.after_ms is not None for r in self.edges)
-        return self.whole and bool(self.edges) and confirmed
+        return self.nothing_alive or (self.whole and bool(self.edges) and confirmed)
 
 
 @dataclass(frozen=True)
 class Published:
-    """A stored event: its PubAck, and when publishing began (monotonic s) and was acknowledged (Unix ms)."""
+    """A stored event: its PubAck, and when that arrived here (monotonic s, and Unix ms)."""
 
     ack: Ack
-    began: float
+    acked: float
     acked_at_ms: int
 
 
 async def collect(
-    bus: Bus, roll: RollCall, published: Published, clock: Clock, timeout: float
+    bus: Bus, roll: RollCall, word: Word, published: Published, clock: Clock, timeout: float
 ) -> Receipts:
     """Wait until every live edge has applied the event, at most *timeout* seconds."""
-    deadline = published.began + timeout
-    position = await _applied(bus, published.ack.seq, clock, deadline)
+    deadline = published.acked + timeout
+    fate = await word.fate(bus, published.ack, clock, deadline)
+    position = fate.position if fate is not None else None
     if position is not None:
-        await _confirmed(bus, roll, position, clock, published.began, deadline)
+        await _confirmed(bus, roll, position, clock, published.acked, deadline)
     edges = tuple(_receipt(roll, edge_id, position, published) for edge_id in sorted(roll.edges))
-    return Receipts(position, edges, _safe_at_ms(roll, published), roll.whole)
-
-
-async def _applied(bus: Bus, token_seq: int, clock: Clock, deadline: float) -> Position | None:
-    """BLOCKLIST's end once the event and all before it are in it.
-
-    That is at or after the record itself, also when the event changed nothing.
-    """
-    while clock.monotonic() < deadline:
-        info = await bus.state.consumer(contract.REVOCATION)
-        waiting = info["num_pending"] or info["num_ack_pending"]
-        if not waiting or info["ack_floor"]["stream_seq"] >= token_seq:
-            return await bus.stream_position(contract.BLOCKLIST)
-        await asyncio.sleep(POLL_SECONDS)
-    return None
+    return Receipts(fate, edges, _safe_at_ms(roll, published), roll.whole)
 
 
 async def _confirmed(
@@ -85,7 +85,10 @@ async def _confirmed(
     worker that began to listen only now will know all of them soon.
     """
     while clock.monotonic() < deadline:
-        await roll.ask(bus)
+        try:
+            await roll.ask(bus)
+        except BusUnavailableError:
+            roll.told = None  # the event is stored: the connection may yet come back in time
         now = clock.monotonic()
         known = roll.whole or (roll.told is None and now >= began + ROLL_CALL_SECONDS)
         if known and not _behind(roll, position):
@@ -108,7 +111,7 @@ def _receipt(
 
 
 def _after_ms(at: float, published: Published) -> float:
-    return round(max(0.0, at - published.began) * 1000, 1)
+    return round(max(0.0, at - published.acked) * 1000, 1)
 
 
 def _safe_at_ms(roll: RollCall, published: Published) -> int:

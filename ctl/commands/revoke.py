@@ -1,166 +1,223 @@
-"""``revoke``: one word to the bus, then wait until each live edge says that it refuses."""
+"""``revoke``: say whom it hits, one word to the bus, then wait until each live edge says that it refuses."""
 
 import argparse
-import re
 from functools import partial
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
+from ctl.confirm import confirmed
+from ctl.fate import Fate, Word
 from ctl.heartbeats import RollCall
-from ctl.output import clock_time, complain, date_time, say, say_json
+from ctl.output import clock_time_in_words, complain, date_time, one_line, say, say_json
 from ctl.receipts import Published, Receipt, Receipts, collect
 from ctl.session import Session, operate
-from shared.contract import TOKEN_REVOKED
-from shared.emails import InvalidEmailError, canonical_subject
-from shared.messages import RevocationScope, TokenRevoked
-from shared.messages.token import ID_FIELD
+from ctl.targets import SCOPES, TargetError, revocation_of
+from shared.bus import BusUnavailableError, NoAnswerError
+from shared.contract import OP_REVOCATION_MATCH, TOKEN_REVOKED
+from shared.messages import Match, MatchRequest, TokenRevoked
 
-SCOPES: dict[str, RevocationScope] = {
-    "session": "session",
-    "person": "subject",
-    "token": "token",
-    "service": "service",
-    "key": "key",
+MATCH_SECONDS = 2.0
+# What reaches further than one person is done only on a second word.
+CONFIRM = {
+    "key": "Every token that was signed with this key is refused everywhere, for ever.",
+    "service": "Every token of this service is refused everywhere.",
 }
-_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
-_WHOLE_TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
+_BECAME = {
+    "stored": "applied     BLOCKLIST {seq}",
+    "known": "applied     BLOCKLIST {seq}: all of it was refused before, nothing changed",
+    "applied": "applied     by BLOCKLIST {seq}; the worker's own word of it was not heard",
+}
 
 
 def register(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add ``revoke``."""
     parser = add_command(
-        commands, "revoke", "refuse a session, person, token or key everywhere, now"
+        commands, "revoke", "refuse a session, person, token, service or key everywhere, now"
     )
     parser.add_argument("what", choices=tuple(SCOPES))
     parser.add_argument(
         "id",
-        help="session: sid; person: address or account id; token: jti; key: kid, or refresh/kid",
+        nargs="+",
+        help="session: sid; person: address or account id; token: jti; service: client_id; "
+        "key: kid, or refresh/kid",
     )
     parser.add_argument("--reason", required=True, help="kept with the event")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="tell what it would hit and send, and send nothing"
+    )
     parser.add_argument("--no-wait", action="store_true", help="do not wait for the edges")
+    parser.add_argument("--yes", action="store_true", help="do not ask before a key or a service")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when every live edge confirmed (or with --no-wait: when it is stored), 3 when not all did."""
-    if arguments.what == "token" and _WHOLE_TOKEN.fullmatch(arguments.id):
-        complain(
-            "that is a token, and an argument shows in the process list: give its jti "
-            "(`latchwire explain --token-stdin` reads a token)"
-        )
-        return exits.USAGE
-    problem = _problem(arguments.what, arguments.id)
-    if problem:
-        complain(problem)
-        return exits.USAGE
+    """0 when every live edge confirmed (or with --no-wait: when it is stored), 3 when not all did,
+
+    1 when the worker refused it.
+    """
     try:
-        event = _event(arguments)
-    except ValueError:
-        complain("the id or the reason is too long, or has control characters in it")
+        event = revocation_of(arguments.what, arguments.id, arguments.reason)
+    except TargetError as error:
+        complain(str(error))
+        return exits.USAGE
+    if arguments.dry_run:
+        return operate(arguments, partial(_rehearse, event=event))
+    warning = CONFIRM.get(arguments.what)
+    if warning is not None and not confirmed(warning, yes=arguments.yes):
         return exits.USAGE
     return operate(arguments, partial(_revoke, event=event, wait=not arguments.no_wait))
 
 
-def _problem(what: str, identifier: str) -> str | None:
-    """Why *identifier* cannot name anybody: such an event would be stored, and hit nothing."""
-    if what in ("session", "token") and not _ULID.fullmatch(identifier.strip()):
-        claim = ID_FIELD[what]
-        return f"a {what} is named by its {claim}: 26 digits and capital letters, as `explain` shows it"
-    if what == "person":
-        try:
-            canonical_subject(identifier)
-        except InvalidEmailError as error:
-            return f"that is not one plain address like ada@example.com ({error.code})"
-    return None
-
-
-def _event(arguments: argparse.Namespace) -> TokenRevoked:
-    scope = SCOPES[arguments.what]
-    return TokenRevoked.model_validate(
-        {
-            "scope": scope,
-            ID_FIELD[scope]: arguments.id,
-            "reason": arguments.reason,
-            "actor": "operator",
-        }
-    )
+async def _rehearse(session: Session, *, event: TokenRevoked) -> int:
+    match = await _match(session, event)
+    body = event.model_dump(exclude_none=True)
+    if session.json:
+        say_json({"dry_run": True, "matched": _counts(match), "event": body})
+        return exits.DONE
+    fields = "  ".join(f"{name}={one_line(str(value))}" for name, value in body.items())
+    say(f"would send  {TOKEN_REVOKED.name}  {fields}")
+    say("nothing was sent")
+    return exits.DONE
 
 
 async def _revoke(session: Session, *, event: TokenRevoked, wait: bool) -> int:
-    roll = RollCall(session.clock)
-    await roll.start(session.bus)
-    # The watermark and the life are the worker's to stamp: this machine's clock is nobody's business.
+    match = await _match(session, event)
     identified = event.model_copy(update={"id": session.ids.ulid(session.clock.now_ms())})
-    began = session.clock.monotonic()
-    ack = await session.bus.publish(TOKEN_REVOKED, identified)
-    published = Published(ack, began, session.clock.now_ms())
+    assert identified.id is not None
+    roll, word = RollCall(session.clock), Word(identified.id)
+    await roll.start(session.bus)
+    await word.listen(session.bus)
+    published = await _publish(session, identified)
+    told = {"matched": _counts(match), **_stored(identified, published)}
+    if not session.json:
+        say(f"stored      event {identified.id}, TOKEN {published.ack.seq}")
+    elif not wait:
+        say_json(told)
     if not wait:
-        _tell_stored(session, identified, published)
         return exits.DONE
-    receipts = await collect(session.bus, roll, published, session.clock, session.timeout)
+    receipts = await collect(session.bus, roll, word, published, session.clock, session.timeout)
     if session.json:
-        say_json({**_stored(identified, published), **_answer(receipts)})
+        say_json({**told, **_answer(receipts)})
     else:
-        _tell_stored(session, identified, published)
         _tell(receipts)
-    return exits.DONE if receipts.complete else exits.PARTLY
+    return _code(receipts)
+
+
+async def _match(session: Session, event: TokenRevoked) -> Match | None:
+    """Whom it hits, counted by auth, and said; None when nobody counts."""
+    request = MatchRequest(scope=event.scope, id=event.target)
+    try:
+        patience = min(MATCH_SECONDS, session.timeout)
+        match = await session.bus.ask(OP_REVOCATION_MATCH, request, timeout=patience)
+    except NoAnswerError:
+        match = None
+    if not session.json:
+        say(f"matches     {_matched(match)}")
+    if match is not None and match.counted and not match.sessions + match.links:
+        complain("warning: 0 matched: is the id right? A token that lives outside may still be hit")
+    return match
+
+
+async def _publish(session: Session, event: TokenRevoked) -> Published:
+    try:
+        ack = await session.bus.publish(TOKEN_REVOKED, event)
+    except BusUnavailableError:
+        complain("it may be stored or not: repeat the command, twice does no harm")
+        raise
+    return Published(ack, session.clock.monotonic(), session.clock.now_ms())
+
+
+def _matched(match: Match | None) -> str:
+    if match is None:
+        return "not counted: auth does not answer"
+    if not match.counted:
+        return "not counted: auth keeps no list of these"
+    return f"{_plural(match.sessions, 'session')}, {_plural(match.links, 'unopened link')}"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def _counts(match: Match | None) -> dict[str, int] | None:
+    counted = match is not None and match.counted
+    return {"sessions": match.sessions, "links": match.links} if match and counted else None
 
 
 def _stored(event: TokenRevoked, published: Published) -> dict[str, object]:
-    return {"id": event.id, "scope": event.scope, "token_seq": published.ack.seq}
-
-
-def _tell_stored(session: Session, event: TokenRevoked, published: Published) -> None:
-    if session.json:
-        say_json(_stored(event, published))
-    else:
-        say(f"stored      event {event.id}, TOKEN {published.ack.seq}")
+    return {
+        "id": event.id,
+        "scope": event.scope,
+        "token_seq": published.ack.seq,
+        "stored_at": date_time(published.acked_at_ms),
+    }
 
 
 def _answer(receipts: Receipts) -> dict[str, object]:
-    position = receipts.position
+    fate = receipts.fate
+    position = fate.position if fate is not None else None
+    unsafe = not receipts.complete and not receipts.refused
     return {
+        "outcome": fate.outcome if fate else "waiting",
+        "reason": fate.reason if fate else "",
         "complete": receipts.complete,
         "whole": receipts.whole,
         "epoch": position and position.epoch,
         "seq": position and position.last_seq,
         "edges": [
-            {
-                "edge_id": r.edge_id,
-                "confirmed": r.after_ms is not None,
-                "after_ms": r.after_ms and round(r.after_ms, 1),
-            }
+            {"edge_id": r.edge_id, "confirmed": r.after_ms is not None, "after_ms": r.after_ms}
             for r in receipts.edges
         ],
-        "safe_everywhere_at": None if receipts.complete else date_time(receipts.safe_at_ms),
+        "safe_everywhere_at": date_time(receipts.safe_at_ms) if unsafe else None,
     }
 
 
+def _code(receipts: Receipts) -> int:
+    if receipts.refused:
+        return exits.FAILED
+    return exits.DONE if receipts.complete else exits.PARTLY
+
+
 def _tell(receipts: Receipts) -> None:
-    if receipts.position is None:
-        say("not applied yet: no revocation worker has taken it up; it is kept and will be")
-    else:
-        say(f"applied     BLOCKLIST {receipts.position.last_seq}")
+    if receipts.refused:
+        assert receipts.fate is not None
+        complain(f"refused by the revocation worker: {one_line(receipts.fate.reason)}")
+        return
+    say(_became(receipts.fate))
+    if receipts.nothing_alive:
+        return
     for receipt in receipts.edges:
-        say(_line(receipt))
+        say(_line(receipt, receipts.fate))
     if receipts.complete:
         say(f"everywhere  {len(receipts.edges)} of {len(receipts.edges)} live edges refuse")
-        return
+    else:
+        _tell_unsafe(receipts)
+
+
+def _became(fate: Fate | None) -> str:
+    if fate is None:
+        return "not applied yet: no revocation worker has taken it up; it is kept and will be"
+    if fate.outcome == "lapsed":
+        return "lapsed      nothing that it names can still be alive: no edge has anything to do"
+    assert fate.position is not None
+    return _BECAME[fate.outcome].format(seq=fate.position.last_seq)
+
+
+def _tell_unsafe(receipts: Receipts) -> None:
     if not receipts.edges:
         say("no edge is heard on the bus")
     if not receipts.whole:
         say(
             "other edges may be live: no revocation worker has listened long enough to name them all"
         )
-    say(
-        f"safe everywhere at {clock_time(receipts.safe_at_ms)}: by then a silent edge has closed itself"
-    )
+    safe_at = clock_time_in_words(receipts.safe_at_ms)
+    say(f"safe everywhere at {safe_at}: by then a silent edge has closed itself")
 
 
-def _line(receipt: Receipt) -> str:
-    name = receipt.edge_id.ljust(10)
-    return f"{name}  " + (
-        "has not confirmed"
-        if receipt.after_ms is None
-        else f"refuses after {receipt.after_ms:.0f} ms"
-    )
+def _line(receipt: Receipt, fate: Fate | None) -> str:
+    name = one_line(receipt.edge_id).ljust(10)
+    if receipt.after_ms is None:
+        return f"{name}  has not confirmed"
+    if not receipt.after_ms and fate is not None and fate.outcome == "known":
+        return f"{name}  refused it already"
+    return f"{name}  refuses after {receipt.after_ms:.1f} ms"

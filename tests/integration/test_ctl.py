@@ -3,9 +3,7 @@
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +15,9 @@ from shared.clock import SystemClock
 from shared.ids import SystemIds
 from shared.messages import LoginSucceeded, SetUser, ShowUser, UserState
 from tests.conftest import BusFactory
+from tests.support.command_line import CommandLine
 from tests.support.revocation import Ledger, Worker, environment, make_edge, make_worker
-from tests.support.servers import ROOT, NatsServer, free_port, start_in_thread
+from tests.support.servers import NatsServer, free_port, start_in_thread
 from tests.support.tokens import make_claims, sign
 from tests.support.waiting import eventually
 
@@ -26,56 +25,6 @@ ADA = "ada@example.com"
 SID = "01J00000000000000000000S1D"
 NOBODY = "redis://127.0.0.1:1/0"
 STALENESS = 4  # seconds; a worker knows every edge when it has listened two longer than that
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, object]:
-        """Its one line of JSON."""
-        parsed: dict[str, object] = json.loads(self.out)
-        return parsed
-
-
-@dataclass(frozen=True)
-class CommandLine:
-    """``./latchwire …`` in an empty folder, with nothing but *variables* in its environment."""
-
-    variables: dict[str, str]
-    folder: Path
-
-    async def run(self, *arguments: str, stdin: str = "") -> Answer:
-        """Run to the end."""
-        async with self.process(*arguments) as process:
-            out, err = await process.communicate(stdin.encode())
-        assert process.returncode is not None
-        return Answer(process.returncode, out.decode(), err.decode())
-
-    @asynccontextmanager
-    async def process(self, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-        """Run beside the test."""
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            str(ROOT / "latchwire"),
-            *arguments,
-            cwd=self.folder,
-            env=self.variables,
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-        )
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
 
 
 @pytest.fixture
@@ -300,7 +249,7 @@ async def test_without_a_worker_the_event_is_kept_and_that_is_said(
 async def test_no_wait_returns_when_the_event_is_stored(latchwire: CommandLine) -> None:
     """The PubAck is the promise; receipts are optional."""
     answer = await latchwire.run(
-        "revoke", "key", "kid-1", "--reason", "test", "--no-wait", "--json"
+        "revoke", "key", "kid-1", "--reason", "test", "--no-wait", "--json", "--yes"
     )
 
     assert answer.code == exits.DONE
