@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.bench import revocation_latency as latency
+from tests.bench import revocation_mass as mass
 from tests.bench.machine import describe_fsync, describe_machine, describe_nats
 from tests.bench.revocation_site import Site, running_site
 from tests.support.edge import request
@@ -21,6 +22,7 @@ from tests.support.edge import request
 PARTS = ("latency", "mass", "size")
 EDGES = 10
 LATENCY_COUNT = 620
+MASS_COUNT = 5_000
 CAPACITY_SECONDS = 4.0
 
 
@@ -68,11 +70,15 @@ async def measure_latency(site: Site, count: int) -> None:
 
 async def main(arguments: argparse.Namespace) -> None:
     """The parts asked for."""
+    wanted = arguments.only or PARTS
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         print(f"machine: {describe_machine()}, {describe_nats()}, {describe_fsync(directory)}")
         async with running_site(directory, edges=EDGES) as site:
-            await measure_latency(site, 120 if arguments.quick else LATENCY_COUNT)
+            if "latency" in wanted:
+                await measure_latency(site, 120 if arguments.quick else LATENCY_COUNT)
+            if "mass" in wanted:
+                await mass.report(site, 500 if arguments.quick else MASS_COUNT)
 
 
 def read_arguments() -> argparse.Namespace:
