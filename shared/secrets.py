@@ -8,6 +8,8 @@
     smtp.password       the mail server, when not in its URL (optional)   mailer
     clients.json        confidential clients: id -> SHA-256 of the secret auth
     jwks.json           the public halves of signing/                     auth, edge, services
+    operator/<kid>.pem  signs the documents (keys, catalogue)             ctl alone
+    operator.jwks.json  the public halves of operator/                    auth, edge, revocation, services
     nats/<name>.seed    one nkey seed per credential                      its owner
     nats/accounts.conf  accounts and permissions, rendered from the contract; public keys only
 
@@ -21,14 +23,17 @@ import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from latchwire.keys import InvalidJWKSError, KeyRing
 from shared.ids import b64url
 
 SYMMETRIC = ("link", "refresh", "csrf")
+OPERATOR_JWKS = "operator.jwks.json"
 RSA_BITS = 2048
 
 SigningKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -105,22 +110,31 @@ def create_secrets(directory: Path, *, date: str, credentials: tuple[str, ...]) 
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     for purpose in SYMMETRIC:
         if not list((directory / purpose).glob("*.key")):
-            path = directory / purpose / f"{_new_kid(date, purpose)}.key"
+            path = directory / purpose / f"{new_kid(date, purpose)}.key"
             write_private(path, b64url(secrets.token_bytes(32)))
     if not (directory / "blocklist.key").exists():
         write_private(directory / "blocklist.key", b64url(secrets.token_bytes(32)))
     if not list((directory / "signing").glob("*.pem")):
-        path = directory / "signing" / f"{_new_kid(date, 'sig')}.pem"
-        write_private(path, _new_rsa_pem())
+        path = directory / "signing" / f"{new_kid(date, 'sig')}.pem"
+        write_private(path, new_private_pem("RS256"))
     if not (directory / "clients.json").exists():
         write_private(directory / "clients.json", "{}")
     for name in credentials:
         if not (directory / "nats" / f"{name}.seed").exists():
             write_private(directory / "nats" / f"{name}.seed", new_seed())
     write_jwks(directory)
+    _make_operator_key(directory, date)
 
 
-def _new_kid(date: str, purpose: str) -> str:
+def _make_operator_key(directory: Path, date: str) -> None:
+    # Where the private half was taken elsewhere, the public one stays, and no other is made.
+    if not operator_paths(directory) and not (directory / OPERATOR_JWKS).exists():
+        path = directory / "operator" / f"{new_kid(date, 'op')}.pem"
+        write_private(path, new_private_pem("EdDSA"))
+    write_operator_jwks(directory)
+
+
+def new_kid(date: str, purpose: str) -> str:
     """A name of its own for each key: what is said of one must not be heard of another."""
     return f"{date}-{purpose}-{secrets.token_hex(3)}"
 
@@ -141,8 +155,54 @@ def public_key(seed: str) -> str:
 
 def write_jwks(directory: Path) -> None:
     """Write jwks.json from the private keys in signing/: public members only (RFC 7517)."""
-    keys = [_public_jwk(p.stem, load_signing_key(p)) for p in signing_paths(directory)]
-    (directory / "jwks.json").write_text(json.dumps({"keys": keys}, indent=2) + "\n", "ascii")
+    keys = [public_jwk(p.stem, load_signing_key(p)) for p in signing_paths(directory)]
+    write_public(directory / "jwks.json", {"keys": keys})
+
+
+def write_public(path: Path, document: dict[str, Any]) -> None:
+    """Write a public document in place: a container may have this very file mounted."""
+    path.write_text(json.dumps(document, indent=2) + "\n", "ascii")
+
+
+def operator_paths(directory: Path) -> list[Path]:
+    """The operator's private keys, oldest first; none where they are kept elsewhere."""
+    return sorted((directory / "operator").glob("*.pem"))
+
+
+def write_operator_jwks(directory: Path) -> None:
+    """Add the public halves of operator/ to operator.jwks.json; what is there already stays."""
+    path = directory / OPERATOR_JWKS
+    known = json.loads(path.read_text("ascii"))["keys"] if path.exists() else []
+    own = [public_jwk(p.stem, load_operator_key(p)) for p in operator_paths(directory)]
+    kids = {key["kid"] for key in known}
+    added = [key for key in own if key["kid"] not in kids]
+    if added:
+        write_public(path, {"keys": [*known, *added]})
+
+
+def load_operator_key(path: Path) -> ed25519.Ed25519PrivateKey:
+    """An operator's private key.
+
+    Raises:
+        SecretsError: not Ed25519, or not readable.
+    """
+    key = load_signing_key(path)
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise SecretsError(f"{path} is not an Ed25519 key")
+    return key
+
+
+def load_operator_keys(directory: Path) -> KeyRing:
+    """The public keys that documents are checked with.
+
+    Raises:
+        SecretsError: there is no operator.jwks.json, or it cannot be used.
+    """
+    path = directory / OPERATOR_JWKS
+    try:
+        return KeyRing.from_jwks(path.read_text("ascii"))
+    except (OSError, ValueError, InvalidJWKSError) as error:
+        raise SecretsError(f"cannot use {path} ({error}): run `latchwire init`") from error
 
 
 def signing_paths(directory: Path) -> list[Path]:
@@ -177,8 +237,15 @@ def algorithm_of(key: SigningKey) -> str:
     return "ES256" if isinstance(key, ec.EllipticCurvePrivateKey) else "EdDSA"
 
 
-def _new_rsa_pem() -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+def new_private_pem(algorithm: str) -> str:
+    """A fresh private key for *algorithm* (RS256, ES256 or EdDSA)."""
+    key: SigningKey
+    if algorithm == "RS256":
+        key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+    elif algorithm == "ES256":
+        key = ec.generate_private_key(ec.SECP256R1())
+    else:
+        key = ed25519.Ed25519PrivateKey.generate()
     return (
         key.private_bytes(
             serialization.Encoding.PEM,
@@ -190,7 +257,8 @@ def _new_rsa_pem() -> str:
     )
 
 
-def _public_jwk(kid: str, key: SigningKey) -> dict[str, str]:
+def public_jwk(kid: str, key: SigningKey) -> dict[str, str]:
+    """The public half as a JWK (RFC 7517)."""
     return {"use": "sig", "alg": algorithm_of(key), "kid": kid, **_public_members(key)}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from prometheus_client import REGISTRY
 
+from latchwire.documents import Documents
 from latchwire.feed import RevocationFeed
 from latchwire.keys import KeyRing
 from latchwire.tokens import TokenPolicy
@@ -17,6 +18,7 @@ from services.edge.domain.routes import RouteTable
 from services.edge.flows.check import Checker
 from services.edge.flows.counts import CheckCounts
 from services.edge.flows.tokens import VerifiedTokens
+from services.edge.handlers.documents import follow
 from services.edge.handlers.explain import explain
 from services.edge.handlers.heartbeat import beat
 from services.edge.http.answers import Answers
@@ -25,12 +27,13 @@ from services.edge.http.refusals import RefusalLog
 from services.edge.http.traefik import TraefikDoor, make_server
 from services.edge.settings import EdgeSettings
 from shared.bus import Bus
+from shared.bus.permissions import EDGE_API
 from shared.catalogue import load_catalogue
 from shared.contract import OP_EXPLAIN, Role
 from shared.cookies import CookieNames
 from shared.lifecycle import Runtime
 from shared.messages import ExplainRequest, Explanation
-from shared.secrets import load_blocklist_key
+from shared.secrets import load_blocklist_key, load_operator_keys
 
 log = structlog.get_logger()
 
@@ -47,7 +50,7 @@ async def start(
     Raises:
         CatalogueError: services.yaml is not usable.
         InvalidJWKSError: jwks.json is not.
-        SecretsError: the blocklist key or the bus credential is missing.
+        SecretsError: the blocklist key, the operator's public keys or the bus credential is missing.
     """
     revocations = FeedRevocations(load_blocklist_key(settings.secrets_dir))
     policy = TokenPolicy(issuer=settings.url, audience=settings.audience)
@@ -56,12 +59,25 @@ async def start(
     checker = _make_checker(settings, runtime, tokens, revocations, policy)
     counts = CheckCounts()
     door = _make_door(settings, runtime, checker, counts)
-    REGISTRY.register(EdgeCollector(counts, tokens, revocations))
+    applied = asyncio.Event()
+    documents = follow(
+        checker,
+        load_operator_keys(settings.secrets_dir),
+        api_prefix=EDGE_API,
+        on_applied=applied.set,
+    )
+    REGISTRY.register(EdgeCollector(counts, tokens, revocations, documents))
     runtime.health.check("blocklist", partial(_staleness_problem, checker, revocations))
     await runtime.serve_admin(settings.edge_admin)
     await runtime.serve_http(make_server(door), settings.edge_listen)
     bus = await runtime.connect_bus(Role.EDGE, settings, settings.edge_id)
-    await _join(bus, settings, runtime, checker, revocations, watch)
+    feed = make_feed(bus, settings, runtime, documents)
+    feed.on_applied.append(lambda _key, _record: applied.set())
+    watch(feed)
+    await feed.start()
+    revocations.attach(feed)
+    runtime.spawn("feed", _until(runtime.stopping, feed.run()))
+    await _speak(bus, runtime, checker, revocations, applied)
 
 
 def _make_checker(
@@ -98,41 +114,42 @@ def _make_door(
     )
 
 
-async def _join(
-    bus: Bus,
-    settings: EdgeSettings,
-    runtime: Runtime,
-    checker: Checker,
-    revocations: FeedRevocations,
-    watch: Callable[[RevocationFeed], None],
-) -> None:
-    """Replicate the blocklist, tell how far it is, and answer operators."""
-    feed = RevocationFeed(
+def make_feed(
+    bus: Bus, settings: EdgeSettings, runtime: Runtime, documents: Documents
+) -> RevocationFeed:
+    """The feed on this edge's own connection, with the documents beside the blocklist."""
+    return RevocationFeed(
         bus.client,
         hash_key=load_blocklist_key(settings.secrets_dir),
         api_prefix=bus.api_prefix,
         edge_id=settings.edge_id,
+        documents=documents,
         monotonic=runtime.clock.monotonic,
         now_ms=runtime.clock.now_ms,
     )
-    applied = asyncio.Event()
-    feed.on_applied.append(lambda _key, _record: applied.set())
-    watch(feed)
-    await feed.start()
-    revocations.attach(feed)
+
+
+async def _speak(
+    bus: Bus,
+    runtime: Runtime,
+    checker: Checker,
+    revocations: FeedRevocations,
+    applied: asyncio.Event,
+) -> None:
+    """Tell how far this edge is, and answer operators."""
+    edge_id = bus.name
     heartbeats = beat(
         bus,
-        edge_id=settings.edge_id,
+        edge_id=edge_id,
         revocations=revocations,
         checker=checker,
         applied=applied,
         clock=runtime.clock,
     )
-    runtime.spawn("feed", _until(runtime.stopping, feed.run()))
     runtime.spawn("heartbeat", _until(runtime.stopping, heartbeats))
 
     async def on_explain(request: ExplainRequest) -> Explanation:
-        return explain(request, edge_id=settings.edge_id, checker=checker, revocations=revocations)
+        return explain(request, edge_id=edge_id, checker=checker, revocations=revocations)
 
     await bus.answer(OP_EXPLAIN, on_explain)
 

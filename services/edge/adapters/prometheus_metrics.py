@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from latchwire.documents import CATALOGUE, KEYS, Documents
 from services.edge.adapters.feed_revocations import FeedRevocations
 from services.edge.flows.counts import CheckCounts
 from services.edge.flows.tokens import VerifiedTokens
@@ -14,11 +15,16 @@ class EdgeCollector(Collector):
     """Register once per process."""
 
     def __init__(
-        self, counts: CheckCounts, tokens: VerifiedTokens, revocations: FeedRevocations
+        self,
+        counts: CheckCounts,
+        tokens: VerifiedTokens,
+        revocations: FeedRevocations,
+        documents: Documents,
     ) -> None:
         self._counts = counts
         self._tokens = tokens
         self._revocations = revocations
+        self._documents = documents
 
     def collect(self) -> Iterator[Metric]:
         """One family after the other."""
@@ -38,6 +44,7 @@ class EdgeCollector(Collector):
             "latchwire_feed_fills", "Gaps filled by direct get.", self._revocations.fills
         )
         yield from self._gauges()
+        yield from self._of_documents()
 
     def _gauges(self) -> Iterator[Metric]:
         revocations = self._revocations
@@ -50,3 +57,18 @@ class EdgeCollector(Collector):
         yield GaugeMetricFamily(
             "latchwire_blocklist_seq", "Applied stream sequence.", revocations.seq
         )
+
+    def _of_documents(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "latchwire_documents_refused",
+            "Documents that were not believed or could not be used.",
+            self._documents.refused,
+        )
+        generations = GaugeMetricFamily(
+            "latchwire_document_generation",
+            "The generation in force; 0 is the file of the start.",
+            labels=["name"],
+        )
+        for name in (KEYS, CATALOGUE):
+            generations.add_metric([name], self._documents.generation(name))
+        yield generations

@@ -4,6 +4,7 @@ Everything is in memory and nothing waits. The order is the contract's (DESIGN Â
 is what a caller may learn first.
 """
 
+from latchwire.keys import KeyRing
 from latchwire.tokens import Refused, TokenPolicy, check_times
 from services.edge.domain import csrf
 from services.edge.domain.credentials import Presented, read_credentials
@@ -39,6 +40,20 @@ class Checker:
         self._max_staleness = max_staleness
         # Seconds after its last proof at which no route of this edge answers any more.
         self.longest_staleness = max(max_staleness, routes.longest_staleness)
+        # Of the documents in force; 0: the files that this process started with.
+        self.keys_generation = 0
+        self.catalogue_generation = 0
+
+    def use_keys(self, ring: KeyRing, generation: int) -> None:
+        """Accept the tokens of *ring* from the next check on."""
+        self._tokens.use(ring)
+        self.keys_generation = generation
+
+    def use_routes(self, routes: RouteTable, generation: int) -> None:
+        """Decide by *routes* from the next check on."""
+        self._router.use(routes)
+        self.longest_staleness = max(self._max_staleness, routes.longest_staleness)
+        self.catalogue_generation = generation
 
     def check(self, fields: Fields, chosen: str = "") -> Decision:
         """May the request pass that *fields*, the check's own headers, describe?

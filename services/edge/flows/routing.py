@@ -35,6 +35,10 @@ class Router:
         self._young: dict[_Lines, Asked] = {}
         self._old: dict[_Lines, Asked] = {}
 
+    def use(self, routes: RouteTable) -> None:
+        """Another catalogue, in one step; nothing of the old one is remembered."""
+        self._routes, self._young, self._old = routes, {}, {}
+
     def find(self, fields: Fields) -> Asked | Denied:
         """What *fields* ask for, or why that cannot be told."""
         try:

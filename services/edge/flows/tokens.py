@@ -1,6 +1,7 @@
 """Verified signatures, remembered: what does not change about a token is computed once.
 
-Time and revocation are not remembered: they are asked on every request, hit or miss.
+Time and revocation are not remembered: they are asked on every request, hit or miss. What a key has verified
+is forgotten with the key.
 """
 
 from collections.abc import Callable
@@ -39,6 +40,18 @@ class VerifiedTokens:
         self.hits = 0
         self.misses = 0
 
+    def use(self, ring: KeyRing) -> None:
+        """Verify with *ring* from now on, in one step: no check in between sees half of it.
+
+        Tokens of keys that stay are not verified again; those of a key that went, or is another under the
+        same name, are forgotten.
+        """
+        old, self._ring = self._ring, ring
+        gone = {kid for kid in old.kids if ring.find(kid) != old.find(kid)}
+        if gone:
+            self._young = _without(gone, self._young)
+            self._old = _without(gone, self._old)
+
     def verify(self, token: bytes) -> VerifiedToken | Refused:
         """The token if it is genuine; whether it is still good at this moment is another question."""
         known = self._young.get(token)
@@ -66,3 +79,7 @@ class VerifiedTokens:
         if len(self._young) >= self._capacity:
             self._old, self._young = self._young, {}
         self._young[token] = verified
+
+
+def _without(gone: set[str], tokens: dict[bytes, VerifiedToken]) -> dict[bytes, VerifiedToken]:
+    return {token: known for token, known in tokens.items() if known.claims.kid not in gone}

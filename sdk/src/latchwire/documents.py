@@ -1,0 +1,253 @@
+"""Signed documents: the public keys and the catalogue, replicated beside the blocklist.
+
+A document is a compact JWS (RFC 7515) by an operator key: header exactly ``{alg: EdDSA, typ:
+latchwire-document+jws, kid}``, payload ``{name, generation, at, body}``. Who may write the stream DOCUMENT
+is decided by NATS; what a reader believes is decided here, by the signature and by a generation that only
+rises. Of all messages the stream has kept the greatest generation counts, whatever was written last: so an
+older document that is published again changes nothing, not even for a reader that has just started.
+
+One that cannot be believed is counted, logged and passed over; the one in force stays.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
+
+from latchwire._document_stream import DocumentReader
+from latchwire._strict import decode_base64url, parse_json_object
+from latchwire.keys import InvalidJWKSError, KeyRing
+
+DOCUMENT_TYPE: Final = "latchwire-document+jws"
+KEYS: Final = "keys"
+CATALOGUE: Final = "catalogue"
+DELTA_PREFIX: Final = "documents."
+MAX_DOCUMENT_BYTES: Final = 512 * 1024  # what the stream takes
+MAX_HEADER_BYTES: Final = 512
+MAX_GENERATION: Final = 2**53 - 1  # every JSON reader's whole numbers
+HEADER_MEMBERS: Final = frozenset({"alg", "typ", "kid"})
+
+_log = logging.getLogger("latchwire.documents")
+
+
+class DocumentError(Exception):
+    """What takes a document in cannot use it: the one in force stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A genuine document; *at* is when it was signed (Unix ms), *body* is not looked at here."""
+
+    name: str
+    generation: int
+    at: int
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class NotBelieved:
+    """Why a document does not count: fixed words, nothing of its content."""
+
+    detail: str
+
+
+def read_document(jws: bytes, operators: KeyRing, *, name: str) -> Document | NotBelieved:
+    """The document *name* in *jws* if a key of *operators* signed it. Raises nothing, whatever the bytes.
+
+    The payload is parsed only after the signature holds.
+    """
+    if len(jws) > MAX_DOCUMENT_BYTES:
+        return NotBelieved("too long")
+    segments = jws.split(b".")
+    if len(segments) != 3 or not all(segments):
+        return NotBelieved("not three segments")
+    header, payload, signature = map(decode_base64url, segments)
+    if header is None or payload is None or signature is None:
+        return NotBelieved("not canonical base64url")
+    problem = _problem(header, signature, jws[: jws.rindex(b".")], operators)
+    return NotBelieved(problem) if problem else _read_payload(payload, name)
+
+
+def _problem(header: bytes, signature: bytes, signed: bytes, operators: KeyRing) -> str:
+    """What is wrong with header or signature, "" when nothing is."""
+    members = parse_json_object(header) if len(header) <= MAX_HEADER_BYTES else None
+    if members is None or members.keys() != HEADER_MEMBERS:
+        return "header is not exactly alg, typ and kid"
+    if members["alg"] != "EdDSA":
+        return "alg is not EdDSA"
+    if members["typ"] != DOCUMENT_TYPE:
+        return "typ is another"
+    kid = members["kid"]
+    key = operators.find(kid) if isinstance(kid, str) else None
+    if key is None or key.alg != "EdDSA":
+        return "kid names no operator key"
+    return "" if key.verifies(signature, signed) else "signature"
+
+
+def _read_payload(payload: bytes, name: str) -> Document | NotBelieved:
+    # Its depth needs no bound of ours: an operator signed it, and the parser has one.
+    members = parse_json_object(payload, max_brackets=MAX_DOCUMENT_BYTES)
+    if members is None or not members.keys() >= {"name", "generation", "at", "body"}:
+        return NotBelieved("payload is not name, generation, at and body")
+    if members["name"] != name:
+        return NotBelieved("name is another")
+    generation, at = members["generation"], members["at"]
+    if type(generation) is not int or not 0 < generation <= MAX_GENERATION:
+        return NotBelieved("generation is not a positive whole number")
+    if type(at) is not int or not 0 <= at <= MAX_GENERATION:
+        return NotBelieved("at is not a time")
+    return Document(name, generation, at, members["body"])
+
+
+OnKeys = Callable[[Mapping[str, Any], int], None]
+OnCatalogue = Callable[[str, int], None]
+
+
+class Documents:
+    """What is in force, kept current from the stream DOCUMENT: the feed's companion.
+
+        documents = Documents(KeyRing.from_jwks(operator_jwks), on_keys=use_keys)
+        RevocationFeed(nc, hash_key=key, documents=documents)
+
+    *on_keys* gets the body of ``keys`` (``keys`` in it is a JWK set), *on_catalogue* the text of
+    ``catalogue``, each with its generation. They run on the loop, and may raise `DocumentError` (or
+    InvalidJWKSError): then the document counts as refused. *api_prefix*: as for the feed.
+    """
+
+    def __init__(
+        self,
+        operators: KeyRing,
+        *,
+        on_keys: OnKeys | None = None,
+        on_catalogue: OnCatalogue | None = None,
+        api_prefix: str = "$JS.API",
+    ) -> None:
+        self.seq = 0
+        self.refused = 0
+        # By name: what the last refused document was refused for; gone once a newer one is in force.
+        self.problems: dict[str, str] = {}
+        self._operators = operators
+        self._takers: dict[str, Callable[[Document], None]] = {}
+        if on_keys is not None:
+            self._takers[KEYS] = partial(_take_keys, on_keys)
+        if on_catalogue is not None:
+            self._takers[CATALOGUE] = partial(_take_catalogue, on_catalogue)
+        self._in_force: dict[str, Document] = {}
+        self._api_prefix = api_prefix
+        self._reader: DocumentReader | None = None
+        self._subscription: Subscription | None = None
+
+    def generation(self, name: str) -> int:
+        """The generation of *name* in force; 0 before the first."""
+        found = self._in_force.get(name)
+        return 0 if found is None else found.generation
+
+    async def start(self, client: Client) -> None:
+        """Hear new documents over *client*; what is there already is read by `catch_up`."""
+        self._reader = DocumentReader(client, self._api_prefix)
+        self._subscription = await client.subscribe(
+            f"{DELTA_PREFIX}*", cb=self._on_delta, pending_msgs_limit=0, pending_bytes_limit=0
+        )
+
+    async def stop(self) -> None:
+        """Hear no more; what is in force stays."""
+        if self._subscription is not None:
+            with suppress(NatsError):
+                await self._subscription.unsubscribe()
+
+    async def catch_up(self, seq: int) -> None:
+        """Read on until everything up to *seq* is known; from the start when the stream ends before.
+
+        Raises:
+            FeedReadError: the stream's leader did not answer.
+        """
+        assert self._reader is not None
+        if seq < self.seq and await self._reader.last_seq() < self.seq:
+            self.seq = 0  # another stream than it was: lost, or restored from a copy
+        genuine: dict[str, list[Document]] = {}
+        at = self.seq
+        while at < seq and (stored := await self._reader.next(at + 1)) is not None:
+            at = stored.seq
+            document = self._genuine(stored.name, stored.body)
+            if document is not None:
+                genuine.setdefault(document.name, []).append(document)
+        for documents in genuine.values():
+            self._put_newest_in_force(documents)
+        self.seq = max(self.seq, seq, at)
+
+    async def _on_delta(self, message: Msg) -> None:
+        name = message.subject.removeprefix(DELTA_PREFIX)
+        sequence = (message.headers or {}).get("Nats-Sequence", "")
+        document = self._genuine(name, message.data)
+        if document is not None:
+            self._put_in_force(document)
+        if sequence.isascii() and sequence.isdigit() and int(sequence) == self.seq + 1:
+            self.seq += 1  # a gap is read by `catch_up`
+
+    def _genuine(self, name: str, jws: bytes) -> Document | None:
+        """The document *name* when somebody here takes it and an operator signed it."""
+        if name not in self._takers:
+            return None
+        document = read_document(jws, self._operators, name=name)
+        if isinstance(document, Document):
+            return document
+        self._refuse(name, document.detail)
+        return None
+
+    def _put_newest_in_force(self, documents: list[Document]) -> None:
+        """Of several in the order of the stream: the greatest generation that can be used."""
+        high = 0
+        for document in documents:
+            if document.generation < high:
+                self._refuse_older(document)
+            high = max(high, document.generation)
+        for document in sorted(documents, key=lambda d: d.generation, reverse=True):
+            if self._put_in_force(document) or document.generation <= self.generation(
+                document.name
+            ):
+                break
+
+    def _put_in_force(self, document: Document) -> bool:
+        """Whether *document* is in force now."""
+        known = self._in_force.get(document.name)
+        if known is not None and document.generation <= known.generation:
+            if document != known:
+                self._refuse_older(document)
+            return document == known
+        try:
+            self._takers[document.name](document)
+        except (DocumentError, InvalidJWKSError) as error:
+            self._refuse(document.name, f"generation {document.generation}: {error}")
+            return False
+        self._in_force[document.name] = document
+        self.problems.pop(document.name, None)
+        _log.info("document.in_force name=%s generation=%d", document.name, document.generation)
+        return True
+
+    def _refuse_older(self, document: Document) -> None:
+        self._refuse(document.name, f"generation {document.generation} is there or past already")
+
+    def _refuse(self, name: str, detail: str) -> None:
+        self.refused += 1
+        self.problems[name] = detail
+        _log.error("document.refused name=%s %s", name, detail)
+
+
+def _take_keys(on_keys: OnKeys, document: Document) -> None:
+    if not isinstance(document.body, dict):
+        raise DocumentError("body is not an object")
+    KeyRing.from_jwks({"keys": document.body.get("keys")})
+    on_keys(document.body, document.generation)
+
+
+def _take_catalogue(on_catalogue: OnCatalogue, document: Document) -> None:
+    if not isinstance(document.body, str):
+        raise DocumentError("body is not a text")
+    on_catalogue(document.body, document.generation)

@@ -1,0 +1,40 @@
+"""What the edge does with the operator's documents: other keys, another catalogue, without a restart.
+
+Both are swapped in one step between two checks. What cannot be used is refused and the old one stays.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from latchwire.documents import DocumentError, Documents
+from latchwire.keys import KeyRing
+from services.edge.domain.routes import RouteTable
+from services.edge.flows.check import Checker
+from shared.catalogue import CatalogueError, parse_catalogue
+
+log = structlog.get_logger()
+
+
+def follow(
+    checker: Checker, operators: KeyRing, *, api_prefix: str, on_applied: Callable[[], None]
+) -> Documents:
+    """The feed's companion that keeps *checker* current; *on_applied* is called after each change."""
+
+    def on_keys(body: Mapping[str, Any], generation: int) -> None:
+        ring = KeyRing.from_jwks({"keys": body["keys"]})
+        checker.use_keys(ring, generation)
+        log.info("keys.in_force", generation=generation, kids=sorted(ring.kids))
+        on_applied()
+
+    def on_catalogue(text: str, generation: int) -> None:
+        try:
+            catalogue = parse_catalogue(text)
+        except CatalogueError as error:
+            raise DocumentError(error.problems[0]) from error
+        checker.use_routes(RouteTable(catalogue), generation)
+        log.info("catalogue.in_force", generation=generation, services=len(catalogue.services))
+        on_applied()
+
+    return Documents(operators, on_keys=on_keys, on_catalogue=on_catalogue, api_prefix=api_prefix)
