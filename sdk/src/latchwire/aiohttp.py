@@ -3,6 +3,7 @@
     app = web.Application(middlewares=[auth_middleware(verifier, public=["/health"])])
 
     async def chat(request):
+        claims = request[CLAIMS]
         socket = web.WebSocketResponse(protocols=["chat"])
         await socket.prepare(request)
         async with closing_when_refused(request, socket):
@@ -24,14 +25,14 @@ from latchwire._bearer import Refusal, authenticate, close_code
 from latchwire.claims import Claims
 from latchwire.verifier import Verifier
 
-CLAIMS: Final = "claims"
-VERIFIER: Final = "latchwire.verifier"
+CLAIMS: Final = web.RequestKey("latchwire.claims", Claims)
+VERIFIER: Final = web.RequestKey("latchwire.verifier", Verifier)
 
 
 def auth_middleware(verifier: Verifier, *, public: Collection[str] = ()) -> Middleware:
-    """Only requests with one good bearer token reach a handler; ``request["claims"]`` says whose it is.
+    """Only requests with one good bearer token reach a handler; ``request[CLAIMS]`` says whose it is.
 
-    *public* are exact paths that anybody may call; there ``request["claims"]`` is missing. The others hear
+    *public* are exact paths that anybody may call; there it is missing. The others hear
     401 (RFC 6750), 400 for two credentials, 503 with ``Retry-After`` while nobody can tell what is revoked.
     """
     open_to_all = frozenset(public)
