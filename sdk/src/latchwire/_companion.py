@@ -26,7 +26,7 @@ class Companion(Protocol):
         ...
 
     async def catch_up(self, seq: int) -> None:
-        """Read on until `seq` is at least *seq*.
+        """Read on until `seq` is at least *seq*; less than `seq` may mean another stream than it was.
 
         Raises:
             latchwire.feed.FeedReadError: it could not be read just now; there is no proof then.

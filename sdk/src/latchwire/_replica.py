@@ -210,7 +210,7 @@ class Replica:
         if answer.epoch != self.epoch or answer.last_seq < asked_at:
             await self._check_stream(asked_at)
             return
-        if self._documents is not None and self._documents.seq < answer.documents_seq:
+        if self._documents is not None and self._documents.seq != answer.documents_seq:
             await self._documents.catch_up(answer.documents_seq)
         self._proof.offer(sent, answer.backlog_seconds, answer.last_seq)
         self._proof.settle(self.seq)
