@@ -131,7 +131,7 @@ class Documents:
     ) -> None:
         self.seq = 0
         self.refused = 0
-        # By name: what the last refused document was refused for; gone once a newer one is in force.
+        # By name: what the last refused document was refused for; gone once a newer one is genuine.
         self.problems: dict[str, str] = {}
         self._operators = operators
         self._takers: dict[str, Callable[[Document], None]] = {}
@@ -197,6 +197,8 @@ class Documents:
             return None
         document = read_document(jws, self._operators, name=name)
         if isinstance(document, Document):
+            if document.generation > self.generation(name):
+                self.problems.pop(name, None)
             return document
         self._refuse(name, document.detail)
         return None
@@ -227,7 +229,6 @@ class Documents:
             self._refuse(document.name, f"generation {document.generation}: {error}")
             return False
         self._in_force[document.name] = document
-        self.problems.pop(document.name, None)
         _log.info("document.in_force name=%s generation=%d", document.name, document.generation)
         return True
 

@@ -1,0 +1,215 @@
+"""Documents on a real NATS: who may write them, and what a reader believes of what is there."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import nats.errors
+import pytest
+
+from latchwire.documents import CATALOGUE, KEYS, Documents
+from latchwire.feed import FeedReadError, RevocationFeed
+from shared import contract
+from shared.bus import Bus
+from shared.messages import Freshness, Probe
+from tests.conftest import BusFactory
+from tests.support.documents import SUBJECTS, operators, signed, write
+from tests.support.feed import HASH_KEY
+from tests.support.tokens import jwks, signing_key
+from tests.support.waiting import eventually
+
+STRANGER = signing_key("EdDSA", "stranger")
+
+
+@dataclass
+class Reader:
+    """What a reader took in, in order."""
+
+    keys: list[int] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def documents(self, bus: Bus) -> Documents:
+        return Documents(
+            operators(),
+            on_keys=self._on_keys,
+            on_catalogue=lambda text, _generation: self.texts.append(text),
+            api_prefix=bus.api_prefix,
+        )
+
+    def _on_keys(self, _body: Mapping[str, Any], generation: int) -> None:
+        self.keys.append(generation)
+
+
+async def last_seq(bus: Bus) -> int:
+    return (await bus.stream_position(contract.DOCUMENT)).last_seq
+
+
+async def prove(bus: Bus) -> None:
+    """Answer probes as a revocation worker does, with the end of DOCUMENT in the answer."""
+
+    async def answer(_probe: Probe) -> Freshness:
+        position = await bus.stream_position(contract.BLOCKLIST)
+        documents = await bus.stream_position(contract.DOCUMENT)
+        return Freshness(
+            epoch=position.epoch,
+            last_seq=position.last_seq,
+            backlog_ms=0,
+            documents_seq=documents.last_seq,
+        )
+
+    await bus.answer(contract.BLOCKLIST_PROBE, answer)
+
+
+@asynccontextmanager
+async def following(bus: Bus, reader: Reader) -> AsyncIterator[tuple[RevocationFeed, Documents]]:
+    """A feed with its companion over *bus*."""
+    documents = reader.documents(bus)
+    feed = RevocationFeed(
+        bus.client,
+        hash_key=HASH_KEY,
+        api_prefix=bus.api_prefix,
+        edge_id=bus.name,
+        documents=documents,
+    )
+    async with feed:
+        yield feed, documents
+
+
+async def test_freshness_covers_documents(bus_of: BusFactory) -> None:
+    """A reader that joins has them before its first proof; a later one arrives by itself."""
+    operator, reader = await bus_of("operator"), Reader()
+    await prove(await bus_of("revocation"))
+    await write(operator, KEYS, signed(jwks(), 1))
+    await write(operator, KEYS, signed(jwks(), 2))
+    await write(operator, CATALOGUE, signed("one", 1, name=CATALOGUE))
+
+    async with following(await bus_of("edge-1"), reader) as (feed, documents):
+        await eventually(lambda: feed.staleness_seconds() < 5)
+        assert (reader.keys, reader.texts) == ([2], ["one"])  # the older one was never in force
+
+        seq = await write(operator, CATALOGUE, signed("two", 2, name=CATALOGUE))
+        await eventually(lambda: documents.seq == seq)
+        assert reader.texts == ["one", "two"]
+    assert documents.refused == 0
+
+
+async def test_an_older_document_published_again_is_refused(bus_of: BusFactory) -> None:
+    """By whoever runs, and by whoever starts after it: the greatest generation kept is the one."""
+    operator, running, later = await bus_of("operator"), Reader(), Reader()
+    await prove(await bus_of("revocation"))
+    older = signed(jwks(), 1)
+    async with following(await bus_of("edge-1"), running) as (_feed, documents):
+        await write(operator, KEYS, older)
+        await write(operator, KEYS, signed(jwks(), 2))
+        await eventually(lambda: running.keys == [1, 2])
+        seq = await write(operator, KEYS, older)
+        await eventually(lambda: documents.seq == seq)
+        assert (running.keys, documents.refused) == ([1, 2], 1)
+
+        async with following(await bus_of("edge-2"), later) as (feed, fresh):
+            await eventually(lambda: feed.staleness_seconds() < 5)
+            assert (later.keys, fresh.generation(KEYS), fresh.refused) == ([2], 2, 1)
+
+
+@pytest.mark.parametrize(
+    "jws", [b"garbage", signed(jwks(), 9, key=STRANGER)], ids=["garbage", "forged"]
+)
+async def test_a_bad_newest_document_neither_counts_nor_stops_anybody(
+    bus_of: BusFactory, jws: bytes
+) -> None:
+    """It is read, refused and passed over: the one before stays in force, and the proof goes on."""
+    operator, reader = await bus_of("operator"), Reader()
+    await prove(await bus_of("revocation"))
+    await write(operator, KEYS, signed(jwks(), 3))
+    await write(operator, KEYS, jws)
+
+    async with following(await bus_of("edge-1"), reader) as (feed, documents):
+        await eventually(lambda: feed.staleness_seconds() < 5)
+
+        assert (reader.keys, documents.refused) == ([3], 1)
+        assert KEYS in documents.problems
+        seq = await write(operator, KEYS, signed(jwks(), 4))
+        await eventually(lambda: documents.seq == seq)
+        assert (reader.keys, documents.problems) == ([3, 4], {})
+
+
+async def test_what_cannot_be_used_falls_back_to_what_can(bus_of: BusFactory) -> None:
+    """For a reader that has just started: the newest document that it can use, not its file."""
+    operator, reader = await bus_of("operator"), Reader()
+    await write(operator, KEYS, signed(jwks(), 1))
+    await write(operator, KEYS, signed({"keys": []}, 2))
+    edge = await bus_of("edge-1")
+    documents = reader.documents(edge)
+    await documents.start(edge.client)
+
+    await documents.catch_up(await last_seq(operator))
+
+    assert (reader.keys, documents.refused) == ([1], 1)
+
+
+async def test_a_missed_document_is_caught_up(bus_of: BusFactory) -> None:
+    """Without a delta the probe's answer tells that there is something to read."""
+    operator, reader, edge = await bus_of("operator"), Reader(), await bus_of("edge-1")
+    documents = reader.documents(edge)
+    await documents.start(edge.client)
+    await documents.stop()  # deaf
+    for generation in (1, 2):
+        await write(operator, KEYS, signed(jwks(), generation))
+
+    await documents.catch_up(await last_seq(operator))
+
+    assert (documents.seq, reader.keys) == (2, [2])
+
+
+async def test_a_stream_that_was_lost_does_not_bring_older_documents_back(
+    bus_of: BusFactory,
+) -> None:
+    """Read again from its start; a generation that was in force is not undone."""
+    operator, reader, edge = await bus_of("operator"), Reader(), await bus_of("edge-1")
+    documents = reader.documents(edge)
+    await documents.start(edge.client)
+    await write(operator, KEYS, signed(jwks(), 1))
+    await write(operator, KEYS, signed(jwks(), 5))
+    await documents.catch_up(2)
+    documents.seq = 40  # it had come further in the stream that is gone
+
+    await documents.catch_up(2)
+    assert (documents.seq, documents.generation(KEYS)) == (2, 5)
+    await write(operator, KEYS, signed(jwks(), 4))
+    await documents.catch_up(3)
+    assert documents.generation(KEYS) == 5
+    await write(operator, KEYS, signed(jwks(), 6))
+    await documents.catch_up(4)
+    assert (documents.generation(KEYS), reader.keys) == (6, [1, 5, 6])
+
+
+async def test_without_an_answer_there_is_no_proof(bus_of: BusFactory) -> None:
+    """The leader is asked; silence is an error, not an empty stream."""
+    mailer = await bus_of("mailer")  # may not read documents
+    documents = Reader().documents(mailer)
+    await documents.start(mailer.client)
+
+    with pytest.raises(FeedReadError):
+        await documents.catch_up(1)
+
+
+@pytest.mark.parametrize("name", ["edge-1", "mailer", "auth", "revocation", "service-shop"])
+async def test_only_the_operator_may_write_documents(bus_of: BusFactory, name: str) -> None:
+    """A stolen credential of any other kind stores none, and cannot make others hear one."""
+    thief, operator, heard = await bus_of(name), await bus_of("operator"), asyncio.Event()
+
+    async def on_delta(_message: object) -> None:
+        heard.set()
+
+    await operator.client.subscribe("documents.*", cb=on_delta)
+    for subject in SUBJECTS.values():
+        with pytest.raises((nats.errors.Error, nats.errors.TimeoutError)):
+            await thief.client.request(subject, signed(jwks(), 1), timeout=0.3)
+        await thief.client.publish("documents.keys", signed(jwks(), 1))
+    await thief.client.flush()
+
+    assert await last_seq(operator) == 0
+    await write(operator, KEYS, signed(jwks(), 1))
+    await eventually(heard.is_set)
