@@ -1,0 +1,148 @@
+"""`RevocationFeed.open` against real servers: who is let in, what wakes, how it ends."""
+
+from pathlib import Path
+
+import pytest
+
+from latchwire import (
+    Event,
+    EventStream,
+    FeedClosedError,
+    FeedConnectError,
+    Record,
+    RevocationFeed,
+    Revoked,
+)
+from tests.conftest import BusFactory
+from tests.support.feed import FAR_MS, Writer
+from tests.support.sdk_worlds import open_feed
+from tests.support.servers import NatsServer, free_port, start_in_thread
+from tests.support.waiting import eventually
+
+KEY = b"test" * 8  # of tests.support.feed
+
+
+@pytest.fixture
+async def writer(bus_of: BusFactory) -> Writer:
+    """A revocation worker that answers probes."""
+    writer = Writer(await bus_of("revocation"))
+    await writer.answer_probes()
+    return writer
+
+
+async def read(events: EventStream, count: int) -> list[Event]:
+    """The next *count* events."""
+    return [await anext(events) for _ in range(count)]
+
+
+async def test_a_service_that_nobody_answers_is_told_so(tmp_path: Path, secrets_dir: Path) -> None:
+    """Within its own time, not after sixty tries."""
+    link = RevocationFeed.open(
+        f"nats://127.0.0.1:{free_port()}",
+        name="service-shop",
+        nkey_seed=(secrets_dir / "nats" / "service-shop.seed").read_text().strip(),
+        blocklist_key=KEY,
+        connect_timeout=0.3,
+    )
+
+    with pytest.raises(FeedConnectError):
+        async with link:
+            pytest.fail("it was let in")
+
+
+async def test_a_seed_that_the_server_does_not_know_is_said_aloud(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    """The reason is in the error; nothing of the seed is."""
+    stranger = _new_seed()
+    link = RevocationFeed.open(
+        nats_server.url,
+        name="service-shop",
+        nkey_seed=stranger,
+        blocklist_key=KEY,
+        connect_timeout=1.0,
+    )
+
+    with pytest.raises(FeedConnectError, match=r"(?i)authorization violation") as refused:
+        async with link:
+            pytest.fail("it was let in")
+
+    assert stranger not in str(refused.value)
+
+
+def _new_seed() -> str:
+    import nkeys
+
+    raw: bytes = nkeys.encode_seed(b"x" * 32, nkeys.PREFIX_BYTE_USER)
+    return raw.decode("ascii")
+
+
+@pytest.mark.parametrize("key", [b"short", "", "not base64!", "c2hvcnQ"])
+async def test_what_is_no_blocklist_key_is_refused_before_anything_is_connected(
+    key: bytes | str,
+) -> None:
+    """With a wrong key nothing would ever be found revoked."""
+    with pytest.raises(ValueError, match=r"blocklist\.key"):
+        async with RevocationFeed.open(
+            "nats://127.0.0.1:1", name="service-shop", nkey_seed="", blocklist_key=key
+        ):
+            pytest.fail("it was let in")
+
+
+async def test_what_was_missed_while_cut_off_is_told_one_by_one(
+    nats_server: NatsServer, secrets_dir: Path, writer: Writer
+) -> None:
+    """Read to fill the gap, and told as if it had been heard; nothing is told twice."""
+    async with open_feed(nats_server, secrets_dir) as feed:
+        await feed.wait_ready(10)
+        events = feed.events()
+        await writer.revoke("heard")
+        assert feed._subscription is not None
+        await feed._subscription.unsubscribe()
+        await feed._client.flush()
+        await feed._client.flush()
+        await writer.revoke("missed")
+        last = await writer.revoke("missed too")
+
+        told = await read(events, 3)
+        await eventually(lambda: feed.seq == last)
+        feed._subscription = None
+        await feed.start()
+
+    assert [Revoked, Revoked, Revoked] == [type(event) for event in told]
+    assert [] == [event async for event in events]
+
+
+async def test_a_connection_that_is_closed_for_good_ends_the_reading_with_an_error(
+    nats_server: NatsServer, secrets_dir: Path, writer: Writer
+) -> None:
+    """And the readiness check says what to do."""
+    async with open_feed(nats_server, secrets_dir) as feed:
+        await feed.wait_ready(10)
+        events = feed.events()
+        assert feed.problem() is None
+
+        await feed._client.close()
+
+        with pytest.raises(FeedClosedError):
+            await anext(events)
+        assert "start this process again" in (feed.problem() or "")
+
+
+async def test_a_server_that_dies_and_returns_costs_the_service_nothing(
+    nats_server: NatsServer, secrets_dir: Path, writer: Writer
+) -> None:
+    """kill -9 and restart: connected again by itself, and what happens then is told."""
+    async with open_feed(nats_server, secrets_dir) as feed:
+        await feed.wait_ready(10)
+        events = feed.events()
+        nats_server.kill()
+        await eventually(lambda: not feed._client.is_connected)
+        await start_in_thread(nats_server)
+        await eventually(lambda: writer.bus.connected, within=10)
+        await writer.revoke("later", Record(FAR_MS))
+
+        (event,) = await read(events, 1)
+
+    assert isinstance(event, Revoked)
+    assert "session" == event.scope
