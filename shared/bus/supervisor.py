@@ -19,7 +19,8 @@ from shared.ids import Ids
 log = structlog.get_logger()
 
 PING_INTERVAL = 5  # seconds; two unanswered pings close a black-holed connection
-RECONNECT_DELAY = (0.1, 1.0)  # seconds, drawn anew for each try
+# Seconds, drawn anew for each try: a fleet does not return at once, and an edge has to within a second.
+RECONNECT_DELAY = (0.05, 0.5)
 
 
 class _Supervisor:

@@ -32,6 +32,7 @@ from latchwire.records import Record
 
 DELTA_PREFIX: Final = "blocklist."
 PROBE_SECONDS: Final = 1.0
+AGAIN_SECONDS: Final = 0.25  # between probes that nobody answers
 TICK_SECONDS: Final = 0.1
 
 _log = logging.getLogger("latchwire.feed")
@@ -170,7 +171,15 @@ class Replica:
             await self._fill()
         if self._monotonic() >= self._next_probe:
             self._next_probe = self._monotonic() + PROBE_SECONDS
+            await self._probe_or_soon_again()
+
+    async def _probe_or_soon_again(self) -> None:
+        """After a restart of NATS, who answers probes may be back a little later than this reader."""
+        try:
             await self._probe()
+        except FeedReadError:
+            self._next_probe = min(self._next_probe, self._monotonic() + AGAIN_SECONDS)
+            raise
 
     async def _load(self) -> None:
         """Read a new list beside the old one, which keeps refusing, and swap when it is complete."""

@@ -15,7 +15,7 @@ from nats.aio.client import Client, Server
 from nats.errors import Error as NatsError
 
 PING_SECONDS: Final = 5  # two unanswered pings close a connection that leads nowhere
-RECONNECT_SECONDS: Final = (0.1, 1.0)  # drawn anew for each try: a fleet does not return at once
+RECONNECT_SECONDS: Final = (0.05, 0.5)  # drawn anew for each try: a fleet does not return at once
 
 _log = logging.getLogger("latchwire.feed")
 
