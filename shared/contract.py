@@ -82,6 +82,14 @@ OP_REVOCATION_MATCH = Question(
 OP_EXPLAIN = Question(
     "op.token.explain", m.ExplainRequest, m.Explanation, asks=(Role.OPERATOR,), answers=(Role.EDGE,)
 )
+# The same, asked of one edge by its name.
+OP_EXPLAIN_AT = Question(
+    "op.token.explain.*",
+    m.ExplainRequest,
+    m.Explanation,
+    asks=(Role.OPERATOR,),
+    answers=(Role.EDGE,),
+)
 OP_EDGES_LIST = Question(
     "op.edges.list", m.ListEdges, m.EdgeList, asks=(Role.OPERATOR,), answers=(Role.REVOCATION,)
 )
@@ -113,6 +121,7 @@ QUESTIONS: tuple[Question[Any, Any], ...] = (
     REVOCATION_RECEIPTS,
     OP_REVOCATION_MATCH,
     OP_EXPLAIN,
+    OP_EXPLAIN_AT,
     OP_EDGES_LIST,
     OP_USERS_SET,
     OP_USERS_SHOW,

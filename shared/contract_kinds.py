@@ -71,6 +71,10 @@ class Question(Generic[M, R]):
     asks: tuple[Role, ...]
     answers: tuple[Role, ...]
 
+    def of(self, token: str) -> "Question[M, R]":
+        """This question with its trailing wildcard filled in by *token*: to one of those who answer."""
+        return replace(self, name=f"{self.name.removesuffix('.*')}.{token}")
+
 
 @dataclass(frozen=True)
 class Stream:

@@ -1,9 +1,11 @@
-"""What a check needs from outside: the revocations and how fresh they are."""
+"""What a check needs from outside: the revocations and how fresh they are; and a record as it is stored."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from latchwire.blocklist import Fingerprint, Hit
 from latchwire.claims import Claims
+from latchwire.records import Record
 
 
 class Revocations(Protocol):
@@ -34,4 +36,21 @@ class Revocations(Protocol):
 
     def find(self, fingerprint: Fingerprint, now_ms: int) -> Hit | None:
         """Why the token is revoked, or None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as BLOCKLIST holds it: its sequence, and when it was stored (Unix ms)."""
+
+    seq: int
+    stored_at_ms: int
+    record: Record
+
+
+class StoredRecords(Protocol):
+    """BLOCKLIST itself, for explanations; no check asks it."""
+
+    async def find(self, key: str) -> StoredRecord | None:
+        """The record under *key*; None when it is not there, or could not be read at once."""
         ...

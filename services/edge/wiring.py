@@ -12,6 +12,7 @@ from latchwire.documents import Documents
 from latchwire.feed import RevocationFeed
 from latchwire.keys import KeyRing
 from latchwire.tokens import TokenPolicy
+from services.edge.adapters.bus_records import BusRecords
 from services.edge.adapters.feed_revocations import FeedRevocations
 from services.edge.adapters.prometheus_metrics import EdgeCollector
 from services.edge.domain.routes import RouteTable
@@ -19,7 +20,7 @@ from services.edge.flows.check import Checker
 from services.edge.flows.counts import CheckCounts
 from services.edge.flows.tokens import VerifiedTokens
 from services.edge.handlers.documents import follow
-from services.edge.handlers.explain import explain
+from services.edge.handlers.explain import Explainer
 from services.edge.handlers.heartbeat import beat
 from services.edge.http.answers import Answers
 from services.edge.http.peers import TrustedPeers
@@ -29,10 +30,9 @@ from services.edge.settings import EdgeSettings
 from shared.bus import Bus
 from shared.bus.permissions import EDGE_API
 from shared.catalogue import load_catalogue
-from shared.contract import OP_EXPLAIN, Role
+from shared.contract import OP_EXPLAIN, OP_EXPLAIN_AT, Role
 from shared.cookies import CookieNames
 from shared.lifecycle import Runtime
-from shared.messages import ExplainRequest, Explanation
 from shared.secrets import load_blocklist_key, load_operator_keys
 
 log = structlog.get_logger()
@@ -148,10 +148,9 @@ async def _speak(
     )
     runtime.spawn("heartbeat", _until(runtime.stopping, heartbeats))
 
-    async def on_explain(request: ExplainRequest) -> Explanation:
-        return explain(request, edge_id=edge_id, checker=checker, revocations=revocations)
-
-    await bus.answer(OP_EXPLAIN, on_explain)
+    explainer = Explainer(edge_id, checker, revocations, BusRecords(bus), runtime.clock)
+    await bus.answer(OP_EXPLAIN, explainer.explain)
+    await bus.answer(OP_EXPLAIN_AT.of(edge_id), explainer.explain)
 
 
 def _staleness_problem(checker: Checker, revocations: FeedRevocations) -> str | None:

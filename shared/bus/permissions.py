@@ -21,6 +21,7 @@ READS = ("DIRECT.GET", "STREAM.MSG.GET", "STREAM.INFO")
 # What a reader of the feed reads: the records, their binary copies, and the signed documents.
 FEED_STREAMS = (contract.BLOCKLIST, contract.SNAPSHOT, contract.DOCUMENT)
 FEED_DELTAS = (f"{contract.BLOCKLIST_DELTAS}.*", f"{contract.DOCUMENT_DELTAS}.*")
+EDGE_ANSWERS = tuple(q for q in contract.QUESTIONS if Role.EDGE in q.answers)
 # Guests live in the account EDGE: they see the feed and nothing else of CORE.
 GUESTS = (Role.EDGE, Role.SERVICE)
 # A responder may publish one reply, soon: enough for request/reply, useless for anything else.
@@ -57,7 +58,7 @@ def permissions_of(name: str) -> Permissions:
     role = role_of(name)
     allowed = Permissions(subscribe=[f"_INBOX_{name}.>"])
     _grant_subjects(allowed, role, name)
-    _grant_questions(allowed, role)
+    _grant_questions(allowed, role, name)
     _grant_blocklist(allowed, role)
     for durable in contract.DURABLES:
         if durable.role is role:
@@ -108,13 +109,14 @@ def _grant_subjects(allowed: Permissions, role: Role, name: str) -> None:
             allowed.subscribe.append(subject.name)
 
 
-def _grant_questions(allowed: Permissions, role: Role) -> None:
+def _grant_questions(allowed: Permissions, role: Role, name: str) -> None:
     for question in contract.QUESTIONS:
         if role in question.asks:
             allowed.publish.append(question.name)
         if role in question.answers:
             # Both forms: NATS checks a queue subscription against the plain subject.
-            allowed.subscribe.append(question.name)
+            own = question.of(name) if question.name.endswith(".*") else question
+            allowed.subscribe.append(own.name)
             _grant_replies(allowed, role)
 
 
@@ -186,7 +188,10 @@ def _core_exports() -> list[str]:
     ]
     imports = [
         f'{{ stream: {{ account: {EDGE}, subject: "{contract.EDGE_HEARTBEAT.name}" }} }}',
-        f'{{ service: {{ account: {EDGE}, subject: "{contract.OP_EXPLAIN.name}" }} }}',
+        *(
+            f'{{ service: {{ account: {EDGE}, subject: "{question.name}" }} }}'
+            for question in EDGE_ANSWERS
+        ),
     ]
     return ["    exports: [", *_rows(exports), "    ]", "    imports: [", *_rows(imports), "    ]"]
 
@@ -207,7 +212,7 @@ def _edge_imports() -> list[str]:
     ]
     exports = [
         f'{{ stream: "{contract.EDGE_HEARTBEAT.name}", accounts: [{CORE}] }}',
-        f'{{ service: "{contract.OP_EXPLAIN.name}", accounts: [{CORE}] }}',
+        *(f'{{ service: "{question.name}", accounts: [{CORE}] }}' for question in EDGE_ANSWERS),
     ]
     return ["    exports: [", *_rows(exports), "    ]", "    imports: [", *_rows(imports), "    ]"]
 

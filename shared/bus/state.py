@@ -138,7 +138,7 @@ class BlocklistState:
         )
         if "message" not in found:
             return 0  # expired since
-        return max(1, _rfc3339_ms(info["ts"]) - _rfc3339_ms(found["message"]["time"]))
+        return max(1, rfc3339_ms(info["ts"]) - rfc3339_ms(found["message"]["time"]))
 
     async def _api(self, call: str, body: dict[str, Any]) -> dict[str, Any]:
         payload = json.dumps(body).encode() if body else b""
@@ -153,7 +153,7 @@ class BlocklistState:
         return answer
 
 
-def _rfc3339_ms(text: str) -> int:
+def rfc3339_ms(text: str) -> int:
     """Milliseconds of NATS's nanosecond timestamps, which datetime cannot parse whole."""
     whole, _, rest = text.rstrip("Z").partition(".")
     millis = (rest + "000")[:3]

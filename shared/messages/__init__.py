@@ -8,6 +8,8 @@ from shared.messages.base import Event, Message
 from shared.messages.deadletter import DeadLetter
 from shared.messages.edge import (
     EdgeList,
+    ExplainedRecord,
+    ExplainedRule,
     ExplainRequest,
     Explanation,
     Freshness,
@@ -37,6 +39,8 @@ __all__ = [
     "EdgeReceipt",
     "Event",
     "ExplainRequest",
+    "ExplainedRecord",
+    "ExplainedRule",
     "Explanation",
     "Freshness",
     "Heartbeat",

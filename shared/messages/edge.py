@@ -98,8 +98,26 @@ class ExplainedRecord(Message):
     tokens_before: Millis | None = None
 
 
+class ExplainedRule(Message):
+    """The rule of the catalogue that counts for the request: *path* is its prefix that matched.
+
+    *public*: open to everybody. Else a person needs one of *roles* and one of *emails*, where given.
+    """
+
+    service: ShortText
+    host: ShortText = ""
+    path: str = ""
+    public: bool = False
+    roles: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    max_staleness_ms: int = 0
+
+
 class Explanation(Message):
-    """The answer: *outcome* and *reason* are the codes of the edge's decision table."""
+    """The answer: *outcome* and *reason* are the codes of the edge's decision table.
+
+    *record* is there when the token is revoked, whatever else refuses it.
+    """
 
     edge_id: Identifier
     outcome: ShortText
@@ -114,6 +132,11 @@ class Explanation(Message):
     seq: int = 0
     staleness_ms: int = 0
     status: int = 0
+    jti: ShortText = ""
+    issued_at: Millis | None = None
+    session_began_at: Millis | None = None
+    roles: tuple[str, ...] = ()
+    route: ExplainedRule | None = None
     record: ExplainedRecord | None = None
     keys_generation: int = 0
     catalogue_generation: int = 0

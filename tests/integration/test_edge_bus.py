@@ -1,42 +1,17 @@
-"""The edge on the bus: it explains, it beats, and nobody who asks can use the answer for more."""
+"""The edge on the bus: its heartbeats are receipts."""
 
 import asyncio
 
 from latchwire.feed import RevocationFeed
 from services.edge.adapters.feed_revocations import FeedRevocations
-from services.edge.handlers.explain import explain
 from services.edge.handlers.heartbeat import beat
 from shared.clock import SystemClock
-from shared.contract import EDGE_HEARTBEAT, OP_EXPLAIN
-from shared.messages import ExplainRequest, Explanation, Heartbeat
+from shared.contract import EDGE_HEARTBEAT
+from shared.messages import Heartbeat
 from tests.conftest import BusFactory
-from tests.support.edge import make_desk, token
+from tests.support.edge import make_desk
 from tests.support.feed import HASH_KEY, Writer
 from tests.support.waiting import eventually
-
-
-async def test_an_operator_asks_an_edge_why_a_token_is_refused(bus_of: BusFactory) -> None:
-    """From the operator's account into the edges' and back."""
-    edge, operator = await bus_of("edge-1"), await bus_of("operator")
-    desk = make_desk()
-
-    async def answer(request: ExplainRequest) -> Explanation:
-        return explain(
-            request, edge_id="edge-1", checker=desk.checker, revocations=desk.revocations
-        )
-
-    await edge.answer(OP_EXPLAIN, answer)
-    good = token().decode()
-
-    alone = await operator.ask(OP_EXPLAIN, ExplainRequest(token=good + "\n"))
-    routed = await operator.ask(
-        OP_EXPLAIN, ExplainRequest(token=good, host="localhost:8080", uri="/staff")
-    )
-    forged = await operator.ask(OP_EXPLAIN, ExplainRequest(token="x.y.z"))
-
-    assert (alone.outcome, alone.reason, alone.sub) == ("allow", "token", "ada@example.com")
-    assert (routed.outcome, routed.reason, routed.rule) == ("deny", "not_allowed", "staff")
-    assert (forged.outcome, forged.reason, forged.sub) == ("deny", "token_invalid", "")
 
 
 async def test_a_receipt_follows_a_revocation_at_once(bus_of: BusFactory) -> None:

@@ -56,7 +56,7 @@ def api_subjects() -> list[str]:
 
 def all_subjects() -> list[str]:
     """Everything anybody could think of publishing to."""
-    questions = [q.name for q in contract.QUESTIONS]
+    questions = [q.name.replace("*", "edge-1") for q in contract.QUESTIONS]
     heartbeats = [f"edge.heartbeat.{n}" for n in ("edge-1", "edge-2")]
     inboxes = [f"_INBOX_{name}.x" for name in CREDENTIALS]
     edge_api = [f"{EDGE_API}.{call}.{s}" for call in FEED_CALLS for s in STREAMS]
@@ -86,7 +86,7 @@ def may_publish(name: str) -> set[str]:
         "edge-2": {"revocation.probe", "edge.heartbeat.edge-2"},
         "operator": {
             "token.revoked", "revocation.probe", "op.edges.list", "op.token.explain", "op.users.set",
-            "op.users.show", "op.revocation.match", "revocation.receipts", "document.keys",
+            "op.token.explain.edge-1", "op.users.show", "op.revocation.match", "revocation.receipts", "document.keys",
             "document.catalogue", "key.rotated",
         },
         "provisioner": set(),
@@ -131,7 +131,7 @@ def may_subscribe(name: str) -> set[str]:
             "revocation.probe", "revocation.receipts", "op.edges.list", "edge.heartbeat.edge-1",
             "edge.heartbeat.edge-2", *FEED_DELTAS,
         },
-        "edge-1": {"op.token.explain", *FEED_DELTAS},
+        "edge-1": {"op.token.explain", "op.token.explain.edge-1", *FEED_DELTAS},
         "edge-2": {"op.token.explain", *FEED_DELTAS},
         "service-shop": FEED_DELTAS,
         "operator": {

@@ -27,7 +27,9 @@ Kind = Literal["secret", "address"]
 # the ends that wait for the bus.
 WITH_ADDRESSES = ("stream LOGIN", "stream TOKEN")
 KEYS_WITH_ADDRESSES = (b"lw:attempt:", b"lw:session:", b"lw:unannounced")
-TOKENS_IN_TRANSIT = OP_EXPLAIN.name  # the one question that carries a token; never stored
+TOKENS_IN_TRANSIT = (
+    OP_EXPLAIN.name
+)  # the one question that carries a token, of any or one edge; never stored
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class Tap:
         for subject, reply, headers, body in self.heard:
             yield Sink(f"subject {self.account}", f"{subject} {reply}".encode())
             yield Sink(f"headers {self.account} {subject}", headers.encode())
-            if subject != TOKENS_IN_TRANSIT:
+            if not subject.startswith(TOKENS_IN_TRANSIT):
                 yield Sink(f"message {self.account} {subject}", body, ADDRESSES)
 
 

@@ -77,6 +77,11 @@ class Checker:
             return _deny(asked, presented)
         return self._protected(asked, presented, fields)
 
+    def route_of(self, fields: Fields) -> Route | None:
+        """The rule that `check` goes by for *fields*, or None when there is none."""
+        asked = self._router.find(fields)
+        return None if isinstance(asked, Denied) else asked.route
+
     def check_token(self, token: bytes) -> VerifiedToken | Denied:
         """Is *token* good at this moment: genuine, within its times, not revoked?"""
         verified = self._tokens.verify(token)

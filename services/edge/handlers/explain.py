@@ -1,43 +1,95 @@
-"""``op.token.explain``: decide a token as a check would, and say why. The token is neither kept nor logged."""
+"""``op.token.explain``: decide as a check would, and say why. The token is neither kept nor logged."""
 
-from services.edge.domain.decision import Decision, Denied, VerifiedToken
+from dataclasses import dataclass
+
+from services.edge.domain.decision import STATUS, Decision, Denied, VerifiedToken
+from services.edge.domain.original import Fields
+from services.edge.domain.paths import plain_path
+from services.edge.domain.routes import Route
 from services.edge.flows.check import Checker
 from services.edge.handlers.heartbeat import staleness_ms
-from services.edge.ports import Revocations
-from shared.messages import ExplainRequest, Explanation
+from services.edge.ports import Revocations, StoredRecords
+from shared.catalogue import is_under
+from shared.clock import Clock
+from shared.messages import ExplainedRecord, ExplainedRule, ExplainRequest, Explanation
+from shared.messages.base import MAX_TIME_MS
 
 
-def explain(
-    request: ExplainRequest, *, edge_id: str, checker: Checker, revocations: Revocations
-) -> Explanation:
-    """With a host the whole check for that request; without one, the token alone."""
-    token_bytes = request.token.strip().encode("utf-8", "replace")
-    found = checker.check_token(token_bytes)
-    decision = _check(checker, request, token_bytes) if request.host else found
-    token = found.token if isinstance(found, Denied) else found
-    explanation = Explanation(
-        edge_id=edge_id,
-        outcome="deny" if isinstance(decision, Denied) else "allow",
-        reason=_reason(decision),
-        detail=decision.detail if isinstance(decision, Denied) else "",
-        rule=_rule(decision),
-        epoch=revocations.epoch,
-        seq=revocations.seq,
-        staleness_ms=staleness_ms(revocations),
-    )
-    return explanation if token is None else explanation.model_copy(update=_of(token))
+@dataclass(frozen=True)
+class Explainer:
+    """Explains for the edge *edge_id*; *stored* tells more of a record than the replica keeps."""
+
+    edge_id: str
+    checker: Checker
+    revocations: Revocations
+    stored: StoredRecords
+    clock: Clock
+
+    async def explain(self, request: ExplainRequest) -> Explanation:
+        """With a host the whole check for that request; without one, the token alone."""
+        token_bytes = request.token.strip().encode("utf-8", "replace")
+        fields = _fields(request, token_bytes)
+        found = self.checker.check_token(token_bytes) if token_bytes else None
+        decision = _decided(self.checker, request, fields, found)
+        token = found.token if isinstance(found, Denied) else found
+        route = self.checker.route_of(fields) if request.host else None
+        explanation = Explanation(
+            edge_id=self.edge_id,
+            outcome="deny" if isinstance(decision, Denied) else "allow",
+            reason=_reason(decision),
+            status=STATUS[decision.code] if isinstance(decision, Denied) else 200,
+            detail=decision.detail if isinstance(decision, Denied) else "",
+            rule=route.service.name if route else "",
+            route=_rule(route, request.uri) if route else None,
+            epoch=self.revocations.epoch,
+            seq=self.revocations.seq,
+            staleness_ms=staleness_ms(self.revocations),
+            keys_generation=self.checker.keys_generation,
+            catalogue_generation=self.checker.catalogue_generation,
+        )
+        if token is None:
+            return explanation
+        record = await self._record(token)
+        return explanation.model_copy(update={**_of(token), "record": record})
+
+    async def _record(self, token: VerifiedToken) -> ExplainedRecord | None:
+        """The record that revokes *token*; its place and time when BLOCKLIST tells them at once."""
+        hit = self.revocations.find(token.fingerprint, self.clock.now_ms())
+        if hit is None:
+            return None
+        stored = await self.stored.find(hit.key)
+        if stored is None:
+            return ExplainedRecord(scope=hit.scope, key=hit.key)
+        return ExplainedRecord(
+            scope=hit.scope,
+            key=hit.key,
+            seq=stored.seq,
+            stored_at=stored.stored_at_ms,
+            until=_time(stored.record.until_ms),
+            sessions_before=_time(stored.record.sessions_before),
+            tokens_before=_time(stored.record.tokens_before),
+        )
 
 
-def _check(checker: Checker, request: ExplainRequest, token: bytes) -> Decision:
-    return checker.check(
-        {
-            b"x-forwarded-method": [request.method.encode()],
-            b"x-forwarded-proto": [b"https"],
-            b"x-forwarded-host": [request.host.encode()],
-            b"x-forwarded-uri": [request.uri.encode()],
-            b"authorization": [b"Bearer " + token],
-        }
-    )
+def _decided(
+    checker: Checker,
+    request: ExplainRequest,
+    fields: Fields,
+    found: VerifiedToken | Denied | None,
+) -> Decision | VerifiedToken:
+    if request.host:
+        return checker.check(fields)
+    return Denied("no_credentials") if found is None else found
+
+
+def _fields(request: ExplainRequest, token: bytes) -> Fields:
+    fields = {
+        b"x-forwarded-method": [request.method.encode()],
+        b"x-forwarded-proto": [request.scheme.encode()],
+        b"x-forwarded-host": [request.host.encode()],
+        b"x-forwarded-uri": [request.uri.encode()],
+    }
+    return {**fields, b"authorization": [b"Bearer " + token]} if token else fields
 
 
 def _reason(decision: Decision | VerifiedToken) -> str:
@@ -48,17 +100,35 @@ def _reason(decision: Decision | VerifiedToken) -> str:
     return "public"
 
 
-def _rule(decision: Decision | VerifiedToken) -> str:
-    if isinstance(decision, VerifiedToken):
-        return ""
-    return decision.service if isinstance(decision, Denied) else decision.route.service.name
+def _rule(route: Route, uri: str) -> ExplainedRule:
+    service = route.service
+    path = plain_path(uri) or ""
+    prefixes = [p for p in (*service.paths, *service.public_paths) if is_under(path, p)]
+    return ExplainedRule(
+        service=service.name,
+        host=service.host or "",
+        path=max(prefixes, key=len, default=""),
+        public=route.public,
+        roles=tuple(service.roles),
+        emails=tuple(service.emails),
+        max_staleness_ms=int((service.max_staleness_seconds or 0) * 1000),
+    )
 
 
-def _of(token: VerifiedToken) -> dict[str, str | int]:
+def _of(token: VerifiedToken) -> dict[str, object]:
     claims = token.claims
     return {
         "kid": claims.kid,
         "sub": claims.sub,
         "sid": claims.sid,
+        "jti": claims.jti,
+        "roles": tuple(claims.roles),
         "expires_at": claims.exp * 1000,
+        "issued_at": _time(claims.iat_ms),
+        "session_began_at": _time(claims.sst),
     }
+
+
+def _time(ms: int) -> int | None:
+    """None for "no time", and for one so far away that it means "for ever"."""
+    return ms if 0 < ms <= MAX_TIME_MS else None
