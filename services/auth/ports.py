@@ -8,7 +8,9 @@ Errors of all ports: `StoreUnavailableError` (Redis), `BusUnavailableError` (no 
 `FeedStaleError`. Each means "not now": the answer is 503 and nothing is lost by trying again.
 """
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -27,7 +29,8 @@ from services.auth.domain.link import Attempt
 from services.auth.domain.outcomes import Person
 from services.auth.domain.session import EndReason, Session
 from shared.bus import BusUnavailableError as BusUnavailableError
-from shared.contract import Subject
+from shared.bus import NoAnswerError as NoAnswerError
+from shared.contract import Question, R, Subject
 from shared.messages import Message
 from shared.redis import StoreUnavailableError as StoreUnavailableError
 from shared.secrets import SymmetricKeys
@@ -185,6 +188,36 @@ class Events(Protocol):
         ...
 
 
+class Signals(Protocol):
+    """What is said beside the streams."""
+
+    def hear_once(self, subject: Subject[M]) -> AbstractAsyncContextManager["asyncio.Future[M]"]:
+        """The first message from now on. Raises: BusUnavailableError."""
+        ...
+
+    async def ask(self, question: Question[M, R], message: M, *, timeout: float) -> R:
+        """The answer within *timeout* seconds. Raises: NoAnswerError, BusUnavailableError."""
+        ...
+
+
+class Watch(Protocol):
+    """Somebody who wants to know how far a revocation has come."""
+
+    async def expect(self, event_id: str) -> None:
+        """*event_id* is about to be published. Takes no time and never fails: it must not hold that up."""
+        ...
+
+
+class Nobody:
+    """The `Watch` of a request that does not wait."""
+
+    async def expect(self, event_id: str) -> None:
+        """Nothing."""
+
+
+NOBODY = Nobody()
+
+
 @dataclass(frozen=True)
 class Watermark:
     """Sessions begun, and tokens issued, at or before these instants are refused (0: none)."""
@@ -212,8 +245,13 @@ class Revocations(Protocol):
 class AccessTokens(Protocol):
     """Access tokens (RFC 9068)."""
 
+    @property
+    def jwks(self) -> Mapping[str, Any]:
+        """The public keys that count now (RFC 7517)."""
+        ...
+
     def sign(self, claims: Mapping[str, Any]) -> str:
-        """A token with these claims under the newest signing key."""
+        """A token with these claims under the key that signs now."""
         ...
 
     def read(self, token: str, now_ms: int) -> Claims | str:

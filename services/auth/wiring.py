@@ -1,11 +1,12 @@
 """The composition root of auth: what stands on what."""
 
-import json
 from dataclasses import dataclass
 from functools import partial
 
+from latchwire.documents import KEYS, Documents
 from latchwire.feed import RevocationFeed
 from latchwire.tokens import TokenPolicy
+from services.auth.adapters.bus_events import BusEvents
 from services.auth.adapters.client_file import load_client_secrets
 from services.auth.adapters.feed_revocations import FeedRevocations
 from services.auth.adapters.pyjwt_tokens import PyJWTTokens
@@ -16,7 +17,10 @@ from services.auth.adapters.redis_scripts import Scripts
 from services.auth.adapters.redis_sessions import RedisSessions
 from services.auth.flows.announcing import Announcer
 from services.auth.flows.ending import Ending
+from services.auth.flows.introspect import IntrospectFlow
 from services.auth.flows.link import LinkFlow, LinkPolicy
+from services.auth.flows.reach import Watching
+from services.auth.flows.revoke import RevokeFlow
 from services.auth.flows.session import SessionFlow
 from services.auth.flows.tokens import Issuer
 from services.auth.flows.users import UserFlow
@@ -33,6 +37,7 @@ from services.auth.ports import (
     People,
     Revocations,
     Sessions,
+    Signals,
 )
 from services.auth.settings import AuthSettings
 from shared.bus import Bus
@@ -42,7 +47,7 @@ from shared.cookies import CookieNames
 from shared.ids import Ids
 from shared.lifecycle import Runtime
 from shared.redis import connect_redis
-from shared.secrets import load_blocklist_key, load_symmetric
+from shared.secrets import load_blocklist_key, load_operator_keys, load_symmetric
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Ports:
     sessions: Sessions
     people: People
     events: Events
+    signals: Signals
     revocations: Revocations
     access_tokens: AccessTokens
     keys: Keys
@@ -69,15 +75,23 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     redis = await runtime.enter(connect_redis(settings.redis_url))
     await runtime.serve_admin(settings.auth_admin)
     bus = await runtime.connect_bus(Role.AUTH, settings)
-    feed = make_feed(bus, keys, runtime.clock)
+    operators = load_operator_keys(settings.secrets_dir)
+    documents = Documents(operators, on_keys=access_tokens.follow, api_prefix=bus.api_prefix)
+    feed = make_feed(bus, keys, runtime.clock, documents)
     await feed.start()
     runtime.spawn("revocation feed", feed.run(), drains=False)
     revocations = FeedRevocations(feed, settings.max_staleness)
     runtime.health.check("feed", revocations.not_ready)
     runtime.health.check(
         "signing key",
-        lambda: revocations.key_not_ready(access_tokens.kid, runtime.clock.now_ms()),
+        lambda: (
+            access_tokens.not_ready()
+            or revocations.key_not_ready(access_tokens.kid, runtime.clock.now_ms())
+        ),
     )
+    runtime.health.note("signing key", access_tokens.remark)
+    runtime.health.note("keys document", lambda: documents.problems.get(KEYS))
+    runtime.spawn("signing keys", access_tokens.watch(runtime.stopping), drains=False)
     scripts = Scripts(redis, keys.index, runtime.clock)
     watch = ClockWatch(scripts)
     runtime.health.check("clock", watch.not_ready)
@@ -87,7 +101,8 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
         attempts=RedisAttempts(scripts),
         sessions=RedisSessions(scripts),
         people=RedisPeople(scripts),
-        events=bus,
+        events=BusEvents(bus),
+        signals=bus,
         revocations=revocations,
         access_tokens=access_tokens,
         keys=keys,
@@ -120,7 +135,7 @@ def policy(settings: AuthSettings) -> TokenPolicy:
     return TokenPolicy(issuer=settings.url, audience=settings.audience)
 
 
-def make_feed(bus: Bus, keys: Keys, clock: Clock) -> RevocationFeed:
+def make_feed(bus: Bus, keys: Keys, clock: Clock, documents: Documents) -> RevocationFeed:
     """The feed on auth's own connection."""
     return RevocationFeed(
         bus.client,
@@ -128,6 +143,7 @@ def make_feed(bus: Bus, keys: Keys, clock: Clock) -> RevocationFeed:
         api_prefix=bus.api_prefix,
         probe_subject=BLOCKLIST_PROBE.name,
         edge_id=bus.name,
+        documents=documents,
         monotonic=clock.monotonic,
         now_ms=clock.now_ms,
     )
@@ -170,11 +186,16 @@ def make_context(settings: AuthSettings, ports: Ports) -> Context:
             keys=ports.keys,
             clock=ports.clock,
         ),
+        revoking=RevokeFlow(ports.sessions, ports.access_tokens, issuer, ending),
+        introspecting=IntrospectFlow(
+            ports.sessions, ports.revocations, ports.access_tokens, issuer, ports.clock
+        ),
+        watching=Watching(ports.signals, ports.clock),
         issuer=issuer,
         csrf_keys=ports.keys.csrf,
         clients=ClientList(load_client_secrets(settings.secrets_dir)),
         trusted_proxies=settings.proxies,
-        jwks=json.loads((settings.secrets_dir / "jwks.json").read_text("ascii")),
+        jwks=ports.access_tokens.jwks,
         clock=ports.clock,
         ids=ports.ids,
     )

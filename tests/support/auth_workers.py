@@ -100,9 +100,9 @@ class AuthWorkers:
         tokens: dict[str, Any] = await response.json()
         return tokens
 
-    async def sign_in_with_cookies(self) -> dict[str, str]:
+    async def sign_in_with_cookies(self, email: str = ADA) -> dict[str, str]:
         """Ask, click, and get the cookies."""
-        body = {"token": self.token_of(await self.ask()), "cookies": True}
+        body = {"token": self.token_of(await self.ask(email), email), "cookies": True}
         response = await self.call("POST", "/auth/link", body, headers=ORIGIN)
         assert response.status == 200, await response.text()
         return {name: morsel.value for name, morsel in response.cookies.items()}
@@ -115,9 +115,14 @@ def bearer(token: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def running_workers(
-    nats: NatsServer, redis: RedisServer, secrets_dir: Path, doors: int = 2, **changes: Any
+    nats: NatsServer,
+    redis: RedisServer,
+    secrets_dir: Path,
+    doors: int = 2,
+    revokers: Path = Path("revokers.yaml"),
+    **changes: Any,
 ) -> AsyncIterator[AuthWorkers]:
-    """Start everything, wait until the feed is fresh, and stop in order."""
+    """Start everything, wait until the feed is fresh, and stop in order. *changes* are auth's settings."""
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         http = await stack.enter_async_context(ClientSession(cookie_jar=DummyCookieJar()))
         common = {"url": URL, "secrets_dir": secrets_dir, "nats_url": nats.url}
@@ -125,7 +130,7 @@ async def running_workers(
         revocation = Runtime(tasks, stack)
         admin = f"127.0.0.1:{free_port()}"
         await revocation_wiring.start(
-            RevocationSettings(**common, revocation_admin=admin), revocation
+            RevocationSettings(**common, revocation_admin=admin, revokers=revokers), revocation
         )
         workers = AuthWorkers([], [revocation], secrets_dir, http)
         await workers.listen(await stack.enter_async_context(nats.connect("operator")))

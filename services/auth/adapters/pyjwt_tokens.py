@@ -1,62 +1,176 @@
-"""Access tokens: signed with PyJWT, read with the SDK's verifier, as every edge reads them."""
+"""Access tokens: signed with PyJWT, read with the SDK's verifier, as every edge reads them.
 
+Which keys count, and which one signs, the operator's document says; before there is one, the files.
+"""
+
+import asyncio
+import json
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jwt
+import structlog
 
 from latchwire.claims import Claims
+from latchwire.documents import DocumentError
 from latchwire.keys import KeyRing
 from latchwire.tokens import Refused, TokenPolicy, decode_access_token, verify_access_token
+from shared.documents import read_keys_body
 from shared.secrets import (
     SecretsError,
     SigningKey,
     algorithm_of,
     load_signing_key,
+    public_jwk,
     signing_paths,
 )
+
+log = structlog.get_logger()
+
+RESCAN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, repr=False)
+class Signer:
+    """A private key and the name of it."""
+
+    kid: str
+    key: SigningKey
+
+    def sign(self, claims: Mapping[str, Any]) -> str:
+        """The compact JWS of an access token (RFC 9068)."""
+        headers = {"typ": "at+jwt", "kid": self.kid}
+        algorithm = algorithm_of(self.key)
+        return jwt.encode(dict(claims), self.key, algorithm=algorithm, headers=headers)
+
+    def is_in(self, ring: KeyRing) -> bool:
+        """Whether *ring* has the public half of this very key under this name."""
+        own = KeyRing.from_jwks({"keys": [public_jwk(self.kid, self.key)]})
+        return own.find(self.kid) == ring.find(self.kid)
 
 
 class PyJWTTokens:
     """`services.auth.ports.AccessTokens`. Signing takes about 0.6 ms with RSA of 2048 bits.
 
-    The newest key's kind is the algorithm: RSA signs RS256, P-256 ES256, Ed25519 EdDSA.
+    A key's kind is its algorithm: RSA signs RS256, P-256 ES256, Ed25519 EdDSA. *jwks* is one object for the
+    life of the process, always current.
     """
 
-    def __init__(self, kid: str, key: SigningKey, ring: KeyRing, policy: TokenPolicy) -> None:
-        self.kid = kid
-        self._key, self._algorithm = key, algorithm_of(key)
-        self._headers = {"typ": "at+jwt", "kid": kid}
-        self._ring = ring
+    def __init__(self, secrets_dir: Path, policy: TokenPolicy) -> None:
+        """Start with the files: accept every key of jwks.json, sign with the newest of them that is here.
+
+        Raises:
+            SecretsError: there is no signing key, or jwks.json has none of them.
+        """
+        self._secrets_dir = secrets_dir
         self._policy = policy
+        self.generation = 0
+        self._ring = KeyRing.from_jwks((secrets_dir / "jwks.json").read_text("ascii"))
+        self._recognised = self._ring
+        self.jwks: dict[str, Any] = _parsed(secrets_dir / "jwks.json")
+        self._signer = self._newest()
+        self._wanted = self._signer.kid
+        self._complaint = ""
 
     @classmethod
     def load(cls, secrets_dir: Path, policy: TokenPolicy) -> "PyJWTTokens":
-        """Sign with the newest key under signing/, accept every one of jwks.json.
+        """See `__init__`."""
+        return cls(secrets_dir, policy)
+
+    @property
+    def kid(self) -> str:
+        """The name of the key that signs now."""
+        return self._signer.kid
+
+    def follow(self, body: Mapping[str, Any], generation: int) -> None:
+        """Take the operator's document: keys, and which of them signs once it is here.
 
         Raises:
-            SecretsError: there is no signing key, or jwks.json does not have it.
+            DocumentError: the body is not one of ``keys``.
+            InvalidJWKSError: a key in it cannot be used.
         """
-        paths = signing_paths(secrets_dir)
-        if not paths:
-            raise SecretsError(f"no key in {secrets_dir / 'signing'}: run `latchwire init`")
-        kid = paths[-1].stem
-        ring = KeyRing.from_jwks((secrets_dir / "jwks.json").read_text("ascii"))
-        if ring.find(kid) is None:
-            raise SecretsError(f"jwks.json does not have the signing key {kid}")
-        return cls(kid, load_signing_key(paths[-1]), ring, policy)
+        wanted = read_keys_body(body)
+        if wanted is None:
+            raise DocumentError("body is not keys and sign_with")
+        ring = KeyRing.from_jwks({"keys": wanted.keys})
+        self._recognised = KeyRing.from_jwks({"keys": [*wanted.keys, *wanted.former]})
+        self._ring, self._wanted = ring, wanted.sign_with
+        self.jwks["keys"] = list(wanted.keys)
+        self.generation = generation
+        log.info("keys.in_force", generation=generation, kids=sorted(ring.kids))
+        self.rescan()
+
+    def rescan(self) -> None:
+        """Sign with the key that is wanted, if it has come to signing/ by now."""
+        if self._wanted == self.kid:
+            self._complaint = ""
+            return
+        found = self._find(self._wanted)
+        if isinstance(found, Signer):
+            log.info("signing_key.changed", kid=found.kid, before=self.kid)
+            self._signer, self._complaint = found, ""
+        elif found != self._complaint:
+            self._complaint = found
+            log.warning("signing_key.missing", kid=self._wanted, signs=self.kid, reason=found)
+
+    async def watch(self, stopping: asyncio.Event) -> None:
+        """`rescan` once a second until *stopping*."""
+        while not stopping.is_set():
+            self.rescan()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), RESCAN_SECONDS)
+
+    def not_ready(self) -> str | None:
+        """For /ready: None, or that nobody accepts what is signed here."""
+        if self._signer.is_in(self._ring):
+            return None
+        return self.remark() or f"the file of the signing key {self.kid} is another key"
+
+    def remark(self) -> str | None:
+        """None, or that another key ought to sign, and why it does not."""
+        if not self._complaint:
+            return None
+        return f"{self._wanted} ought to sign instead of {self.kid}: {self._complaint}"
 
     def sign(self, claims: Mapping[str, Any]) -> str:
-        return jwt.encode(dict(claims), self._key, algorithm=self._algorithm, headers=self._headers)
+        return self._signer.sign(claims)
 
     def read(self, token: str, now_ms: int) -> Claims | str:
         result = verify_access_token(_bytes(token), self._ring, self._policy, now_ms=now_ms)
         return result.code if isinstance(result, Refused) else result
 
     def read_expired(self, token: str) -> Claims | None:
-        result = decode_access_token(_bytes(token), self._ring, self._policy)
+        """Under a retired key too: it says whose browser this is, and lets nobody in."""
+        result = decode_access_token(_bytes(token), self._recognised, self._policy)
         return None if isinstance(result, Refused) else result
+
+    def _newest(self) -> Signer:
+        paths = signing_paths(self._secrets_dir)
+        if not paths:
+            raise SecretsError(f"no key in {self._secrets_dir / 'signing'}: run `latchwire init`")
+        named = [path for path in paths if self._ring.find(path.stem) is not None]
+        if not named:
+            raise SecretsError(f"jwks.json does not have the signing key {paths[-1].stem}")
+        return Signer(named[-1].stem, load_signing_key(named[-1]))
+
+    def _find(self, kid: str) -> Signer | str:
+        """The signer named *kid*, or why there is none."""
+        path = next((p for p in signing_paths(self._secrets_dir) if p.stem == kid), None)
+        if path is None:
+            return "its private key is not under signing/"
+        try:
+            signer = Signer(kid, load_signing_key(path))
+        except SecretsError:
+            return "its file under signing/ cannot be used"
+        return signer if signer.is_in(self._ring) else "its file under signing/ is another key"
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(path.read_text("ascii"))
+    return parsed
 
 
 def _bytes(token: str) -> bytes:

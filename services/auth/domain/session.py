@@ -25,7 +25,15 @@ _REFRESH = re.compile(
     re.ASCII,
 )
 
-EndReason = Literal["logout", "ended_by_user", "everywhere", "blocked", "notice", "refresh_reuse"]
+EndReason = Literal[
+    "logout",
+    "ended_by_user",
+    "everywhere",
+    "blocked",
+    "notice",
+    "refresh_reuse",
+    "revoked_by_client",
+]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from services.auth.domain.session import (
     watermark_id,
 )
 from services.auth.ports import (
+    NOBODY,
     Attempts,
     BusUnavailableError,
     Events,
@@ -28,6 +29,7 @@ from services.auth.ports import (
     NotAnnouncedError,
     Sessions,
     StoreUnavailableError,
+    Watch,
 )
 from shared.clock import Clock
 from shared.contract import LOGIN_REQUESTED, TOKEN_REVOKED
@@ -49,7 +51,9 @@ class Ending:
     clock: Clock
     ids: Ids
 
-    async def end_session(self, sid: str, sub: str, reason: EndReason, actor: str = "user") -> None:
+    async def end_session(
+        self, sid: str, sub: str, reason: EndReason, actor: str = "user", *, watch: Watch = NOBODY
+    ) -> None:
         """End *sid* here and everywhere.
 
         With Redis away the revocation is still published (it stops the access tokens, and the feed
@@ -61,16 +65,19 @@ class Ending:
             unstored = PendingEnd("session", sid, reason, actor, 0)
             await self.events.publish(TOKEN_REVOKED, self._revoked(unstored))
             raise
-        await self.announce(end)
+        await self.announce(end, watch=watch)
 
-    async def announce(self, end: PendingEnd) -> None:
+    async def announce(self, end: PendingEnd, *, watch: Watch = NOBODY) -> None:
         """Tell everybody of an end that is stored; repeated, it is the same event.
 
         Raises:
             NotAnnouncedError: `Announcer` will do it.
         """
+        event = self._revoked(end)
+        if event.id:
+            await watch.expect(event.id)
         try:
-            await self.events.publish(TOKEN_REVOKED, self._revoked(end))
+            await self.events.publish(TOKEN_REVOKED, event)
             if end.is_reuse:
                 await self._tell_owner(end.target)
         except BusUnavailableError as error:

@@ -29,6 +29,7 @@ from services.auth.flows.ending import Ending
 from services.auth.flows.revoked import is_revoked
 from services.auth.flows.tokens import Issuer
 from services.auth.ports import (
+    NOBODY,
     AccessTokens,
     BusUnavailableError,
     Keys,
@@ -36,6 +37,7 @@ from services.auth.ports import (
     Revocations,
     Sessions,
     StoreUnavailableError,
+    Watch,
 )
 from shared.clock import Clock
 
@@ -122,7 +124,7 @@ class SessionFlow:
         held = [await self.sessions.find(sid) for sid in proven]
         return frozenset(session.sid for session in held if session and not session.ended)
 
-    async def logout(self, *shown: Credentials) -> None:
+    async def logout(self, *shown: Credentials, watch: Watch = NOBODY) -> None:
         """End the sessions of all tokens that are shown, of any age; nothing to end is no error.
 
         With the store away a refresh token proves nothing, and the error is raised; the access token
@@ -139,7 +141,7 @@ class SessionFlow:
             failures.append(error)
         for sid, sub in proven.items():
             try:
-                await self.ending.end_session(sid, sub, "logout")
+                await self.ending.end_session(sid, sub, "logout", watch=watch)
             except (BusUnavailableError, StoreUnavailableError) as error:
                 failures.append(error)  # the others are ended all the same
         if failures:
@@ -171,18 +173,21 @@ class SessionFlow:
             if not self._is_revoked(session)
         ]
 
-    async def end_session(self, claims: Claims, handle: str) -> bool:
+    async def end_session(self, claims: Claims, handle: str, *, watch: Watch = NOBODY) -> bool:
         """End one of the person's own sessions; False when *handle* names none of them."""
         for session in await self.sessions.of(claims.sub):
             if handle_of(self.keys.index, session.sid) == handle:
-                await self.ending.end_session(session.sid, session.sub, "ended_by_user")
+                await self.ending.end_session(
+                    session.sid, session.sub, "ended_by_user", watch=watch
+                )
                 return True
         await self.sessions.require_settled()
         return False
 
-    async def end_all(self, claims: Claims) -> None:
+    async def end_all(self, claims: Claims, *, watch: Watch = NOBODY) -> None:
         """Sign out everywhere, here included; unopened links of the person die too."""
-        await self.ending.announce(await self.sessions.end_all(claims.sub, "everywhere", "user"))
+        end = await self.sessions.end_all(claims.sub, "everywhere", "user")
+        await self.ending.announce(end, watch=watch)
 
     def _proven_by_access(self, credentials: Credentials) -> dict[str, str]:
         """sid -> sub of a genuine access token of any age; needs no store."""

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from services.auth.http import link_routes, session_routes, wellknown_routes
+from services.auth.http import link_routes, oauth_routes, session_routes, wellknown_routes
 from services.auth.http.bodies import MAX_BODY
 from services.auth.http.context import CONTEXT, Context
 from services.auth.http.middleware import add_headers, answer_errors, name_request
@@ -14,6 +14,7 @@ def make_app(context: Context) -> web.Application:
     app = web.Application(middlewares=[name_request, answer_errors], client_max_size=MAX_BODY)
     app[CONTEXT] = context
     app.on_response_prepare.append(add_headers)
-    app.add_routes([*link_routes.ROUTES, *session_routes.ROUTES, *wellknown_routes.ROUTES])
+    app.add_routes([*link_routes.ROUTES, *session_routes.ROUTES])
+    app.add_routes([*oauth_routes.ROUTES, *wellknown_routes.ROUTES])
     add_pages(app, context)
     return app

@@ -40,10 +40,11 @@ async def read_body(request: web.Request, model: type[BodyT], *, empty_ok: bool 
         return model()
     if request.content_type != JSON or (request.charset or "utf-8").lower() != "utf-8":
         raise Problem(415, "invalid_content_type")
-    return _parse(await _read_bounded(request), model)
+    return _parse(await read_bounded(request), model)
 
 
-async def _read_bounded(request: web.Request) -> bytes:
+async def read_bounded(request: web.Request) -> bytes:
+    """The body, at most `MAX_BODY` bytes of it. Raises: Problem."""
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk

@@ -1,16 +1,20 @@
 """What every route finds under ``request.app[CONTEXT]``; `services.auth.wiring` fills it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
 from services.auth.domain.client import IPNetwork
+from services.auth.flows.introspect import IntrospectFlow
 from services.auth.flows.link import LinkFlow
+from services.auth.flows.reach import Watching
+from services.auth.flows.revoke import RevokeFlow
 from services.auth.flows.session import SessionFlow
 from services.auth.flows.tokens import Issuer
 from services.auth.http.clients import ClientList
+from services.auth.http.throttles import Throttles
 from shared.clock import Clock
 from shared.cookies import CookieNames
 from shared.ids import Ids
@@ -26,6 +30,9 @@ class Context:
     cookies: CookieNames
     links: LinkFlow
     sessions: SessionFlow
+    revoking: RevokeFlow
+    introspecting: IntrospectFlow
+    watching: Watching
     issuer: Issuer
     csrf_keys: SymmetricKeys
     clients: ClientList
@@ -33,6 +40,7 @@ class Context:
     jwks: Mapping[str, Any]
     clock: Clock
     ids: Ids
+    throttles: Throttles = field(default_factory=Throttles)
 
     @property
     def secure(self) -> bool:

@@ -69,6 +69,11 @@ class Problem(Exception):
         self.members = dict(members or {})
         super().__init__(code)
 
+    @property
+    def title(self) -> str:
+        """The sentence of the code."""
+        return TITLES[self.code]
+
 
 def problem_response(request: web.BaseRequest, problem: Problem) -> web.Response:
     """*problem* as ``application/problem+json``."""

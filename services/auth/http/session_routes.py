@@ -12,6 +12,7 @@ from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
 from services.auth.http.context import context_of
 from services.auth.http.cookies import clear_session
+from services.auth.http.prefer import end_and_wait
 from services.auth.http.problems import Problem, away, problem_response
 from services.auth.http.reading import (
     read_bound_refresh,
@@ -21,7 +22,12 @@ from services.auth.http.reading import (
     require_signed_in,
     unauthorized,
 )
-from services.auth.ports import BusUnavailableError, NotAnnouncedError, StoreUnavailableError
+from services.auth.ports import (
+    BusUnavailableError,
+    NotAnnouncedError,
+    StoreUnavailableError,
+    Watch,
+)
 
 
 class RefreshBody(Body):
@@ -57,11 +63,13 @@ async def logout(request: web.Request) -> web.Response:
     read_client_id(request, context_of(request).clients)
     body = await read_body(request, RefreshBody, empty_ok=True)
     require_same_site(request)
-    response: web.Response = web.Response(status=204)
+    shown = read_every_credential(request, body.refresh_token)
+
+    async def end(watch: Watch) -> None:
+        await context_of(request).sessions.logout(*shown, watch=watch)
+
     try:
-        await context_of(request).sessions.logout(
-            *read_every_credential(request, body.refresh_token)
-        )
+        response = await end_and_wait(request, end, otherwise=web.Response(status=204))
     except (BusUnavailableError, StoreUnavailableError) as error:
         response = problem_response(request, away(error))
     clear_session(request, response)
@@ -97,17 +105,24 @@ async def end_session(request: web.Request) -> web.Response:
     require_same_site(request)
     claims = require_signed_in(request).claims
     handle = request.match_info["handle"]
-    if not await context_of(request).sessions.end_session(claims, handle):
-        raise Problem(404, "not_found")
-    return web.Response(status=204)
+
+    async def end(watch: Watch) -> None:
+        if not await context_of(request).sessions.end_session(claims, handle, watch=watch):
+            raise Problem(404, "not_found")
+
+    return await end_and_wait(request, end, otherwise=web.Response(status=204))
 
 
 async def end_all(request: web.Request) -> web.Response:
     """DELETE /auth/sessions: sign out everywhere, here included; 503 as for a logout."""
     require_same_site(request)
-    response: web.Response = web.Response(status=204)
+    claims = require_signed_in(request).claims
+
+    async def end(watch: Watch) -> None:
+        await context_of(request).sessions.end_all(claims, watch=watch)
+
     try:
-        await context_of(request).sessions.end_all(require_signed_in(request).claims)
+        response = await end_and_wait(request, end, otherwise=web.Response(status=204))
     except NotAnnouncedError as error:
         response = problem_response(request, away(error))
     clear_session(request, response)

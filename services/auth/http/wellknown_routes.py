@@ -25,6 +25,10 @@ async def metadata(request: web.Request) -> web.Response:
         "response_types_supported": [],
         "grant_types_supported": [],
         "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "revocation_endpoint": f"{url}/auth/revoke",
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "none"],
+        "introspection_endpoint": f"{url}/auth/introspect",
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
     }
     return web.json_response(document, headers=_CACHE)
 

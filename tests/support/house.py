@@ -1,0 +1,128 @@
+"""The whole house in one loop: auth, the revocation worker, an edge's process, and a service with the SDK.
+
+Everything that decides about a credential is here, so a test can show the same one to all of them.
+"""
+
+import hashlib
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from latchwire.feed import RevocationFeed
+from latchwire.keys import KeyRing
+from latchwire.tokens import Refused, TokenPolicy
+from latchwire.verifier import Verifier
+from shared.bus import Bus
+from shared.redis import connect_redis
+from shared.secrets import load_seed, write_private
+from tests.support.auth_workers import URL, AuthWorkers, running_workers
+from tests.support.edge_process import EdgeProcess, make_edge
+from tests.support.servers import (
+    NatsServer,
+    RedisServer,
+    make_nats,
+    make_redis,
+    make_secrets,
+    start_in_thread,
+)
+from tests.support.waiting import eventually
+
+SHOP, TILL = "shop", "till"  # confidential clients
+
+
+@dataclass(frozen=True)
+class House:
+    """Its parts. `bus` is the operator's, `shop_bus` that of a service that may revoke sessions and tokens."""
+
+    auth: AuthWorkers
+    edge: EdgeProcess
+    sdk: Verifier
+    bus: Bus
+    shop_bus: Bus
+    redis: Redis
+    nats: NatsServer
+    redis_server: RedisServer
+
+    def sdk_accepts(self, token: str) -> bool:
+        """Whether a service that uses the package lets *token* in."""
+        return not isinstance(self.sdk.verify(token), Refused)
+
+    async def edge_accepts(self, token: str = "", cookie: str = "") -> bool:
+        """Whether the edge lets a request with *token* as bearer, or *cookie* as access cookie, in."""
+        fields: dict[str, str] = {}
+        if token:
+            fields["authorization"] = f"Bearer {token}"
+        if cookie:
+            fields["cookie"] = f"latchwire-dev={cookie}"
+        status, _ = await self.edge.check(**fields)
+        assert status in {200, 401}, status
+        return status == 200
+
+
+def basic(client: str) -> dict[str, str]:
+    """The Authorization header of a confidential client."""
+    return {"Authorization": "Basic " + b64encode(f"{client}:s3cret-{client}".encode()).decode()}
+
+
+def write_clients(secrets_dir: Path) -> None:
+    """Make `SHOP` and `TILL` known."""
+    document = {
+        name: {"secret_sha256": hashlib.sha256(f"s3cret-{name}".encode()).hexdigest()}
+        for name in (SHOP, TILL)
+    }
+    write_private(secrets_dir / "clients.json", json.dumps(document))
+
+
+@asynccontextmanager
+async def running_house(directory: Path) -> AsyncIterator[House]:
+    """Start everything in *directory*; all of it is fresh and trusted when the block begins."""
+    secrets_dir = make_secrets(directory / "secrets")
+    write_clients(secrets_dir)
+    revokers = directory / "revokers.yaml"
+    revokers.write_text("shop: [session, token, subject]\n")
+    nats, redis_server = make_nats(directory / "nats", secrets_dir), make_redis(directory / "redis")
+    edge = make_edge(nats, directory)
+    async with AsyncExitStack() as stack:
+        for server in (nats, redis_server, edge):
+            stack.callback(server.kill)
+        await start_in_thread(nats)
+        await start_in_thread(redis_server)
+        await nats.provision()
+        auth = await stack.enter_async_context(
+            running_workers(
+                nats, redis_server, secrets_dir, 1, revokers,
+                limit_address="1000/h", limit_network="100000/m",
+            )
+        )  # fmt: skip
+        await start_in_thread(edge)
+        feed = await stack.enter_async_context(
+            RevocationFeed.open(
+                nats.url,
+                name="service-shop",
+                nkey_seed=load_seed(secrets_dir, "service-shop"),
+                blocklist_key=(secrets_dir / "blocklist.key").read_text(),
+            )
+        )
+        await feed.wait_ready(10)
+        ring = KeyRing.from_jwks((secrets_dir / "jwks.json").read_text("ascii"))
+        house = House(
+            auth=auth,
+            edge=edge,
+            sdk=Verifier(ring, TokenPolicy(issuer=URL, audience="latchwire"), feed),
+            bus=await stack.enter_async_context(nats.connect("operator")),
+            shop_bus=await stack.enter_async_context(nats.connect("service-shop")),
+            redis=await stack.enter_async_context(connect_redis(redis_server.url)),
+            nats=nats,
+            redis_server=redis_server,
+        )
+
+        async def edge_is_ready() -> bool:
+            return (await edge.ready())[0] == 200
+
+        await eventually(edge_is_ready, within=15)
+        yield house
