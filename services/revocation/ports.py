@@ -1,4 +1,4 @@
-"""What the flows need from outside. `shared.bus.Bus` is four of these as it is."""
+"""What the flows need from outside. `shared.bus.Bus` is several of these as it is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Protocol
 
 from latchwire.records import Record
 from shared.bus import Ack, Position, StateMessage
-from shared.contract import Durable, Stream
+from shared.contract import Durable, M, Stream, Subject
 
 
 class BlocklistState(Protocol):
@@ -20,6 +20,22 @@ class BlocklistState(Protocol):
         self, key: str, body: bytes, *, expected_seq: int, ttl_seconds: float
     ) -> Ack | None:
         """Store *body* if *expected_seq* (0: absent) is still the last of its key; else None."""
+        ...
+
+
+class KnownKeys(Protocol):
+    """The keys this worker knows to be in BLOCKLIST: a hint, behind by what is under way."""
+
+    def __contains__(self, key: object, /) -> bool:
+        """Whether *key* has a record."""
+        ...
+
+
+class Speaker(Protocol):
+    """Signals on core NATS."""
+
+    async def signal(self, subject: Subject[M], message: M) -> None:
+        """Say *message* to whoever listens now; never fails."""
         ...
 
 

@@ -4,22 +4,32 @@ import contextlib
 
 from services.revocation.adapters.redis_clock import RedisClock
 from services.revocation.adapters.redis_projection import RedisProjection
+from services.revocation.flows.announce import Announcer
 from services.revocation.flows.freshness import FreshnessDesk
+from services.revocation.flows.journal import Journal
 from services.revocation.flows.project import Projector
+from services.revocation.flows.receipts import ReceiptsDesk
 from services.revocation.flows.revoke import Revoker
 from services.revocation.flows.roll import EdgeRoll
 from services.revocation.handlers.projection import consume_records
-from services.revocation.handlers.revocations import consume_revocations
+from services.revocation.handlers.revocations import Door, consume_revocations
 from services.revocation.handlers.roll import keep_roll
 from services.revocation.settings import RevocationSettings
 from shared.contract import BLOCKLIST_PROBE, Role
 from shared.lifecycle import Runtime
 from shared.redis import StoreUnavailableError, connect_redis
+from shared.revokers import load_revokers
 from shared.secrets import load_blocklist_key
 
 
 async def start(settings: RevocationSettings, runtime: Runtime) -> None:
-    """Put the worker together; Redis may be away, NATS may not."""
+    """Put the worker together; Redis may be away, NATS may not.
+
+    Raises:
+        RevokersError: revokers.yaml is not usable.
+        SecretsError: the blocklist key or the bus credential is missing.
+    """
+    revokers = load_revokers(settings.revokers)
     hash_key = load_blocklist_key(settings.secrets_dir)
     await runtime.serve_admin(settings.revocation_admin)
     bus = await runtime.connect_bus(Role.REVOCATION, settings)
@@ -29,10 +39,13 @@ async def start(settings: RevocationSettings, runtime: Runtime) -> None:
         await store_clock.read()
     runtime.spawn("store clock", store_clock.run(runtime.stopping))
 
-    desk = FreshnessDesk(bus)
-    consume_revocations(bus, runtime, Revoker(bus, store_clock, runtime.clock, hash_key))
+    desk, announcer = FreshnessDesk(bus), Announcer(bus, bus)
+    runtime.spawn("announcements", announcer.run(), drains=False)
+    revoker = Revoker(bus, store_clock, runtime.clock, hash_key)
+    consume_revocations(bus, runtime, Door(revoker, Journal(runtime.clock), announcer, revokers))
     await bus.answer(BLOCKLIST_PROBE, desk.answer)
-    await keep_roll(bus, EdgeRoll(runtime.clock, bus, usual_staleness=settings.max_staleness))
+    roll = EdgeRoll(runtime.clock, bus, usual_staleness=settings.max_staleness)
+    await keep_roll(bus, roll, ReceiptsDesk(roll, runtime.clock))
     projector = Projector(
         desk=desk,
         replay=bus,

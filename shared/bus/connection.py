@@ -15,6 +15,8 @@ from pydantic import ValidationError
 from shared import contract
 from shared.bus.consumer import Consumer, Delivery, Handler, RawMessage, decode_raw, decode_with
 from shared.bus.errors import BusUnavailableError, NoAnswerError
+from shared.bus.intake import Intake, Refused
+from shared.bus.replies import guard, reply_to
 from shared.bus.state import Ack, BlocklistState, Position, StateMessage
 from shared.clock import Clock
 from shared.contract import Durable, M, Question, R, Role, Stream, Subject
@@ -39,7 +41,6 @@ class Bus:
         self._clock = clock
         self._ids = ids
         self._answers: set[asyncio.Task[None]] = set()
-        self._answering = asyncio.Semaphore(CONCURRENT_ANSWERS)
         self.js = client.jetstream(timeout=PUBLISH_TIMEOUT)
         self.state = BlocklistState(client, self.js)
 
@@ -116,18 +117,25 @@ class Bus:
         except nats.errors.Error as error:
             raise BusUnavailableError(str(error)) from error
 
-    async def answer(self, question: Question[M, R], handler: Callable[[M], Awaitable[R]]) -> None:
-        """Answer *question*, many at a time; one of the processes with this role gets each."""
+    async def answer(
+        self,
+        question: Question[M, R],
+        handler: Callable[[M], Awaitable[R]],
+        *,
+        at_once: int = CONCURRENT_ANSWERS,
+    ) -> None:
+        """Answer *question*, *at_once* at a time; one of the processes with this role gets each."""
+        answering = asyncio.Semaphore(at_once)  # its own: a slow answer must not hold up another
 
         async def respond(message: Msg) -> None:
-            async with self._answering:
+            async with answering:
                 with contextlib.suppress(nats.errors.Error):
-                    await message.respond(await _reply(question, handler, message.data))
+                    await message.respond(await reply_to(question, handler, message.data))
 
         async def received(message: Msg) -> None:
             # Beside the subscription's own loop, which hands over one message at a time. The set keeps
-            # the task alive and lets `close` end it; `_guard` lets nothing escape.
-            task = asyncio.get_running_loop().create_task(_guard(question.name, respond(message)))
+            # the task alive and lets `close` end it; `guard` lets nothing escape.
+            task = asyncio.get_running_loop().create_task(guard(question.name, respond(message)))
             self._answers.add(task)
             task.add_done_callback(self._answers.discard)
 
@@ -146,7 +154,7 @@ class Bus:
             if not subject.spoken_truly(message.subject, body):
                 log.warning("message.false_speaker", subject=message.subject)
                 return
-            await _guard(message.subject, handler(body))
+            await guard(message.subject, handler(body))
 
         await self.client.subscribe(subject.name, cb=received)
         await self._settle()
@@ -204,6 +212,21 @@ class Bus:
         decode = decode_with(subject)
         consumer = Consumer(self.js, durable, decode, handler, self, self._clock, self._ids)
         await consumer.run(concurrency=concurrency, stopping=stopping)
+
+    async def take(
+        self,
+        durable: Durable,
+        subject: Subject[M],
+        handler: Handler[M],
+        *,
+        refused: Refused[M],
+        window: int,
+        stopping: asyncio.Event,
+    ) -> None:
+        """Handle the messages of *durable*, up to *window* at once; see `shared.bus.intake`."""
+        decode = decode_with(subject)
+        intake = Intake(self.client, durable, decode, handler, refused, self, self._clock, window)
+        await intake.run(stopping=stopping)
 
     async def consume_raw(
         self,
@@ -273,19 +296,3 @@ class Bus:
             "ce-type": subject,
             "ce-source": f"latchwire/{self.name}",
         }
-
-
-async def _reply(
-    question: Question[M, R], handler: Callable[[M], Awaitable[R]], body: bytes
-) -> bytes:
-    request = question.model.model_validate_json(body or b"{}", extra="ignore")
-    return (await handler(request)).model_dump_json(exclude_none=True).encode()
-
-
-async def _guard(subject: str, work: Awaitable[None]) -> None:
-    try:
-        await work
-    except ValidationError:
-        log.warning("message.undecodable", subject=subject)
-    except Exception:  # one bad message must not end the worker; the asker times out
-        log.exception("message.failed", subject=subject)

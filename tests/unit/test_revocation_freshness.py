@@ -6,9 +6,11 @@ import pytest
 
 from services.revocation.flows.freshness import FreshnessDesk
 from shared.bus import BusUnavailableError, Position
-from shared.contract import Durable, Stream
+from shared.contract import REVOCATION, Durable, Stream
 from shared.messages import Freshness, Probe
 from tests.support.fakes.blocklist import FakeBlocklist
+
+ROUND = ["revocation", "revocation-by", "BLOCKLIST", "DOCUMENT"]
 
 
 class HeldBroker(FakeBlocklist):
@@ -21,24 +23,34 @@ class HeldBroker(FakeBlocklist):
         self.waiting = asyncio.Event()
 
     async def consumer_backlog_ms(self, durable: Durable) -> int:
-        self.asked.append("backlog")
+        self.asked.append(durable.name)
         self.waiting.set()
-        await self.gate.acquire()
+        if durable is REVOCATION:
+            await self.gate.acquire()
         return await super().consumer_backlog_ms(durable)
 
     async def stream_position(self, stream: Stream) -> Position:
-        self.asked.append("position")
+        self.asked.append(stream.name)
         return await super().stream_position(stream)
 
 
 async def test_an_answer_tells_epoch_position_and_backlog() -> None:
     """What an edge needs to judge itself."""
     broker = FakeBlocklist("epoch-7")
-    broker.last_seq, broker.backlog_ms = 42, 1500
+    broker.last_seq, broker.documents_seq = 42, 7
+    broker.backlogs = {"revocation": 1500}
 
     answer = await FreshnessDesk(broker).answer(Probe())
 
-    assert answer == Freshness(epoch="epoch-7", last_seq=42, backlog_ms=1500)
+    assert answer == Freshness(epoch="epoch-7", last_seq=42, backlog_ms=1500, documents_seq=7)
+
+
+async def test_what_a_service_said_counts_as_much() -> None:
+    """A revocation of TOKEN_BY that waits makes the proof older, like one of TOKEN."""
+    broker = FakeBlocklist()
+    broker.backlogs = {"revocation": 200, "revocation-by": 900}
+
+    assert (await FreshnessDesk(broker).answer(Probe())).backlog_ms == 900
 
 
 async def test_who_asks_during_a_round_gets_the_next_one() -> None:
@@ -56,17 +68,17 @@ async def test_who_asks_during_a_round_gets_the_next_one() -> None:
 
     assert first.result().last_seq == 0
     assert {task.result().last_seq for task in late} == {9}
-    assert broker.asked == ["backlog", "position"] * 2, "fifty askers share one round"
+    assert broker.asked == ROUND * 2, "fifty askers share one round"
 
 
-async def test_the_backlog_is_asked_before_the_position() -> None:
+async def test_the_backlogs_are_asked_before_the_positions() -> None:
     """The other order could miss an event that is applied between the two questions."""
     broker = HeldBroker()
     broker.gate.release()
 
     await FreshnessDesk(broker).answer(Probe())
 
-    assert broker.asked == ["backlog", "position"]
+    assert broker.asked == ROUND
 
 
 async def test_no_leader_no_proof() -> None:

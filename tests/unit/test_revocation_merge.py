@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -169,3 +170,62 @@ async def test_a_record_of_a_newer_version_is_never_overwritten() -> None:
         await revoker_of(blocklist).revoke(TokenRevoked(scope="session", sid="s"), stored_at_ms=NOW)
 
     assert len(blocklist.writes) == 1
+
+
+async def test_the_first_revocation_of_a_key_is_written_without_reading() -> None:
+    """One round trip to the leader, not two; what another worker wrote is found by losing."""
+    blocklist = FakeBlocklist()
+    await revoker_of(blocklist).revoke(TokenRevoked(scope="session", sid="s"), stored_at_ms=NOW)
+    assert blocklist.reads == 0
+
+    again = await revoker_of(blocklist).revoke(
+        TokenRevoked(scope="session", sid="s"), stored_at_ms=NOW
+    )
+
+    assert isinstance(again, Known)
+    assert blocklist.reads == 1
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_hint_of_the_own_copy_costs_a_read_and_is_never_believed(there: bool) -> None:
+    """A key the copy knows is read first; a copy that is wrong either way changes nothing."""
+    blocklist = FakeBlocklist()
+    key = record_key(HASH_KEY, "session", "s")
+    if there:
+        await blocklist.put_state(key, Record(1).pack(), expected_seq=0, ttl_seconds=1)
+    revoker = Revoker(blocklist, SetClock(), FakeClock(), HASH_KEY, frozenset({key}))
+
+    outcome = await revoker.revoke(TokenRevoked(scope="session", sid="s"), stored_at_ms=NOW)
+
+    assert isinstance(outcome, Stored)
+    assert blocklist.reads == 1
+    assert stored(blocklist)[key].until_ms > NOW
+
+
+@settings(deadline=None, max_examples=60)
+@given(events=EVENTS, seed=st.randoms(use_true_random=False))
+def test_two_workers_in_any_interleaving_come_to_the_greatest(
+    events: list[tuple[TokenRevoked, int]], seed: Random
+) -> None:
+    """Each read and write of either may fall between any two of the other."""
+
+    class Interleaved(FakeBlocklist):
+        async def get_state(self, key: str) -> tuple[bytes, int] | None:
+            for _ in range(seed.randrange(3)):
+                await asyncio.sleep(0)
+            return await super().get_state(key)
+
+        async def put_state(self, key: str, body: bytes, **how: object) -> object:  # type: ignore[override]
+            for _ in range(seed.randrange(3)):
+                await asyncio.sleep(0)
+            return await super().put_state(key, body, **how)  # type: ignore[arg-type]
+
+    async def both() -> dict[str, Record]:
+        blocklist = Interleaved()
+        async with asyncio.TaskGroup() as group:
+            for event, age in [*events, *events[::2]]:
+                revoker = revoker_of(blocklist)
+                group.create_task(revoker.revoke(event, stored_at_ms=NOW - age))
+        return stored(blocklist)
+
+    assert asyncio.run(both()) == asyncio.run(after(events))

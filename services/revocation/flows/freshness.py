@@ -18,6 +18,8 @@ BACKLOG = Gauge(
     "latchwire_revocation_backlog_seconds",
     "Age of the oldest acknowledged revocation that is not in BLOCKLIST yet.",
 )
+# Whose revocations count: what auth and operators say, and what services say.
+SOURCES = (contract.REVOCATION, contract.REVOCATION_BY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,13 @@ class FreshnessDesk:
     async def _ask(self) -> Freshness:
         # The backlog first: what it does not count was in BLOCKLIST before the position is read. The
         # other way round, an event applied between the two would be in neither.
-        backlog_ms = await self._broker.consumer_backlog_ms(contract.REVOCATION)
+        backlog_ms = max([await self._broker.consumer_backlog_ms(durable) for durable in SOURCES])
         position = await self._broker.stream_position(contract.BLOCKLIST)
+        documents = await self._broker.stream_position(contract.DOCUMENT)
         BACKLOG.set(backlog_ms / 1000)
-        return Freshness(epoch=position.epoch, last_seq=position.last_seq, backlog_ms=backlog_ms)
+        return Freshness(
+            epoch=position.epoch,
+            last_seq=position.last_seq,
+            backlog_ms=backlog_ms,
+            documents_seq=documents.last_seq,
+        )

@@ -1,31 +1,22 @@
-"""Merge one revocation into BLOCKLIST: read, take the greater of each field, compare and set, again if lost."""
+"""Merge one revocation into BLOCKLIST: take the greater of each field, compare and set, again if lost.
+
+Most revocations are the first of their key, and reading before writing would cost each a round trip. So what
+the worker's own copy does not know is taken to be absent, and the leader refuses where that is wrong:
+the copy is a hint, the compare-and-set is the truth.
+"""
 
 from dataclasses import dataclass, field
-
-import structlog
-from prometheus_client import Counter, Histogram
 
 from latchwire.records import Record, record_key
 from services.revocation.domain.clock import Times
 from services.revocation.domain.records import Revocation, revocation_of
-from services.revocation.ports import BlocklistState, StoreClock
+from services.revocation.ports import BlocklistState, KnownKeys, StoreClock
 from shared.clock import Clock
 from shared.messages import TokenRevoked
 
-log = structlog.get_logger()
-
 MERGE_TRIES = 32  # each lost try means that another worker's merge was stored
 
-REVOCATIONS = Counter(
-    "latchwire_revocations_total",
-    "Revocations, by scope and outcome (stored, known, lapsed).",
-    ["scope", "outcome"],
-)
-LAG = Histogram(
-    "latchwire_revocation_lag_seconds",
-    "From the broker's storing token.revoked to its record being in BLOCKLIST.",
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 30, 300),
-)
+NOTHING_KNOWN: KnownKeys = frozenset()
 
 
 class ContendedError(Exception):
@@ -64,6 +55,7 @@ class Revoker:
     store_clock: StoreClock
     clock: Clock
     hash_key: bytes = field(repr=False)
+    known_keys: KnownKeys = NOTHING_KNOWN
 
     async def revoke(self, event: TokenRevoked, *, stored_at_ms: int) -> Outcome:
         """Make *event* true in BLOCKLIST.
@@ -77,20 +69,22 @@ class Revoker:
         """
         times = Times(self.clock.now_ms(), stored_at_ms, self.store_clock.now_ms())
         revocation = revocation_of(event, times)
-        outcome: Outcome = Lapsed() if revocation is None else await self._merge(revocation)
-        self._tell(event, outcome, stored_at_ms)
-        return outcome
+        return Lapsed() if revocation is None else await self._merge(revocation)
 
     async def _merge(self, revocation: Revocation) -> Outcome:
         key = record_key(self.hash_key, revocation.scope, revocation.identifier)
+        found = await self.blocklist.get_state(key) if key in self.known_keys else None
         for _ in range(MERGE_TRIES):
-            outcome = await self._try(key, revocation.record)
+            outcome = await self._try(key, revocation.record, found)
             if outcome is not None:
                 return outcome
+            found = await self.blocklist.get_state(key)
         raise ContendedError
 
-    async def _try(self, key: str, record: Record) -> Outcome | None:
-        found = await self.blocklist.get_state(key)
+    async def _try(
+        self, key: str, record: Record, found: tuple[bytes, int] | None
+    ) -> Outcome | None:
+        """None when *found* is not what is there."""
         body, seq = found or (None, 0)
         known = None if body is None else Record.unpack(body)
         merged = record if known is None else known.merged(record)
@@ -103,14 +97,3 @@ class Revoker:
             ttl_seconds=(merged.until_ms - self.clock.now_ms()) / 1000,
         )
         return None if ack is None else Stored(key, ack.seq)
-
-    def _tell(self, event: TokenRevoked, outcome: Outcome, stored_at_ms: int) -> None:
-        name = type(outcome).__name__.lower()
-        REVOCATIONS.labels(event.scope, name).inc()
-        if isinstance(outcome, Lapsed):
-            log.info("revocation.lapsed", scope=event.scope)
-            return
-        LAG.observe(max(0, self.clock.now_ms() - stored_at_ms) / 1000)
-        log.info(
-            "revocation.applied", scope=event.scope, outcome=name, key=outcome.key, seq=outcome.seq
-        )

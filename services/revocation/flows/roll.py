@@ -4,6 +4,8 @@ An edge that was cut off a moment ago is silent and still lets people in until i
 begins to listen now would miss it.
 """
 
+from collections.abc import Callable
+
 from services.revocation.domain.roll import Heard, window_ms
 from services.revocation.ports import Link
 from shared.clock import Clock
@@ -25,27 +27,40 @@ class EdgeRoll:
         self._heard: dict[str, Heard] = {}
         self._since = clock.monotonic()
         self._connection = link.reconnections
+        # Called with what was heard of the edge before, and its new word.
+        self.on_beat: list[Callable[[Heard | None, Heartbeat], None]] = []
 
     async def hear(self, beat: Heartbeat) -> None:
         """An edge has spoken."""
         now = self._now()
         if beat.edge_id not in self._heard and len(self._heard) >= MAX_EDGES:
             self._forget_one(now)
+        before = self._heard.get(beat.edge_id)
         self._heard[beat.edge_id] = Heard(beat, now)
+        for callback in self.on_beat:
+            callback(before, beat)
+
+    def live(self) -> dict[str, Heard]:
+        """The edges that may be letting people in, by name."""
+        self._forget_closed(self._now())
+        return dict(sorted(self._heard.items()))
+
+    def whole(self) -> bool:
+        """Whether no live edge can be missing."""
+        return self._listening_ms() >= self.window_ms()
+
+    def window_ms(self) -> int:
+        """How long an edge may go on after its last word, the most patient one."""
+        return window_ms(self._usual_ms, self._heard.values())
 
     async def answer(self, _question: ListEdges) -> EdgeList:
         """The live edges, by name."""
-        now = self._now()
-        self._forget_closed(now)
-        listening_ms = round((now - self._since) * 1000)
-        return EdgeList(
-            edges=tuple(
-                SeenEdge(beat=heard.beat, age_ms=heard.age_ms(now))
-                for _, heard in sorted(self._heard.items())
-            ),
-            whole=listening_ms >= window_ms(self._usual_ms, self._heard.values()),
-            listening_ms=listening_ms,
-        )
+        live, now = self.live(), self._now()
+        seen = (SeenEdge(beat=heard.beat, age_ms=heard.age_ms(now)) for heard in live.values())
+        return EdgeList(edges=tuple(seen), whole=self.whole(), listening_ms=self._listening_ms())
+
+    def _listening_ms(self) -> int:
+        return round((self._now() - self._since) * 1000)
 
     def _now(self) -> float:
         """The monotonic time; after a lost connection, listening began anew."""

@@ -1,7 +1,7 @@
 """BLOCKLIST in memory: compare-and-set per key, read in order, and a broker that can be made to stumble."""
 
 from shared.bus import Ack, BusUnavailableError, Position, StateMessage
-from shared.contract import BLOCKLIST, Durable, Stream
+from shared.contract import BLOCKLIST, DOCUMENT, Durable, Stream
 
 
 class FakeBlocklist:
@@ -10,13 +10,17 @@ class FakeBlocklist:
     def __init__(self, epoch: str = "epoch-1") -> None:
         self.epoch = epoch
         self.last_seq = 0
+        self.documents_seq = 0
         self.backlog_ms = 0
+        self.backlogs: dict[str, int] = {}  # of a durable by name, where it differs
+        self.reads = 0
         self.away = False
         self.writes: list[tuple[str, int, bytes]] = []
         self._records: dict[str, tuple[bytes, int]] = {}
 
     async def get_state(self, key: str) -> tuple[bytes, int] | None:
         self._reached()
+        self.reads += 1
         return self._records.get(key)
 
     async def put_state(
@@ -37,11 +41,13 @@ class FakeBlocklist:
 
     async def stream_position(self, stream: Stream) -> Position:
         self._reached()
+        if stream is DOCUMENT:
+            return Position("", 1, self.documents_seq)
         return Position(self.epoch, 1, self.last_seq)
 
     async def consumer_backlog_ms(self, durable: Durable) -> int:
         self._reached()
-        return self.backlog_ms
+        return self.backlogs.get(durable.name, self.backlog_ms)
 
     def expire(self, key: str) -> None:
         """As the server does when a record's time is over."""

@@ -1,0 +1,78 @@
+"""Say what each event became, once that is true: ``revocation.applied.<event>``.
+
+A sequence means something in its epoch only, and a PubAck does not name it. So the epoch is asked for after
+the record was stored, once for all that were stored meanwhile; where it is another than before, nobody can
+tell which of the two a sequence belongs to. Nothing is said then: whoever renews the epoch has TOKEN
+replayed, and the event is told of again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+from services.revocation.flows.revoke import Known, Lapsed, Outcome, Stored
+from services.revocation.ports import BrokerFacts, Speaker
+from shared import contract
+from shared.bus import BusUnavailableError
+from shared.messages import RevocationApplied
+from shared.messages.revocation import AppliedOutcome
+
+MOST_WAITING = 20_000  # more is not told of: a signal promises nothing
+AGAIN_SECONDS = 0.25
+WORDS: dict[type[Outcome], AppliedOutcome] = {Stored: "stored", Known: "known", Lapsed: "lapsed"}
+
+
+class Announcer:
+    """Tells publishers, in the background: nothing waits for it."""
+
+    def __init__(self, broker: BrokerFacts, speaker: Speaker) -> None:
+        self._broker = broker
+        self._speaker = speaker
+        self._epoch = ""
+        self._waiting: deque[RevocationApplied] = deque(maxlen=MOST_WAITING)
+        self._wake = asyncio.Event()
+
+    def applied(self, event: str, token_seq: int, outcome: Outcome) -> None:
+        """*event* became *outcome*."""
+        word = WORDS[type(outcome)]
+        seq = 0 if isinstance(outcome, Lapsed) else outcome.seq
+        self._tell(RevocationApplied(event=event, token_seq=token_seq, outcome=word, seq=seq))
+
+    def refused(self, event: str, token_seq: int, reason: str) -> None:
+        """*event* was put aside."""
+        told = RevocationApplied(event=event, token_seq=token_seq, outcome="refused", reason=reason)
+        self._tell(told)
+
+    async def run(self) -> None:
+        """Say what is to be said, until cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                await self._say_all()
+                await self._wake.wait()
+            except BusUnavailableError:
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _say_all(self) -> None:
+        """Each that waited when the leader was asked.
+
+        Raises:
+            BusUnavailableError: no answer; they go on waiting.
+        """
+        while self._waiting or not self._epoch:
+            stored_before = len(self._waiting) if self._epoch else 0
+            epoch = (await self._broker.stream_position(contract.BLOCKLIST)).epoch
+            same, self._epoch = epoch == self._epoch, epoch
+            ready = [self._waiting.popleft() for _ in range(stored_before)]
+            await self._say(ready, epoch if same else "")
+
+    async def _say(self, ready: Iterable[RevocationApplied], epoch: str) -> None:
+        for told in ready:
+            if told.seq and not epoch:
+                continue
+            message = told.model_copy(update={"epoch": epoch}) if told.seq else told
+            await self._speaker.signal(contract.REVOCATION_APPLIED.of(told.event), message)
+
+    def _tell(self, told: RevocationApplied) -> None:
+        self._waiting.append(told)
+        self._wake.set()
