@@ -143,3 +143,19 @@ def test_the_platforms_own_tokens_are_good_too(feed: FakeFeed) -> None:
     verifier = Verifier(ring(), POLICY, feed, now_ms=feed._now_ms)
 
     assert isinstance(verifier.verify(sign(claims)), Claims)
+
+
+async def test_a_verifier_without_a_feed_lets_nobody_in(issuer: FakeIssuer, feed: FakeFeed) -> None:
+    """An application is often put together before it is connected."""
+    verifier, token = Verifier(issuer.keys, issuer.policy, now_ms=issuer.clock), issuer.token()
+    claims = issuer.verifier(feed).verify(token)
+    assert isinstance(claims, Claims)
+
+    assert Refused("stale", "feed") == verifier.verify(token)
+    assert Refused("stale", "feed") == await verifier.until_refused(claims)
+    assert verifier.problem() is not None
+
+    verifier.attach(feed)
+
+    assert claims == verifier.verify(token)
+    assert verifier.problem() is None

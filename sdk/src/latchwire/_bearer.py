@@ -10,7 +10,7 @@ from typing import Final
 
 from latchwire.claims import Claims
 from latchwire.tokens import Refused
-from latchwire.verifier import Verifier
+from latchwire.verifier import STALE, Verifier
 
 PROTOCOL_PREFIX: Final = b"latchwire.bearer."
 RETRY_AFTER_SECONDS: Final = 1
@@ -35,14 +35,13 @@ class Refusal:
 NO_CREDENTIALS: Final = Refusal(401, "no_credentials", (("WWW-Authenticate", "Bearer"),))
 TWO_CREDENTIALS: Final = Refusal(400, "two_credentials")
 MALFORMED: Final = Refused("token_invalid", "authorization")
-STALE: Final = Refused("stale", "feed")
 
 
 def authenticate(
     verifier: Verifier, authorization: Sequence[bytes], protocols: Sequence[bytes]
 ) -> Claims | Refusal:
     """Whose request this is, by all its ``Authorization`` and ``Sec-WebSocket-Protocol`` headers."""
-    if verifier.feed.is_stale():
+    if verifier.is_stale():
         return refusal_of(STALE)
     token = _read_token(authorization, protocols)
     if isinstance(token, Refusal):

@@ -21,6 +21,8 @@ CAPACITY: Final = 10_000  # tokens remembered per generation; about 2 kB each
 SHORTEST_WAIT_SECONDS: Final = 0.05
 LONGEST_WAIT_SECONDS: Final = 60.0  # the wall clock may be set meanwhile
 
+STALE: Final = Refused("stale", "feed")
+
 
 @dataclass(frozen=True, slots=True)
 class _Genuine:
@@ -31,15 +33,16 @@ class _Genuine:
 class Verifier:
     """Says whose token it is, or why it does not count; waits for nothing.
 
-    *keys* are those of ``/.well-known/jwks.json``; nothing is fetched here. When they change, give
-    the new ones to `replace_keys`. *now_ms* is the wall clock, Unix milliseconds.
+    *keys* are those of ``/.well-known/jwks.json``; nothing is fetched here. When they change, give the new
+    ones to `replace_keys`. Without a *feed* every answer is ``stale``, until `attach` gives it one: an
+    application is often put together before it is connected. *now_ms* is the wall clock, Unix milliseconds.
     """
 
     def __init__(
         self,
         keys: KeyRing,
         policy: TokenPolicy,
-        feed: Feed,
+        feed: Feed | None = None,
         *,
         capacity: int = CAPACITY,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
@@ -52,10 +55,18 @@ class Verifier:
         self._young: dict[bytes, _Genuine] = {}
         self._old: dict[bytes, _Genuine] = {}
 
-    @property
-    def feed(self) -> Feed:
-        """The feed that is asked."""
-        return self._feed
+    def attach(self, feed: Feed) -> None:
+        """Ask *feed* from now on."""
+        self._feed = feed
+        self._young, self._old = {}, {}  # with fingerprints for another list
+
+    def is_stale(self) -> bool:
+        """Whether nobody can tell now what is revoked."""
+        return self._feed is None or self._feed.is_stale()
+
+    def problem(self) -> str | None:
+        """For a readiness check: why everybody is refused now, or None."""
+        return "there is no feed yet" if self._feed is None else self._feed.problem()
 
     def replace_keys(self, keys: KeyRing) -> None:
         """Accept exactly *keys* from now on; what other keys signed is refused at once."""
@@ -68,41 +79,46 @@ class Verifier:
         ``stale`` comes first, as at the edge: while nobody can tell what is revoked, a 401 would make
         clients throw good tokens away.
         """
-        if self._feed.is_stale():
-            return Refused("stale", "feed")
-        genuine = self._genuine(_as_bytes(token))
+        feed = self._feed
+        if feed is None or feed.is_stale():
+            return STALE
+        genuine = self._genuine(_as_bytes(token), feed)
         if isinstance(genuine, Refused):
             return genuine
-        return self._refusal(genuine) or genuine.claims
+        return self._refusal(genuine, feed) or genuine.claims
 
     def check(self, claims: Claims) -> Refused | None:
         """Whether a token that was verified before still counts: None, or why not."""
-        if self._feed.is_stale():
-            return Refused("stale", "feed")
-        return self._refusal(_Genuine(claims, self._feed.blocklist.fingerprint(claims)))
+        feed = self._feed
+        if feed is None or feed.is_stale():
+            return STALE
+        return self._refusal(_Genuine(claims, feed.blocklist.fingerprint(claims)), feed)
 
     async def until_refused(self, claims: Claims) -> Refused:
         """Return the moment that `check` refuses *claims*: revoked, expired, or nobody can tell any more.
 
         For whatever outlives its request, a WebSocket above all.
         """
-        with self._feed.watching(claims) as changed:
+        feed = self._feed
+        if feed is None:
+            return STALE
+        with feed.watching(claims) as changed:
             while (refused := self.check(claims)) is None:
                 changed.clear()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self._seconds_at_most(claims)):
+                    async with asyncio.timeout(self._seconds_at_most(claims, feed)):
                         await changed.wait()
             return refused
 
-    def _refusal(self, genuine: _Genuine) -> Refused | None:
+    def _refusal(self, genuine: _Genuine, feed: Feed) -> Refused | None:
         now_ms = self._now_ms()
         refused = check_times(genuine.claims, self._policy, now_ms)
         if refused is not None:
             return refused
-        hit = self._feed.blocklist.find(genuine.fingerprint, now_ms)
+        hit = feed.blocklist.find(genuine.fingerprint, now_ms)
         return None if hit is None else Refused("token_revoked", hit.scope)
 
-    def _genuine(self, token: bytes) -> _Genuine | Refused:
+    def _genuine(self, token: bytes, feed: Feed) -> _Genuine | Refused:
         """Two generations by the token's bytes: what is in use survives. Refusals are not kept."""
         known = self._young.get(token)
         if known is not None:
@@ -112,17 +128,17 @@ class Verifier:
             claims = decode_access_token(token, self._keys, self._policy)
             if isinstance(claims, Refused):
                 return claims
-            known = _Genuine(claims, self._feed.blocklist.fingerprint(claims))
+            known = _Genuine(claims, feed.blocklist.fingerprint(claims))
         if len(self._young) >= self._capacity:
             self._old, self._young = self._young, {}
         self._young[token] = known
         return known
 
-    def _seconds_at_most(self, claims: Claims) -> float:
+    def _seconds_at_most(self, claims: Claims, feed: Feed) -> float:
         """How long the answer about *claims* can stay what it is without a word from the feed."""
         last_ms = (claims.exp + self._policy.leeway_seconds) * 1000
         until_expired = (last_ms - self._now_ms()) / 1000
-        until_stale = self._feed.max_staleness - self._feed.staleness_seconds()
+        until_stale = feed.max_staleness - feed.staleness_seconds()
         wait = min(until_expired, until_stale, LONGEST_WAIT_SECONDS)
         return max(wait, SHORTEST_WAIT_SECONDS)
 
