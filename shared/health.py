@@ -13,15 +13,28 @@ class Health:
 
     def __init__(self) -> None:
         self._probes: dict[str, Probe] = {}
+        self._notes: dict[str, Probe] = {}
 
     def check(self, name: str, probe: Probe) -> None:
         """Add a check; a worker is ready when all of them are fine."""
         self._probes[name] = probe
 
+    def note(self, name: str, probe: Probe) -> None:
+        """Add something to look at that does not keep the worker from being useful."""
+        self._notes[name] = probe
+
+    def notes(self) -> dict[str, str]:
+        """What an operator has to look at, by name."""
+        return _said(self._notes)
+
     def problems(self) -> dict[str, str]:
         """What keeps this worker from being ready, by check."""
-        found = {name: probe() for name, probe in self._probes.items()}
-        return {name: reason for name, reason in found.items() if reason}
+        return _said(self._probes)
+
+
+def _said(probes: dict[str, Probe]) -> dict[str, str]:
+    found = {name: probe() for name, probe in probes.items()}
+    return {name: reason for name, reason in found.items() if reason}
 
 
 def admin_application(health: Health) -> web.Application:
@@ -32,7 +45,8 @@ def admin_application(health: Health) -> web.Application:
 
     async def ready(_request: web.Request) -> web.Response:
         problems = health.problems()
-        body = {"status": "not ready" if problems else "ready", "problems": problems}
+        status = "not ready" if problems else "ready"
+        body = {"status": status, "problems": problems, "notes": health.notes()}
         return web.json_response(body, status=503 if problems else 200)
 
     async def metrics(_request: web.Request) -> web.Response:

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from prometheus_client import REGISTRY
 
-from latchwire.documents import Documents
+from latchwire.documents import CATALOGUE, KEYS, Documents
 from latchwire.feed import RevocationFeed
 from latchwire.keys import KeyRing
 from latchwire.tokens import TokenPolicy
@@ -67,6 +67,8 @@ async def start(
         on_applied=applied.set,
     )
     REGISTRY.register(EdgeCollector(counts, tokens, revocations, documents))
+    for name in (KEYS, CATALOGUE):
+        runtime.health.note(f"{name} document", partial(documents.problems.get, name))
     runtime.health.check("blocklist", partial(_staleness_problem, checker, revocations))
     await runtime.serve_admin(settings.edge_admin)
     await runtime.serve_http(make_server(door), settings.edge_listen)
