@@ -1,0 +1,236 @@
+"""What the worker says of each event, and what it takes from services."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from shared import contract
+from shared.bus import Bus, NoAnswerError
+from shared.clock import SystemClock
+from shared.ids import SystemIds
+from shared.messages import (
+    DeadLetter,
+    Freshness,
+    Heartbeat,
+    Probe,
+    ReceiptsRequest,
+    RevocationApplied,
+    TokenRevoked,
+)
+from tests.conftest import BusFactory
+from tests.support.revocation import Ledger, Worker, make_worker
+from tests.support.servers import NatsServer, start_in_thread
+from tests.support.waiting import eventually
+
+TABLE = "shop: [session, token]\nreports: []\n"
+NOBODY = "redis://127.0.0.1:1/0"
+ADA = "ada@example.com"
+
+
+@pytest.fixture
+def worker_of(nats_server: NatsServer, tmp_path: Path) -> Iterator[Callable[[], Worker]]:
+    """A worker with a table of services, not started; killed at the end."""
+    workers: list[Worker] = []
+    table = tmp_path / "revokers.yaml"
+    table.write_text(TABLE)
+
+    def make() -> Worker:
+        workers.append(make_worker(nats_server, NOBODY, tmp_path, REVOKERS=str(table)))
+        return workers[-1]
+
+    yield make
+    for worker in workers:
+        worker.kill()
+
+
+@pytest.fixture
+async def operator(bus_of: BusFactory) -> Bus:
+    """The operator's bus."""
+    return await bus_of("operator")
+
+
+@pytest.fixture
+async def ledger(bus_of: BusFactory, secrets_dir: Path) -> Ledger:
+    """A look into BLOCKLIST."""
+    return Ledger(await bus_of("revocation"), secrets_dir)
+
+
+@pytest.fixture
+async def told(operator: Bus) -> list[RevocationApplied]:
+    """Every signal."""
+    signals: list[RevocationApplied] = []
+
+    async def hear(signal: RevocationApplied) -> None:
+        signals.append(signal)
+
+    await operator.listen(contract.REVOCATION_APPLIED, hear)
+    return signals
+
+
+@pytest.fixture
+async def letters(operator: Bus) -> list[DeadLetter]:
+    """Every dead letter."""
+    found: list[DeadLetter] = []
+
+    async def hear(letter: DeadLetter) -> None:
+        found.append(letter)
+
+    await operator.listen(contract.DEADLETTER_TOKEN, hear)
+    return found
+
+
+def new_id() -> str:
+    """An event's id."""
+    return SystemIds().ulid(SystemClock().now_ms())
+
+
+async def proof(bus: Bus) -> Freshness | None:
+    """The answer to a probe, or None while nobody answers."""
+    try:
+        return await bus.ask(contract.BLOCKLIST_PROBE, Probe(), timeout=1.0)
+    except NoAnswerError:
+        return None
+
+
+async def request(
+    bus: Bus, subject: str, body: bytes, headers: dict[str, str] | None = None
+) -> int:
+    """Publish *body* as it is; the sequence of the PubAck."""
+    reply = await bus.client.request(subject, body, timeout=5, headers=headers)
+    seq: int = json.loads(reply.data)["seq"]
+    return seq
+
+
+async def test_each_event_is_answered_with_its_place_once_it_is_there(
+    worker_of: Callable[[], Worker], operator: Bus, ledger: Ledger, told: list[RevocationApplied]
+) -> None:
+    """New, known and lapsed; the sequence is the record's, in the epoch that BLOCKLIST has."""
+    await start_in_thread(worker_of())
+    until = SystemClock().now_ms() + 60_000
+    for count in (1, 2):
+        event = TokenRevoked(scope="session", sid="s", affected_until=until, id=new_id())
+        await operator.publish(contract.TOKEN_REVOKED, event)
+        await eventually(lambda count=count: len(told) == count)
+        assert await ledger.record("session", "s") is not None
+    lapsed = TokenRevoked(scope="token", jti="t", affected_until=1)
+    seq = await request(operator, "token.revoked", contract.TOKEN_REVOKED.encode(lapsed))
+    await eventually(lambda: len(told) == 3)
+
+    position = await operator.stream_position(contract.BLOCKLIST)
+    place = (position.epoch, position.last_seq)
+    assert [(t.outcome, t.epoch, t.seq) for t in told] == [
+        ("stored", *place), ("known", *place), ("lapsed", "", 0),
+    ]  # fmt: skip
+    assert told[2].event == str(seq), "without an id it goes by its sequence"
+
+
+async def test_a_permitted_service_revokes_in_its_own_name(
+    worker_of: Callable[[], Worker],
+    bus_of: BusFactory,
+    ledger: Ledger,
+    told: list[RevocationApplied],
+) -> None:
+    """From the account of the edges, with a PubAck, whatever actor the body claims."""
+    await start_in_thread(worker_of())
+    shop = await bus_of("service-shop")
+    event = TokenRevoked(scope="session", sid="s", actor="operator", id=new_id())
+
+    await shop.publish(contract.TOKEN_REVOKED_BY.of("shop"), event)
+    await eventually(lambda: told)
+
+    assert (told[0].event, told[0].outcome) == (event.id, "stored")
+    assert await ledger.record("session", "s") is not None
+
+
+REFUSED = {
+    "another scope": b'{"scope":"subject","sub":"ada@example.com"}',
+    "a key": b'{"scope":"key","kid":"k1"}',
+    "a service": b'{"scope":"service","service":"hr"}',
+    "unknown scope": b'{"scope":"everybody","sub":"x"}',
+    "two ids": b'{"scope":"session","sid":"s","jti":"t"}',
+    "no JSON": b"\xff{",
+    "empty, and it says it is the server's word": b"",
+    "an id of 60 kB": b'{"scope":"token","jti":"' + b"j" * 60_000 + b'"}',
+}
+
+
+async def test_what_a_service_may_not_say_is_put_aside_and_it_is_told(
+    worker_of: Callable[[], Worker],
+    bus_of: BusFactory,
+    operator: Bus,
+    ledger: Ledger,
+    told: list[RevocationApplied],
+    letters: list[DeadLetter],
+) -> None:
+    """One dead letter and one refusal each; nothing undecodable is kept; nobody waits behind it."""
+    await start_in_thread(worker_of())
+    await eventually(lambda: proof(operator))
+    shop = await bus_of("service-shop")
+    for body in REFUSED.values():
+        said = new_id()
+        marks = {"Nats-Msg-Id": said, "Status": "503"}
+        seq = await request(shop, "token.revoked.by.shop", body, marks)
+        await eventually(lambda seq=seq: [t for t in told if t.token_seq == seq], within=3)
+        assert told[-1].event in {said, str(seq)}, "an id that can be read, or the sequence"
+
+    assert {t.outcome for t in told} == {"refused"}
+    assert len(told) == len(REFUSED)
+    assert [t.reason for t in told][:3] == [
+        f"shop may not revoke in scope {scope}" for scope in ("subject", "key", "service")
+    ]
+    await eventually(lambda: len(letters) == len(REFUSED))
+    kept = [letter.payload for letter in letters if letter.payload is not None]
+    assert sorted(kept) == sorted(body.decode() for body in list(REFUSED.values())[:3])
+    assert (await operator.stream_position(contract.BLOCKLIST)).last_seq == 0
+    found = await proof(operator)
+    assert found is not None
+    assert found.backlog_ms == 0
+
+
+async def test_a_service_without_a_row_revokes_nothing(
+    worker_of: Callable[[], Worker], operator: Bus, bus_of: BusFactory, nats_server: NatsServer,
+    told: list[RevocationApplied], tmp_path: Path,
+) -> None:  # fmt: skip
+    """The credential alone is no permission."""
+    (tmp_path / "revokers.yaml").write_text("reports: [session]\n")
+    await start_in_thread(worker_of())
+    shop = await bus_of("service-shop")
+
+    event = TokenRevoked(scope="session", sid="s", id=new_id())
+    await shop.publish(contract.TOKEN_REVOKED_BY.of("shop"), event)
+    await eventually(lambda: told)
+
+    assert (told[0].outcome, told[0].seq) == ("refused", 0)
+
+
+async def test_receipts_come_when_the_last_edge_has_spoken(
+    worker_of: Callable[[], Worker], bus_of: BusFactory, operator: Bus
+) -> None:
+    """A hundred who wait hold up nobody who asks for a proof."""
+    await start_in_thread(worker_of())
+    await eventually(lambda: proof(operator))
+    edge, auth = await bus_of("edge-1"), await bus_of("auth")
+    subject = contract.EDGE_HEARTBEAT.of("edge-1")
+    beat = Heartbeat(
+        edge_id="edge-1", at=0, epoch="e", seq=4, ready=True, staleness_ms=0, blocklist_size=0
+    )
+    await edge.signal(subject, beat)
+    question = ReceiptsRequest(epoch="e", seq=5, wait_ms=2_500)
+
+    async with asyncio.TaskGroup() as group:
+        waiting = [
+            group.create_task(auth.ask(contract.REVOCATION_RECEIPTS, question, timeout=6))
+            for _ in range(100)
+        ]
+        found = await proof(operator)
+        assert not any(task.done() for task in waiting)
+        await edge.signal(subject, beat.model_copy(update={"seq": 5}))
+
+    assert found is not None
+    answer = waiting[0].result()
+    assert [(e.edge_id, e.confirmed) for e in answer.edges] == [("edge-1", True)]
+    assert not answer.whole, "it has listened for three seconds only"
+    assert 0 < answer.safe_in_ms <= 12_000
