@@ -1,4 +1,4 @@
-"""``edges list``: who is there, and how fresh."""
+"""``edges list``: who is there, how fresh, and by which keys and catalogue."""
 
 import argparse
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ctl import exits
 from ctl.arguments import Commands, add_command
 from ctl.heartbeats import live_edges
-from ctl.output import date_time, one_line, say, say_json, table
+from ctl.output import complain, date_time, one_line, say, say_json, table
 from ctl.session import Session, operate
 from shared.bus import Position
 from shared.contract import BLOCKLIST
@@ -39,6 +39,8 @@ async def _list(session: Session) -> int:
         say_json({**end, "whole": told.whole, "edges": rows})
     else:
         say(edge_table(edges, position) if edges else "no edge is heard on the bus")
+        for warning in warnings_of(edges):
+            complain(f"! {warning}")
     return exits.FAILED if problems_of(edges) else exits.DONE
 
 
@@ -52,6 +54,18 @@ def problems_of(edges: Sequence[SeenEdge]) -> list[str]:
         if e.age_ms > SILENT_MS
     ]
     return silent + [f"edge {one_line(e.beat.edge_id)} refuses" for e in edges if not e.beat.ready]
+
+
+def warnings_of(edges: Sequence[SeenEdge]) -> list[str]:
+    """What edges go by differently: a document is on its way, or one of them refused it."""
+    return [
+        f"edge {one_line(e.beat.edge_id)} goes by generation {getattr(e.beat, field)} of the {name}, "
+        f"another by {newest}"
+        for name, field in (("keys", "keys_generation"), ("catalogue", "catalogue_generation"))
+        for newest in [max((getattr(e.beat, field) for e in edges), default=0)]
+        for e in edges
+        if getattr(e.beat, field) < newest and e.age_ms <= SILENT_MS
+    ]
 
 
 def edge_rows(edges: Sequence[SeenEdge], position: Position) -> list[dict[str, object]]:
@@ -73,7 +87,9 @@ def state_of(edge: SeenEdge, position: Position) -> str:
 
 def edge_table(edges: Sequence[SeenEdge], position: Position) -> str:
     """The edges as a table."""
-    heading = ("EDGE", "STATE", "SEQ", "BEHIND", "STALENESS", "RECORDS", "SINCE", "HEARD")
+    heading = (
+        "EDGE", "STATE", "SEQ", "BEHIND", "STALENESS", "RECORDS", "KEYS", "CATALOGUE", "SINCE", "HEARD",
+    )  # fmt: skip
     rows = [
         (
             one_line(beat.edge_id),
@@ -82,6 +98,8 @@ def edge_table(edges: Sequence[SeenEdge], position: Position) -> str:
             max(0, position.last_seq - beat.seq),
             f"{beat.staleness_ms} ms" if beat.staleness_ms < UNPROVEN_MS else "unproven",
             beat.blocklist_size,
+            beat.keys_generation,
+            beat.catalogue_generation,
             date_time(beat.started_at) if beat.started_at else "-",
             f"{edge.age_ms / 1000:.1f} s ago",
         )

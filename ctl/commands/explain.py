@@ -1,73 +1,146 @@
-"""``explain --token-stdin``: what an edge would say to this token, and why. The token is kept nowhere."""
+"""``explain``: what an edge would say to a token or a request, and why. The token is kept nowhere."""
 
 import argparse
+import asyncio
+import re
 import sys
 from functools import partial
+from urllib.parse import urlsplit
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
-from ctl.output import complain, date_time, masked, one_line, say, say_json
+from ctl.explanations import as_json, sentences, verdict
+from ctl.heartbeats import live_edges
+from ctl.output import complain, one_line, say, say_json
 from ctl.session import Session, operate
-from shared.contract import OP_EXPLAIN
+from shared.bus import NoAnswerError
+from shared.contract import OP_EXPLAIN, OP_EXPLAIN_AT
 from shared.messages import ExplainRequest, Explanation
 
 MAX_TOKEN = 16 * 1024
+ONE_EDGE_SECONDS = 3.0
+_REQUEST = re.compile(r"(?:([A-Z][A-Z-]{0,31}) +)?(\S+)")
+_EDGE_NAME = re.compile(r"[\w-]{1,64}", re.ASCII)
+_HOW = 'write it as "GET https://app.example.com/path"'
+
+
+class RequestError(ValueError):
+    """What was given cannot be asked; the message is the cure."""
 
 
 def register(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add ``explain``."""
-    parser = add_command(commands, "explain", "why is this token refused (or not)?")
+    parser = add_command(commands, "explain", "why is this token or request refused (or not)?")
     parser.add_argument(
         "--token-stdin",
         action="store_true",
-        required=True,
-        help="read the token from standard input: an argument would show in the process list",
+        help="read a token from standard input: an argument would show in the process list",
     )
-    parser.add_argument("--host", default="", help="as a request to this host")
-    parser.add_argument("--uri", default="/", help="as a request for this path (default /)")
-    parser.add_argument("--method", default="GET")
+    parser.add_argument(
+        "--request",
+        metavar="REQUEST",
+        help="'GET https://app.example.com/path', with or without a token",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--edge", metavar="NAME", help="ask this edge, not any")
+    which.add_argument("--all", action="store_true", help="ask each live edge")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when an edge answered, whatever it said."""
+    """0 when an edge answered, whatever it said; 3 when with --all not every edge did."""
+    try:
+        request = _asked(arguments)
+    except RequestError as error:
+        complain(str(error))
+        return exits.USAGE
+    work = _explain_all if arguments.all else partial(_explain, edge=arguments.edge)
+    return operate(arguments, partial(work, request=request))
+
+
+def _asked(arguments: argparse.Namespace) -> ExplainRequest:
+    if not arguments.token_stdin and arguments.request is None:
+        raise RequestError(f"give --token-stdin, or --request, or both: {_HOW}")
+    if arguments.edge is not None and not _EDGE_NAME.fullmatch(arguments.edge):
+        raise RequestError("that is no edge's name: `latchwire edges list` shows them")
+    described = read_request(arguments.request) if arguments.request is not None else {}
+    token = _read_token() if arguments.token_stdin else ""
+    try:
+        return ExplainRequest.model_validate({"token": token, **described})
+    except ValueError:
+        raise RequestError("the request is too long, or has control characters in it") from None
+
+
+def _read_token() -> str:
     token = sys.stdin.read(MAX_TOKEN + 1).strip()
     if not token or len(token) > MAX_TOKEN:
-        complain("give one token on standard input")
-        return exits.USAGE
+        raise RequestError("give one token on standard input")
+    return token.removeprefix("Bearer ").strip()
+
+
+def read_request(text: str) -> dict[str, str]:
+    """Method, scheme, host and target of ``GET https://app.example.com/path``.
+
+    Raises:
+        RequestError: it is not written so. What was given is not repeated.
+    """
+    found = _REQUEST.fullmatch(text.strip())
+    if found is None:
+        raise RequestError(f"that is no request: {_HOW}")
     try:
-        request = ExplainRequest(
-            token=token.removeprefix("Bearer ").strip(),
-            host=arguments.host,
-            uri=arguments.uri,
-            method=arguments.method,
-        )
+        url = urlsplit(found[2])
     except ValueError:
-        complain("host, uri or method is too long, or has control characters in it")
-        return exits.USAGE
-    return operate(arguments, partial(_explain, request=request))
+        raise RequestError(f"that is no address: {_HOW}") from None
+    if url.scheme not in ("http", "https") or not url.netloc:
+        raise RequestError(f"the address has no host: {_HOW}")
+    if "@" in url.netloc:
+        raise RequestError(f"no user or password in the address: {_HOW}")
+    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    return {"method": found[1] or "GET", "scheme": url.scheme, "host": url.netloc, "uri": target}
 
 
-async def _explain(session: Session, *, request: ExplainRequest) -> int:
-    answer = await session.bus.ask(OP_EXPLAIN, request, timeout=session.timeout)
+async def _explain(session: Session, *, request: ExplainRequest, edge: str | None) -> int:
+    question = OP_EXPLAIN if edge is None else OP_EXPLAIN_AT.of(edge)
+    told = await session.bus.ask(question, request, timeout=session.timeout)
     if session.json:
-        say_json(answer.model_dump(exclude_none=True) | {"sub": masked(answer.sub)})
+        say_json(as_json(told))
         return exits.DONE
-    for name, value in _rows(answer):
-        if value:
-            say(f"{name:<9}  {one_line(value)}")
+    for sentence in sentences(told, session.clock.now_ms()):
+        say(sentence)
     return exits.DONE
 
 
-def _rows(answer: Explanation) -> list[tuple[str, str]]:
-    return [
-        ("outcome", answer.outcome),
-        ("reason", answer.reason),
-        ("detail", answer.detail),
-        ("rule", answer.rule),
-        ("person", masked(answer.sub)),
-        ("session", answer.sid),
-        ("key", answer.kid),
-        ("expires", date_time(answer.expires_at) if answer.expires_at else ""),
-        ("asked", f"{answer.edge_id}, BLOCKLIST {answer.seq}, proof {answer.staleness_ms} ms old"),
-    ]
+async def _explain_all(session: Session, *, request: ExplainRequest) -> int:
+    names = [seen.beat.edge_id for seen in (await live_edges(session.bus, session.clock)).edges]
+    async with asyncio.TaskGroup() as group:
+        asking = {name: group.create_task(_ask_one(session, name, request)) for name in names}
+    told = {name: task.result() for name, task in asking.items()}
+    if session.json:
+        say_json({"edges": {name: answer and as_json(answer) for name, answer in told.items()}})
+    else:
+        _tell_all(session, told)
+    if not told:
+        complain("no edge is heard on the bus")
+        return exits.FAILED
+    return exits.DONE if all(told.values()) else exits.PARTLY
+
+
+async def _ask_one(session: Session, name: str, request: ExplainRequest) -> Explanation | None:
+    patience = min(ONE_EDGE_SECONDS, session.timeout)
+    try:
+        return await session.bus.ask(OP_EXPLAIN_AT.of(name), request, timeout=patience)
+    except NoAnswerError:
+        return None
+
+
+def _tell_all(session: Session, told: dict[str, Explanation | None]) -> None:
+    for name, answer in told.items():
+        said = verdict(answer) if answer else "does not answer"
+        say(f"{one_line(name).ljust(10)}  {said}")
+    answers = sorted((a for a in told.values() if a), key=lambda a: a.outcome == "allow")
+    if answers:
+        say("")
+        for sentence in sentences(
+            answers[0], session.clock.now_ms()
+        ):  # one that refuses, if any does
+            say(sentence)

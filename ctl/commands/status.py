@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
-from ctl.commands.edges import edge_rows, edge_table, problems_of
+from ctl.commands.edges import edge_rows, edge_table, problems_of, warnings_of
 from ctl.heartbeats import live_edges
 from ctl.output import say, say_json, table
 from ctl.session import Session, operate
@@ -21,8 +21,8 @@ from shared.bus.overview import (
 from shared.messages import EdgeList, Freshness, Probe
 
 _MEANING = {
-    "deadletter.token.revoked": ": revocations that are not in force",
-    "deadletter.login.requested": ": mails that were not sent",
+    "deadletter.token.": ": revocations that are not in force",
+    "deadletter.login.": ": mails that were not sent",
 }
 
 
@@ -59,10 +59,11 @@ class Overview:
     @property
     def warnings(self) -> list[str]:
         """What happened and has to be looked at, though everything works."""
-        return [
-            f"{count} dead letters: {subject}{_MEANING.get(subject, '')}"
+        letters = [
+            f"{count} dead letters: {subject}{_meaning(subject)}"
             for subject, count in self.dead_letters.items()
         ]
+        return letters + warnings_of(self.told.edges)
 
 
 def register(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -110,6 +111,10 @@ def _as_json(overview: Overview) -> dict[str, object]:
         "warnings": overview.warnings,
         "problems": overview.problems,
     }
+
+
+def _meaning(subject: str) -> str:
+    return next((words for prefix, words in _MEANING.items() if subject.startswith(prefix)), "")
 
 
 def _tell(overview: Overview) -> None:

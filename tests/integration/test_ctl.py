@@ -96,7 +96,7 @@ async def test_the_token_it_names_is_refused_by_the_edge_that_confirmed(
     await latchwire.run("revoke", "session", SID, "--reason", "test")
     after = await latchwire.run("explain", "--token-stdin", "--json", stdin=token + "\n")
     words = await latchwire.run(
-        "explain", "--token-stdin", "--host", "localhost", "--uri", "/demo", stdin=token
+        "explain", "--token-stdin", "--request", "GET https://localhost/demo", stdin=token
     )
 
     assert before.json["outcome"] == "allow"

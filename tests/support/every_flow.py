@@ -260,7 +260,8 @@ async def operates(e: Explorer) -> None:
     async with asyncio.TaskGroup() as group:
         for arguments, stdin in (
             (("explain", "--token-stdin"), access),
-            (("explain", "--token-stdin", "--host", "x"), garbage),
+            (("explain", "--token-stdin", "--request", "https://x/demo"), garbage),
+            (("explain", "--token-stdin", "--all"), garbage),
             (("revoke", "token", claims["jti"], *why), ""),
             (("revoke", "session", claims["sid"], *why), ""),
             (("revoke", "person", address, *why), ""),

@@ -27,9 +27,8 @@ Kind = Literal["secret", "address"]
 # the ends that wait for the bus.
 WITH_ADDRESSES = ("stream LOGIN", "stream TOKEN")
 KEYS_WITH_ADDRESSES = (b"lw:attempt:", b"lw:session:", b"lw:unannounced")
-TOKENS_IN_TRANSIT = (
-    OP_EXPLAIN.name
-)  # the one question that carries a token, of any or one edge; never stored
+# The one question that carries a token, asked of any edge or of one; never stored.
+TOKENS_IN_TRANSIT = OP_EXPLAIN.name
 
 
 @dataclass(frozen=True)

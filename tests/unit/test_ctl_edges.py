@@ -1,22 +1,32 @@
 """What `edges list` and `status` say of an edge."""
 
-from ctl.commands.edges import problems_of, state_of
+from ctl.commands.edges import edge_table, problems_of, state_of, warnings_of
 from shared.bus import Position
 from shared.messages import Heartbeat, SeenEdge
 
 POSITION = Position("e", 1, 7)
 
 
-def seen(*, age_ms: int = 500, ready: bool = True, epoch: str = "e") -> SeenEdge:
+def seen(
+    *,
+    age_ms: int = 500,
+    ready: bool = True,
+    epoch: str = "e",
+    edge_id: str = "edge-1",
+    keys: int = 0,
+    catalogue: int = 0,
+) -> SeenEdge:
     """An edge that was heard so long ago."""
     beat = Heartbeat(
-        edge_id="edge-1",
+        edge_id=edge_id,
         at=0,
         epoch=epoch,
         seq=7,
         ready=ready,
         staleness_ms=0,
         blocklist_size=0,
+        keys_generation=keys,
+        catalogue_generation=catalogue,
     )
     return SeenEdge(beat=beat, age_ms=age_ms)
 
@@ -39,3 +49,23 @@ def test_a_ready_edge_is_none_and_a_refusing_one_is() -> None:
 def test_no_edge_at_all_is_a_problem() -> None:
     """Nothing is let in, or nobody can tell."""
     assert problems_of([]) == ["no edge is heard"]
+
+
+def test_an_edge_that_goes_by_an_older_document_is_named() -> None:
+    """It missed one, or refused it: people may get in there by yesterday's keys or rules."""
+    old, new = seen(keys=2, catalogue=5), seen(edge_id="edge-2", keys=3, catalogue=5)
+
+    assert warnings_of([new, new]) == []
+    assert warnings_of([old, new]) == ["edge edge-1 goes by generation 2 of the keys, another by 3"]
+    assert warnings_of([seen(keys=2, age_ms=9_000), new]) == [], (
+        "a silent edge is a problem already"
+    )
+
+
+def test_the_table_shows_what_each_edge_goes_by() -> None:
+    """Keys and catalogue by generation, beside how far and how fresh it is."""
+    heading, row = edge_table([seen(keys=3, catalogue=5)], POSITION).splitlines()
+
+    shown = dict(zip(heading.split(), row.split("  "), strict=False))
+    assert {"KEYS", "CATALOGUE", "STALENESS"} <= set(shown)
+    assert [cell.strip() for cell in row.split("  ") if cell.strip()][6:8] == ["3", "5"]

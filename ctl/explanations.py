@@ -1,0 +1,131 @@
+"""An edge's explanation in sentences. Addresses are masked; nothing of the token itself is there to show."""
+
+from collections.abc import Iterator
+
+from ctl.output import date_time, masked, one_line
+from shared.messages import ExplainedRecord, ExplainedRule, Explanation
+
+# What each refusal of the edge's decision table means, in words.
+MEANING = {
+    "bad_forwarded": "the request line is not one that a gateway would forward",
+    "ambiguous_path": "two readers could understand this path differently",
+    "no_route": "no service of the catalogue has this host and path",
+    "stale": "this edge has no fresh proof that its blocklist is complete, and refuses rather than guess",
+    "no_credentials": "the service wants a sign-in, and the request brings no credential",
+    "token_invalid": "this is no token of this installation",
+    "token_expired": "the token is not valid at this time",
+    "token_revoked": "it was revoked",
+    "csrf_failed": "another site may have caused this request",
+    "not_allowed": "whoever this is may not use this service",
+}
+_FOR_ALL = "for ever"
+
+
+def sentences(told: Explanation, now_ms: int) -> Iterator[str]:
+    """What *told* says, one sentence a line; ages are counted to *now_ms*."""
+    yield _verdict(told)
+    if told.record is not None:
+        yield _revoked(told, told.record, now_ms)
+    if told.route is not None:
+        yield _rule(told.route)
+    if told.kid:
+        yield _token(told, now_ms)
+    yield _asked(told)
+
+
+def verdict(told: Explanation) -> str:
+    """The decision in a few words, for a line among others."""
+    if told.outcome == "allow":
+        return "allowed: open to everybody" if told.reason == "public" else "allowed"
+    return f"refused: {told.reason} ({told.status})"
+
+
+def as_json(told: Explanation) -> dict[str, object]:
+    """All of it, the address masked."""
+    return told.model_dump(exclude_none=True) | {"sub": masked(told.sub)}
+
+
+def ago(ms: int) -> str:
+    """``just now``, ``40 s ago``, ``4 min ago``, ``3 h ago``, ``2 days ago``."""
+    seconds = max(0, ms) // 1000
+    if seconds < 2:
+        return "just now"
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+def _verdict(told: Explanation) -> str:
+    if told.outcome == "allow":
+        return f"{verdict(told)}."
+    detail = f" ({one_line(told.detail)})" if told.detail else ""
+    return f"{verdict(told)}: {MEANING.get(told.reason, 'see the reason')}{detail}."
+
+
+def _revoked(told: Explanation, record: ExplainedRecord, now_ms: int) -> str:
+    when = f" {ago(now_ms - record.stored_at)}" if record.stored_at is not None else ""
+    place = f"BLOCKLIST {record.seq}" if record.seq else "its place could not be read just now"
+    until = f", until {date_time(record.until)}" if record.until else ""
+    if record.seq and not record.until:
+        until = f", {_FOR_ALL}"
+    return f"{_whom(told, record)} was revoked{when} ({place}, {record.key}){until}.{_watermark(told, record)}"
+
+
+def _whom(told: Explanation, record: ExplainedRecord) -> str:
+    names = {
+        "session": f"Session {told.sid}",
+        "token": f"Token {told.jti}",
+        "subject": f"Person {masked(told.sub)}",
+        "key": f"Key {told.kid}",
+    }
+    return one_line(names.get(record.scope, f"The token's {record.scope}"))
+
+
+def _watermark(told: Explanation, record: ExplainedRecord) -> str:
+    """For a person: which of the token's times is not after which mark."""
+    marks = (
+        ("sessions begun", record.sessions_before, "session began", told.session_began_at),
+        ("tokens issued", record.tokens_before, "token was issued", told.issued_at),
+    )
+    return "".join(
+        f" It hits {what} until {_exact(mark)}; this {own} {_exact(at)}."
+        for what, mark, own, at in marks
+        if mark is not None and at is not None and at <= mark
+    )
+
+
+def _exact(ms: int) -> str:
+    return f"{date_time(ms)[:-1]}.{ms % 1000:03d}Z"
+
+
+def _rule(rule: ExplainedRule) -> str:
+    place = f"{rule.host}{rule.path}" if rule.host else rule.path
+    who = "open to everybody" if rule.public else "for " + (_people(rule) or "everybody signed in")
+    return one_line(f"Rule {rule.service}: {place} is {who}.")
+
+
+def _people(rule: ExplainedRule) -> str:
+    roles = f"a role of {', '.join(rule.roles)}" if rule.roles else ""
+    emails = f"an address of {', '.join(masked(e) for e in rule.emails)}" if rule.emails else ""
+    return " and ".join(part for part in (roles, emails) if part)
+
+
+def _token(told: Explanation, now_ms: int) -> str:
+    person = f"person {masked(told.sub)}"
+    roles = f" with {', '.join(told.roles)}" if told.roles else ""
+    end = told.expires_at or 0
+    expires = f"{'expires' if end > now_ms else 'expired'} {date_time(end)}"
+    return one_line(
+        f"Token: {person}{roles}, session {told.sid}, jti {told.jti}, key {told.kid}, {expires}."
+    )
+
+
+def _asked(told: Explanation) -> str:
+    fresh = (
+        "never proven" if told.staleness_ms >= 2**31 - 1 else f"proven {told.staleness_ms} ms ago"
+    )
+    return (
+        f"Asked {one_line(told.edge_id)}: BLOCKLIST {told.seq}, {fresh}; keys generation "
+        f"{told.keys_generation}, catalogue generation {told.catalogue_generation}."
+    )

@@ -1,0 +1,177 @@
+"""An explanation in sentences, and the request that it is asked for."""
+
+import pytest
+
+from ctl.commands.explain import RequestError, read_request
+from ctl.explanations import ago, as_json, sentences, verdict
+from shared.messages import ExplainedRecord, ExplainedRule, Explanation
+
+NOW_MS = 1_800_000_000_000
+SID = "01J00000000000000000000S1D"
+JTI = "01J00000000000000000000JT1"
+
+
+def an_explanation(**fields: object) -> Explanation:
+    """Of a good token of Ada's, with *fields* replaced."""
+    plain = {
+        "edge_id": "edge-1",
+        "outcome": "allow",
+        "reason": "token",
+        "status": 200,
+        "kid": "kid-1",
+        "sub": "ada@example.com",
+        "sid": SID,
+        "jti": JTI,
+        "expires_at": NOW_MS + 60_000,
+        "issued_at": NOW_MS - 60_000,
+        "session_began_at": NOW_MS - 90_000,
+        "seq": 1182,
+        "staleness_ms": 310,
+        "keys_generation": 3,
+        "catalogue_generation": 7,
+    }
+    return Explanation.model_validate(plain | fields)
+
+
+def text_of(told: Explanation) -> str:
+    """All its sentences."""
+    return "\n".join(sentences(told, NOW_MS))
+
+
+def a_record(scope: str, **fields: object) -> dict[str, object]:
+    """A record of *scope* that was stored four minutes ago."""
+    plain = {"scope": scope, "key": "skey", "seq": 1180, "stored_at": NOW_MS - 250_000}
+    return {**plain, "until": NOW_MS + 86_400_000, **fields}
+
+
+def test_a_good_token_is_told_with_whom_it_names_and_how_fresh_the_edge_is() -> None:
+    """Verdict, token, edge; the address masked."""
+    assert text_of(an_explanation()).splitlines() == [
+        "allowed.",
+        f"Token: person a…@example.com, session {SID}, jti {JTI}, key kid-1, expires 2027-01-15T08:01:00Z.",
+        "Asked edge-1: BLOCKLIST 1182, proven 310 ms ago; keys generation 3, catalogue generation 7.",
+    ]
+
+
+def test_a_revoked_session_is_told_with_when_where_and_until_when() -> None:
+    """What an operator needs to find the event: the age, the sequence and the key."""
+    told = an_explanation(
+        outcome="deny",
+        reason="token_revoked",
+        status=401,
+        detail="session",
+        record=a_record("session"),
+    )
+
+    lines = text_of(told).splitlines()
+
+    assert lines[0] == "refused: token_revoked (401): it was revoked (session)."
+    assert lines[1] == (
+        f"Session {SID} was revoked 4 min ago (BLOCKLIST 1180, skey), until 2027-01-16T08:00:00Z."
+    )
+
+
+def test_a_person_is_told_with_the_watermark_against_the_tokens_own_time() -> None:
+    """To the millisecond: whether this session began before the mark decides."""
+    record = a_record("subject", sessions_before=NOW_MS - 80_000, tokens_before=NOW_MS - 70_000)
+    told = an_explanation(outcome="deny", reason="token_revoked", status=401, record=record)
+
+    text = text_of(told)
+
+    assert "Person a…@example.com was revoked" in text
+    assert (
+        "It hits sessions begun until 2027-01-15T07:58:40.000Z; "
+        "this session began 2027-01-15T07:58:30.000Z." in text
+    )
+    assert "tokens issued" not in text, "this token was issued after that mark"
+
+
+def test_a_key_without_an_end_is_for_ever_and_a_place_that_was_not_read_is_said() -> None:
+    """No number is made up."""
+    key = an_explanation(outcome="deny", record=a_record("key", until=None))
+    unread = an_explanation(outcome="deny", record=ExplainedRecord(scope="token", key="jkey"))
+
+    assert "Key kid-1 was revoked 4 min ago (BLOCKLIST 1180, skey), for ever." in text_of(key)
+    assert f"Token {JTI} was revoked (its place could not be read just now, jkey)." in text_of(
+        unread
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        (ExplainedRule(service="a", path="/x", public=True), "Rule a: /x is open to everybody."),
+        (ExplainedRule(service="a", host="h.org", path="/"), "Rule a: h.org/ is for everybody signed in."),
+        (
+            ExplainedRule(service="a", path="/", roles=("admin", "editor"), emails=("@acme.com", "sam@b.org")),
+            "Rule a: / is for a role of admin, editor and an address of @acme.com, s…@b.org.",
+        ),
+    ],
+)  # fmt: skip
+def test_the_rule_is_told_with_whom_it_lets_in(rule: ExplainedRule, told: str) -> None:
+    """Service, host, path, and who."""
+    assert told in text_of(an_explanation(rule="a", route=rule))
+
+
+def test_what_an_edge_says_cannot_move_a_terminals_cursor() -> None:
+    """An edge may be stolen: its words are shown, not obeyed."""
+    told = an_explanation(outcome="deny", reason="token_invalid", detail="ok")
+    evil = told.model_copy(update={"edge_id": "\x1b[2J", "detail": "\x1b[1A", "kid": "\x07"})
+
+    assert "\x1b" not in text_of(evil)
+    assert "\x07" not in text_of(evil)
+
+
+def test_in_json_everything_is_there_and_the_address_masked() -> None:
+    """For machines."""
+    told = as_json(an_explanation(record=a_record("session"), outcome="deny"))
+    assert (told["sub"], told["jti"], told["status"]) == ("a…@example.com", JTI, 200)
+    record = told["record"]
+    assert isinstance(record, dict)
+    assert record["seq"] == 1180
+    assert verdict(an_explanation(reason="public", kid="")) == "allowed: open to everybody"
+
+
+@pytest.mark.parametrize(
+    ("ms", "words"),
+    [
+        (-5, "just now"), (1_999, "just now"), (40_000, "40 s ago"), (119_000, "119 s ago"),
+        (240_000, "4 min ago"), (3 * 3_600_000, "3 h ago"), (2 * 86_400_000, "2 days ago"),
+    ],
+)  # fmt: skip
+def test_an_age_is_told_in_its_largest_unit(ms: int, words: str) -> None:
+    """Also when the two clocks disagree."""
+    assert ago(ms) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("GET https://app.example.com/path?x=1", ("GET", "https", "app.example.com", "/path?x=1")),
+        ("POST http://localhost:8080/demo", ("POST", "http", "localhost:8080", "/demo")),
+        ("https://app.example.com", ("GET", "https", "app.example.com", "/")),
+        ("  DELETE  https://app.example.com/a%2fb ", ("DELETE", "https", "app.example.com", "/a%2fb")),
+    ],
+)  # fmt: skip
+def test_a_request_is_read_as_it_is_written(text: str, read: tuple[str, ...]) -> None:
+    """The target goes to the edge raw: how it reads an odd one is what is asked."""
+    assert tuple(read_request(text).values()) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("", "that is no request"),
+        ("get https://a.example/", "that is no request"),
+        ("GET /path", "the address has no host"),
+        ("GET ftp://a.example/", "the address has no host"),
+        ("GET https://ada:secret@a.example/", "no user or password"),
+        ("GET https://a.example/ HTTP/1.1", "that is no request"),
+        ("GET https://[::1", "that is no address"),
+    ],
+)
+def test_what_is_no_request_is_refused_with_the_cure(text: str, cure: str) -> None:
+    """And not repeated."""
+    with pytest.raises(RequestError, match=cure) as caught:
+        read_request(text)
+    assert "secret" not in str(caught.value)
