@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.bench import revocation_latency as latency
 from tests.bench import revocation_mass as mass
+from tests.bench import revocation_size as size
 from tests.bench.machine import describe_fsync, describe_machine, describe_nats
 from tests.bench.revocation_site import Site, running_site
 from tests.support.edge import request
@@ -23,6 +24,8 @@ PARTS = ("latency", "mass", "size")
 EDGES = 10
 LATENCY_COUNT = 620
 MASS_COUNT = 5_000
+SIZES = (1_000, 100_000)
+MILLION = 1_000_000
 CAPACITY_SECONDS = 4.0
 
 
@@ -70,15 +73,25 @@ async def measure_latency(site: Site, count: int) -> None:
 
 async def main(arguments: argparse.Namespace) -> None:
     """The parts asked for."""
-    wanted = arguments.only or PARTS
+    wanted = set(arguments.only or PARTS)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        print(f"machine: {describe_machine()}, {describe_nats()}, {describe_fsync(directory)}")
-        async with running_site(directory, edges=EDGES) as site:
-            if "latency" in wanted:
-                await measure_latency(site, 120 if arguments.quick else LATENCY_COUNT)
-            if "mass" in wanted:
-                await mass.report(site, 500 if arguments.quick else MASS_COUNT)
+        print(f"machine: {describe_machine()}, {describe_nats()}, {describe_fsync(directory)}\n")
+        if wanted & {"latency", "mass"}:
+            async with running_site(directory / "fleet", edges=EDGES) as site:
+                if "latency" in wanted:
+                    await measure_latency(site, 120 if arguments.quick else LATENCY_COUNT)
+                if "mass" in wanted:
+                    await mass.report(site, 500 if arguments.quick else MASS_COUNT)
+        if "size" in wanted:
+            for count in sizes(arguments):
+                await size.report(directory / f"size-{count}", count)
+
+
+def sizes(arguments: argparse.Namespace) -> tuple[int, ...]:
+    """How many live entries to measure."""
+    chosen = SIZES[:1] if arguments.quick else SIZES
+    return (*chosen, MILLION) if arguments.million else chosen
 
 
 def read_arguments() -> argparse.Namespace:

@@ -38,10 +38,14 @@ class Page:
         count: int = _COUNT.unpack_from(self._map, 0)[0]
         return count
 
+    def rows(self) -> list[tuple[bytes, int]]:
+        """All notes in their order: tag and nanoseconds."""
+        written = self._map[_COUNT.size : _COUNT.size + len(self) * _ROW.size]
+        return [(tag.rstrip(b"\0"), at) for tag, at in _ROW.iter_unpack(written)]
+
     def read(self) -> dict[bytes, int]:
         """The first time of each tag, in nanoseconds."""
-        rows = _ROW.iter_unpack(self._map[_COUNT.size : _COUNT.size + len(self) * _ROW.size])
         found: dict[bytes, int] = {}
-        for tag, at in rows:
-            found.setdefault(tag.rstrip(b"\0"), at)
+        for tag, at in self.rows():
+            found.setdefault(tag, at)
         return found
