@@ -63,6 +63,8 @@ def permissions_of(name: str) -> Permissions:
     for durable in contract.DURABLES:
         if durable.role is role:
             allowed.publish += _durable_grants(durable)
+        if durable.role is role is Role.REVOCATION:
+            allowed.publish.append(f"{API}.STREAM.INFO.{durable.stream.name}")
     if role is Role.OPERATOR:
         allowed.publish += [f"{API}.STREAM.INFO.*", f"{API}.CONSUMER.INFO.*.*"]
     if role is Role.PROVISIONER:

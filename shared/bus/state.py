@@ -18,6 +18,9 @@ from shared.bus.errors import BusUnavailableError
 WRONG_LAST_SEQUENCE = 10071  # JetStream's err_code for a lost compare-and-set
 NO_MESSAGE = 10037  # err_code: there is a stream, and nothing in it that was asked for
 TIMEOUT = 2.0  # seconds, per request to JetStream
+# A leader that was cut off believes itself the leader for ten seconds more (adr/0015). Its followers wait
+# four before they elect another: within this of having heard a majority, there is no other.
+LEADER_SILENCE_NS = 2_500_000_000
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,14 @@ class BlocklistState:
         return StateMessage(message["seq"], key, base64.b64decode(message.get("data", "")))
 
     async def position(self, stream: contract.Stream) -> Position:
-        """Epoch, first and last sequence, from the leader."""
+        """Epoch, first and last sequence, from the leader.
+
+        Raises:
+            BusUnavailableError: the leader did not answer, or may be the leader no longer.
+        """
         info = await self._api(f"STREAM.INFO.{stream.name}", {})
+        if not leads_a_majority(info):
+            raise BusUnavailableError(f"the leader of {stream.name} hears no majority")
         state = info["state"]
         epoch = (info["config"].get("metadata") or {}).get("epoch", "")
         return Position(epoch, state["first_seq"], state["last_seq"])
@@ -129,7 +138,9 @@ class BlocklistState:
         Both times are the server's, so a worker's own clock cannot flatter the answer.
         """
         info = await self.consumer(durable)
-        if not info["num_pending"] and not info["num_ack_pending"]:
+        # Whether anything waits is the stream's word: a consumer's leader may have a copy that lags.
+        position = await self.position(durable.stream)
+        if info["ack_floor"]["stream_seq"] >= position.last_seq:
             return 0
         after = info["ack_floor"]["stream_seq"] + 1
         found = await self._api(
@@ -151,6 +162,15 @@ class BlocklistState:
         if error and error.get("err_code") != NO_MESSAGE:
             raise BusUnavailableError(f"{call}: {error.get('description')}")
         return answer
+
+
+def leads_a_majority(info: dict[str, Any]) -> bool:
+    """Whether the leader that said *info* of its stream has heard from most copies just now."""
+    followers = (info.get("cluster") or {}).get("replicas") or []
+    # 0: never heard of since it leads.
+    heard = [f for f in followers if 0 < f.get("active", 0) <= LEADER_SILENCE_NS]
+    copies: int = info["config"].get("num_replicas", 1)
+    return len(heard) >= copies // 2
 
 
 def rfc3339_ms(text: str) -> int:

@@ -106,6 +106,10 @@ def _api_of(name: str) -> set[str]:
             f"$JS.API.CONSUMER.{c}.{stream}.{durable}" for c in ("INFO", "MSG.NEXT", "PAUSE")
         }
         allowed |= {f"$JS.ACK.{stream}.{durable}.1.1.1.1.0", f"$JS.API.STREAM.MSG.GET.{stream}"}
+    if (
+        role is Role.REVOCATION
+    ):  # how far what it consumes has come, by its leader's word (adr/0015)
+        allowed |= {f"$JS.API.STREAM.INFO.{stream}" for stream, _ in OWNED[name]}
     if role is Role.OPERATOR:
         allowed |= {
             s for s in api_subjects() if re.match(r"\$JS\.API\.(STREAM|CONSUMER)\.INFO\.", s)
