@@ -9,7 +9,9 @@ Scopes are ``session``, ``token`` and ``subject``. A key or a service is revoked
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import structlog
 
 from shared.strict_yaml import Lines, StrictYAMLError, read_yaml
 
@@ -18,11 +20,21 @@ SERVICE_SCOPES = ("session", "token", "subject")
 MAX_BYTES = 64 * 1024
 MAX_SERVICES = 256
 
+log = structlog.get_logger()
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
 
 
 class RevokersError(Exception):
     """The table cannot be used; the message names file, line and cure."""
+
+
+class MayRevoke(Protocol):
+    """Says who may."""
+
+    def allows(self, name: str, scope: str) -> bool:
+        """Whether the service *name* may revoke in *scope*."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,37 @@ class Revokers:
     def allows(self, name: str, scope: str) -> bool:
         """Whether the service *name* may revoke in *scope*."""
         return scope in SERVICE_SCOPES and scope in self.scopes.get(name, ())
+
+
+class RevokersFile:
+    """The table in the file *path*, read again when the file was changed.
+
+    A change that cannot be used is logged, and the table before it stays in force.
+
+    Raises:
+        RevokersError: at the start, it cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = _stamp(path)
+        self._table = load_revokers(path)
+
+    def allows(self, name: str, scope: str) -> bool:
+        """Whether the service *name* may revoke in *scope*, by the file as it is now."""
+        stamp = _stamp(self._path)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._read()
+        return self._table.allows(name, scope)
+
+    def _read(self) -> None:
+        try:
+            self._table = load_revokers(self._path)
+        except RevokersError as error:
+            log.warning("revokers.unusable", problem=str(error))
+        else:
+            log.info("revokers.read", services=len(self._table.scopes))
 
 
 def load_revokers(path: Path) -> Revokers:
@@ -101,3 +144,12 @@ def _wrong(scope: Any) -> str:
     if scope in ("key", "service"):
         return f"scope {scope} is for operators alone: remove it"
     return f"no such scope: write {', '.join(SERVICE_SCOPES)}"
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What differs when the file was changed; None when it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

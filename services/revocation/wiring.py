@@ -18,7 +18,7 @@ from services.revocation.settings import RevocationSettings
 from shared.contract import BLOCKLIST_PROBE, Role
 from shared.lifecycle import Runtime
 from shared.redis import StoreUnavailableError, connect_redis
-from shared.revokers import load_revokers
+from shared.revokers import RevokersFile
 from shared.secrets import load_blocklist_key
 
 
@@ -29,7 +29,7 @@ async def start(settings: RevocationSettings, runtime: Runtime) -> None:
         RevokersError: revokers.yaml is not usable.
         SecretsError: the blocklist key or the bus credential is missing.
     """
-    revokers = load_revokers(settings.revokers)
+    revokers = RevokersFile(settings.revokers)
     hash_key = load_blocklist_key(settings.secrets_dir)
     await runtime.serve_admin(settings.revocation_admin)
     bus = await runtime.connect_bus(Role.REVOCATION, settings)

@@ -10,6 +10,7 @@ from shared.revokers import (
     MAX_BYTES,
     MAX_SERVICES,
     RevokersError,
+    RevokersFile,
     load_revokers,
     parse_revokers,
     valid_service_name,
@@ -111,3 +112,30 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except RevokersError:
         return
     assert all(scopes <= {"session", "token", "subject"} for scopes in table.scopes.values())
+
+
+def test_a_changed_file_counts_from_the_next_question_on(tmp_path: Path) -> None:
+    """A right that was taken away is gone without a restart; a file that went means nobody."""
+    path = tmp_path / "revokers.yaml"
+    table = RevokersFile(path)
+    assert not table.allows("shop", "token")
+
+    path.write_text("shop: [token]")
+    assert table.allows("shop", "token")
+    path.write_text("shop: [session]")
+    assert not table.allows("shop", "token")
+    path.unlink()
+    assert not table.allows("shop", "session")
+
+
+def test_a_change_that_cannot_be_used_leaves_the_table_before_in_force(tmp_path: Path) -> None:
+    """A slip of the pen stops neither the worker nor the services that were allowed."""
+    path = tmp_path / "revokers.yaml"
+    path.write_text("shop: [token]")
+    table = RevokersFile(path)
+
+    path.write_text("shop: [tokens]")
+
+    assert table.allows("shop", "token")
+    with pytest.raises(RevokersError):
+        RevokersFile(path)

@@ -13,7 +13,7 @@ from shared.contract import REVOCATION, REVOCATION_BY, TOKEN_REVOKED, TOKEN_REVO
 from shared.emails import InvalidEmailError
 from shared.lifecycle import Runtime
 from shared.messages import TokenRevoked
-from shared.revokers import Revokers
+from shared.revokers import MayRevoke
 
 WINDOW = 256  # revocations at once
 WINDOW_BY = 64  # of services: a flood of theirs leaves room for logout
@@ -30,7 +30,7 @@ class Door:
     """What is done with each message of TOKEN and TOKEN_BY."""
 
     def __init__(
-        self, revoker: Revoker, journal: Journal, announcer: Announcer, revokers: Revokers
+        self, revoker: Revoker, journal: Journal, announcer: Announcer, revokers: MayRevoke
     ) -> None:
         self._revoker = revoker
         self._journal = journal
