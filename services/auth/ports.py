@@ -78,6 +78,10 @@ class Attempts(Protocol):
         """
         ...
 
+    async def unopened(self, email: str, watermark: int) -> int:
+        """How many links of *email* would open a session; those up to *watermark* do not. Changes nothing."""
+        ...
+
     async def cancel(self, login_id: str) -> bool:
         """Close an open attempt; whether it was open."""
         ...

@@ -19,11 +19,13 @@ from services.auth.flows.announcing import Announcer
 from services.auth.flows.ending import Ending
 from services.auth.flows.introspect import IntrospectFlow
 from services.auth.flows.link import LinkFlow, LinkPolicy
+from services.auth.flows.match import MatchFlow
 from services.auth.flows.reach import Watching
 from services.auth.flows.revoke import RevokeFlow
 from services.auth.flows.session import SessionFlow
 from services.auth.flows.tokens import Issuer
 from services.auth.flows.users import UserFlow
+from services.auth.handlers.match import answer_match
 from services.auth.handlers.users import answer_users
 from services.auth.http.app import make_app
 from services.auth.http.clients import ClientList
@@ -114,6 +116,8 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     runtime.spawn("unannounced ends", announcer.run(runtime.stopping), drains=False)
     users = UserFlow(ports.people, ports.sessions, revocations, ending, runtime.clock)
     await answer_users(bus, users)
+    match = MatchFlow(ports.attempts, ports.sessions, revocations, runtime.clock)
+    await answer_match(bus, match, runtime.clock)
     context = make_context(settings, ports)
     refuse = partial(refuse_unreadable, context)
     await runtime.serve_http(make_app(context), settings.auth_listen, refuse)

@@ -688,3 +688,31 @@ async def test_links_older_than_what_the_store_remembers_open_nothing(stores: St
 
     assert isinstance(refused, NotExchanged)
     assert isinstance(opened, Exchanged)
+
+
+async def test_only_links_that_would_open_a_session_are_counted(stores: Stores) -> None:
+    """Not the muted, cancelled, used, voided or old ones, and none of a person who is kept out."""
+
+    async def count(email: str = ADA, watermark: int = 0) -> int:
+        return await stores.attempts.unopened(email, watermark)
+
+    first, second, third = [await open_one(stores) for _ in range(3)]
+    await stores.attempts.open(new_attempt(muted="not_allowed"), TTL, budgets())
+    await stores.attempts.open_notice(new_attempt(purpose="notice"), TTL)
+    assert (3, 0) == (await count(), await count("bob@acme.com"))
+
+    await stores.attempts.cancel(first.login_id)
+    assert 2 == await count()
+    found = await stores.attempts.find(third.login_id)
+    assert found is not None
+    assert 0 == await count(watermark=found.requested_at_ms)
+    await stores.whole_since(found.requested_at_ms + 1)
+    assert 0 == await count()
+    await stores.whole_since(0)
+
+    assert isinstance(await stores.attempts.exchange(exchange_of(second)), Exchanged)
+    assert 0 == await count()
+    await open_one(stores, new_attempt("bob@acme.com"))
+    assert 1 == await count("bob@acme.com")
+    await stores.people.block("bob@acme.com", "left", "operator")
+    assert 0 == await count("bob@acme.com")

@@ -1,11 +1,12 @@
 """Two auth processes' worth of auth and one revocation worker, in this loop, on real NATS and Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from aiohttp import ClientResponse, ClientSession, DummyCookieJar
@@ -119,20 +120,23 @@ async def running_workers(
     redis: RedisServer,
     secrets_dir: Path,
     doors: int = 2,
-    revokers: Path = Path("revokers.yaml"),
+    revocation: Mapping[str, Any] = MappingProxyType({}),
     **changes: Any,
 ) -> AsyncIterator[AuthWorkers]:
-    """Start everything, wait until the feed is fresh, and stop in order. *changes* are auth's settings."""
+    """Start everything, wait until the feed is fresh, and stop in order. *changes* are auth's settings,
+
+    *revocation* those of the other worker.
+    """
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         http = await stack.enter_async_context(ClientSession(cookie_jar=DummyCookieJar()))
         common = {"url": URL, "secrets_dir": secrets_dir, "nats_url": nats.url}
         common |= {"redis_url": redis.url}
-        revocation = Runtime(tasks, stack)
+        worker = Runtime(tasks, stack)
         admin = f"127.0.0.1:{free_port()}"
         await revocation_wiring.start(
-            RevocationSettings(**common, revocation_admin=admin, revokers=revokers), revocation
+            RevocationSettings(**common, revocation_admin=admin, **revocation), worker
         )
-        workers = AuthWorkers([], [revocation], secrets_dir, http)
+        workers = AuthWorkers([], [worker], secrets_dir, http)
         await workers.listen(await stack.enter_async_context(nats.connect("operator")))
         for _ in range(doors):
             await _start_auth(workers, Runtime(tasks, stack), {**common, **changes})

@@ -18,6 +18,8 @@ from latchwire.keys import KeyRing
 from latchwire.tokens import Refused, TokenPolicy
 from latchwire.verifier import Verifier
 from shared.bus import Bus
+from shared.contract import OP_EDGES_LIST
+from shared.messages import ListEdges
 from shared.redis import connect_redis
 from shared.secrets import load_seed, write_private
 from tests.support.auth_workers import URL, AuthWorkers, running_workers
@@ -32,6 +34,12 @@ from tests.support.servers import (
 )
 from tests.support.waiting import eventually
 
+CATALOGUE = """\
+services:
+  demo:
+    paths: [/demo]
+    upstream: http://127.0.0.1:9100
+"""
 SHOP, TILL = "shop", "till"  # confidential clients
 
 
@@ -47,6 +55,10 @@ class House:
     redis: Redis
     nats: NatsServer
     redis_server: RedisServer
+
+    async def knows_every_edge(self) -> bool:
+        """Whether the worker has listened for so long that no live edge can be missing from its roll."""
+        return (await self.bus.ask(OP_EDGES_LIST, ListEdges())).whole
 
     def sdk_accepts(self, token: str) -> bool:
         """Whether a service that uses the package lets *token* in."""
@@ -79,14 +91,21 @@ def write_clients(secrets_dir: Path) -> None:
 
 
 @asynccontextmanager
-async def running_house(directory: Path) -> AsyncIterator[House]:
-    """Start everything in *directory*; all of it is fresh and trusted when the block begins."""
+async def running_house(directory: Path, max_staleness: float = 10.0) -> AsyncIterator[House]:
+    """Start everything in *directory*; all of it is fresh and trusted when the block begins.
+
+    *max_staleness* (seconds) of edge and worker: so long, and two seconds more, the worker's roll of edges
+    may have gaps (`House.knows_every_edge`).
+    """
     secrets_dir = make_secrets(directory / "secrets")
     write_clients(secrets_dir)
     revokers = directory / "revokers.yaml"
     revokers.write_text("shop: [session, token, subject]\n")
     nats, redis_server = make_nats(directory / "nats", secrets_dir), make_redis(directory / "redis")
-    edge = make_edge(nats, directory)
+    catalogue = directory / "one.yaml"
+    catalogue.write_text(CATALOGUE)
+    staleness = {"max_staleness": str(max_staleness)}
+    edge = make_edge(nats, directory, catalogue=str(catalogue), **staleness)
     async with AsyncExitStack() as stack:
         for server in (nats, redis_server, edge):
             stack.callback(server.kill)
@@ -95,10 +114,15 @@ async def running_house(directory: Path) -> AsyncIterator[House]:
         await nats.provision()
         auth = await stack.enter_async_context(
             running_workers(
-                nats, redis_server, secrets_dir, 1, revokers,
-                limit_address="1000/h", limit_network="100000/m",
+                nats,
+                redis_server,
+                secrets_dir,
+                doors=1,
+                revocation={"revokers": revokers, "max_staleness": max_staleness},
+                limit_address="1000/h",
+                limit_network="100000/m",
             )
-        )  # fmt: skip
+        )
         await start_in_thread(edge)
         feed = await stack.enter_async_context(
             RevocationFeed.open(

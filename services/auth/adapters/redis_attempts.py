@@ -77,6 +77,11 @@ class RedisAttempts:
             return None
         return _attempt(login_id, fields)
 
+    async def unopened(self, email: str, watermark: int) -> int:
+        subject = self._scripts.subject
+        keys = [subject(email, "sign_in"), subject(email), self._scripts.mailbox(email), SINCE]
+        return int(await self._scripts.run("unopened", keys, [ATTEMPT, watermark]))
+
     async def cancel(self, login_id: str) -> bool:
         return bool(await self._scripts.run("cancel_attempt", [ATTEMPT + login_id], []))
 

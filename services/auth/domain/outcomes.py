@@ -102,6 +102,14 @@ class SessionView:
 
 
 @dataclass(frozen=True)
+class Matched:
+    """What a revocation would hit: living *sessions* and *links* that could still open one."""
+
+    sessions: int
+    links: int
+
+
+@dataclass(frozen=True)
 class Person:
     """An operator's view: blocked since when (ms, None: not), and how many sessions are open."""
 

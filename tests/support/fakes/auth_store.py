@@ -139,6 +139,18 @@ class FakeAttempts:
             return None
         return found
 
+    async def unopened(self, email: str, watermark: int) -> int:
+        store, now = self._store, self._store.enter("unopened")
+        if store.is_blocked(email):
+            return 0
+        voided = max(watermark, store.voided.get(email, 0), store.since - 1)
+        return sum(
+            found.state == "open" and not found.muted and now < found.expires_at_ms
+            for found in store.attempts.values()
+            if found.email == email and found.purpose == "sign_in"
+            if found.requested_at_ms > voided
+        )
+
     async def cancel(self, login_id: str) -> bool:
         self._store.enter("cancel")
         found = self._store.attempts.get(login_id)
