@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from latchwire import (
+    Claims,
     Event,
     EventStream,
     FeedClosedError,
@@ -12,11 +13,15 @@ from latchwire import (
     Record,
     RevocationFeed,
     Revoked,
+    Verifier,
 )
+from shared.clock import SystemClock
 from tests.conftest import BusFactory
+from tests.support.documents import operators, signed, write
 from tests.support.feed import FAR_MS, Writer
-from tests.support.sdk_worlds import open_feed
+from tests.support.sdk_worlds import feed_options, open_feed
 from tests.support.servers import NatsServer, free_port, start_in_thread
+from tests.support.tokens import POLICY, SigningKey, jwks, make_claims, ring, sign, signing_key
 from tests.support.waiting import eventually
 
 KEY = b"test" * 8  # of tests.support.feed
@@ -127,6 +132,47 @@ async def test_a_connection_that_is_closed_for_good_ends_the_reading_with_an_err
         with pytest.raises(FeedClosedError):
             await anext(events)
         assert "start this process again" in (feed.problem() or "")
+
+
+async def test_a_rotation_of_the_token_keys_reaches_the_service_by_itself(
+    nats_server: NatsServer, secrets_dir: Path, writer: Writer, bus_of: BusFactory
+) -> None:
+    """Signed by an operator; what anybody else signs changes nothing."""
+    old, new, forged = (signing_key("EdDSA", name) for name in ("old", "new", "forged"))
+    operator, now_ms = await bus_of("operator"), SystemClock().now_ms
+    verifier = Verifier(ring(old), POLICY, now_ms=now_ms)
+    options = feed_options(nats_server, secrets_dir)
+    async with RevocationFeed.open(
+        **options, operators=operators(), on_keys=verifier.replace_keys
+    ) as feed:
+        verifier.attach(feed)
+        await feed.wait_ready(10)
+
+        def accepts(key: SigningKey) -> bool:
+            token = sign(make_claims(now_ms=now_ms()), key)
+            return isinstance(verifier.verify(token), Claims)
+
+        assert accepts(old)
+        stranger = signing_key("EdDSA", "stranger")
+        await write(operator, "keys", signed(jwks(forged), 1, key=stranger))
+        await write(operator, "keys", signed(jwks(old, new), 2))
+        await eventually(lambda: accepts(new))
+
+        assert accepts(old)
+        assert not accepts(forged)
+
+
+async def test_keys_need_both_their_operators_and_somebody_who_takes_them() -> None:
+    """One without the other is a mistake that would show only at the next rotation."""
+    with pytest.raises(ValueError, match="go together"):
+        async with RevocationFeed.open(
+            "nats://127.0.0.1:1",
+            name="service-shop",
+            nkey_seed="",
+            blocklist_key=KEY,
+            operators=operators(),
+        ):
+            pytest.fail("it was let in")
 
 
 async def test_a_server_that_dies_and_returns_costs_the_service_nothing(

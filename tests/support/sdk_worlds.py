@@ -129,10 +129,15 @@ async def real_world(directory: Path) -> AsyncIterator[RealWorld]:
 
 def open_feed(nats: NatsServer, secrets: Path) -> AbstractAsyncContextManager[RevocationFeed]:
     """``async with open_feed(...) as feed``: exactly what the README tells a service to do."""
-    return RevocationFeed.open(
-        nats.url,
-        name=SERVICE,
-        nkey_seed=nats.seed(SERVICE),
-        blocklist_key=(secrets / "blocklist.key").read_text("ascii"),
-        max_staleness=MAX_STALENESS,
-    )
+    return RevocationFeed.open(**feed_options(nats, secrets))
+
+
+def feed_options(nats: NatsServer, secrets: Path) -> dict[str, Any]:
+    """What `RevocationFeed.open` needs here."""
+    return {
+        "servers": nats.url,
+        "name": SERVICE,
+        "nkey_seed": nats.seed(SERVICE),
+        "blocklist_key": (secrets / "blocklist.key").read_text("ascii"),
+        "max_staleness": MAX_STALENESS,
+    }

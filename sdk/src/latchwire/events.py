@@ -11,14 +11,14 @@ A reader that is too slow is told so: what it missed becomes one `Resync`, never
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 from weakref import WeakSet
 
-from latchwire.blocklist import Fingerprint, Revocable
-from latchwire.records import SCOPE_NAMES, Record
+from latchwire.blocklist import Revocable
+from latchwire.records import SCOPE_NAMES, Record, record_key
 
 CAPACITY: Final = 10_000  # events kept for one reader
 
@@ -35,7 +35,7 @@ class Revoked:
     key: str
     record: Record
     seq: int
-    _fingerprint: Callable[[Revocable], Fingerprint] = field(repr=False, compare=False)
+    _hash_key: bytes = field(repr=False, compare=False)
 
     @property
     def scope(self) -> str:
@@ -43,11 +43,12 @@ class Revoked:
 
     def hits(self, claims: Revocable) -> bool:
         """Whether this refuses the token with these *claims*."""
-        found = self._fingerprint(claims)
-        if self.scope != "subject":
-            return self.key in found.keys
-        return self.key in found.subjects and (
-            found.sst <= self.record.sessions_before or found.iat_ms <= self.record.tokens_before
+        names = _names(claims)[self.scope]
+        if all(record_key(self._hash_key, self.scope, name) != self.key for name in names):
+            return False
+        record = self.record
+        return self.scope != "subject" or (
+            claims.sst <= record.sessions_before or claims.iat_ms <= record.tokens_before
         )
 
 
@@ -126,10 +127,9 @@ class Hub:
         return made
 
     @contextmanager
-    def watch(self, fingerprint: Fingerprint) -> Iterator[asyncio.Event]:
-        """An event that is set whenever something about *fingerprint* may have changed."""
+    def watch(self, keys: Collection[str]) -> Iterator[asyncio.Event]:
+        """An event that is set whenever something about one of these record *keys* may have changed."""
         changed = asyncio.Event()
-        keys = (*fingerprint.keys, *fingerprint.subjects)
         for key in keys:
             self._watches.setdefault(key, set()).add(changed)
         try:
@@ -140,14 +140,12 @@ class Hub:
                 if not self._watches[key]:
                     del self._watches[key]
 
-    def tell(
-        self, seq: int, key: str, record: Record, fingerprint: Callable[[Revocable], Fingerprint]
-    ) -> None:
+    def tell(self, seq: int, key: str, record: Record, hash_key: bytes) -> None:
         """One revocation, to everybody whom it concerns."""
         for changed in self._watches.get(key, ()):
             changed.set()
         if self._streams:
-            self._spread(Revoked(key, record, seq, fingerprint))
+            self._spread(Revoked(key, record, seq, hash_key))
 
     def renew(self) -> None:
         """The list was read anew."""
@@ -174,3 +172,22 @@ class Hub:
     def _spread(self, event: Event) -> None:
         for stream in list(self._streams):
             stream._put(event)  # noqa: SLF001
+
+
+def keys_of(hash_key: bytes, claims: Revocable) -> frozenset[str]:
+    """Every record key under which *claims* could be revoked."""
+    return frozenset(
+        record_key(hash_key, scope, name)
+        for scope, names in _names(claims).items()
+        for name in names
+    )
+
+
+def _names(claims: Revocable) -> dict[str, tuple[str, ...]]:
+    return {
+        "token": (claims.jti,),
+        "session": (claims.sid,),
+        "key": (claims.kid,),
+        "service": (claims.client_id,),
+        "subject": (claims.sub, claims.email),
+    }

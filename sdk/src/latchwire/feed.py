@@ -12,11 +12,11 @@ How it replicates is written in `latchwire._replica`.
 import asyncio
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from functools import cached_property
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from latchwire._companion import Companion
 from latchwire._replica import FeedClosedError, Replica
@@ -24,7 +24,9 @@ from latchwire._stream import FeedReadError, Freshness
 from latchwire._strict import decode_base64url
 from latchwire.blocklist import Blocklist, Revocable
 from latchwire.connect import FeedConnectError, connect
-from latchwire.events import CAPACITY, EventStream, Hub
+from latchwire.documents import Documents
+from latchwire.events import CAPACITY, EventStream, Hub, keys_of
+from latchwire.keys import KeyRing
 from latchwire.records import Record
 
 __all__ = [
@@ -58,6 +60,7 @@ class Feed(ABC):
 
     max_staleness: float = MAX_STALENESS_SECONDS
     blocklist: Blocklist
+    _hash_key: bytes
     _now_ms: Callable[[], int]
 
     @property
@@ -113,7 +116,7 @@ class Feed(ABC):
 
     def watching(self, claims: Revocable) -> AbstractContextManager[asyncio.Event]:
         """An `asyncio.Event` that is set whenever the answer about *claims* may have changed."""
-        return self._hub.watch(self.blocklist.fingerprint(claims))
+        return self._hub.watch(keys_of(self._hash_key, claims))
 
     @cached_property
     def _hub(self) -> Hub:
@@ -142,17 +145,21 @@ class RevocationFeed(Replica, Feed):
         max_staleness: float = MAX_STALENESS_SECONDS,
         tls: ssl.SSLContext | None = None,
         connect_timeout: float | None = 10.0,
-        documents: Companion | None = None,
+        operators: KeyRing | None = None,
+        on_keys: Callable[[KeyRing], None] | None = None,
     ) -> AsyncIterator[Self]:
         """Connect as the credential *name* (``service-shop``), follow the feed, and close at the end.
 
         *nkey_seed* is the text of its seed file, *blocklist_key* the text of ``blocklist.key`` or its 32
-        bytes. *servers*, *tls* and *connect_timeout* are those of `latchwire.connect.connect`.
+        bytes. *servers*, *tls* and *connect_timeout* are those of `latchwire.connect.connect`. With
+        *operators* (the public keys in ``operator.jwks.json``) and *on_keys* (`Verifier.replace_keys`) a
+        rotation of the token keys reaches this service by itself, signed by an operator.
 
         Raises:
             FeedConnectError: no server let us in within *connect_timeout* seconds (None: wait for ever).
-            ValueError: *blocklist_key* is none.
+            ValueError: *blocklist_key* is none, or only one of *operators* and *on_keys* is given.
         """
+        documents = _follow_keys(operators, on_keys)
         hash_key = _read_key(blocklist_key)
         link = connect(servers, name=name, nkey_seed=nkey_seed, tls=tls, timeout=connect_timeout)
         async with link as client:
@@ -201,7 +208,7 @@ class RevocationFeed(Replica, Feed):
         return super().problem()
 
     def _told(self, seq: int, key: str, record: Record) -> None:
-        self._hub.tell(seq, key, record, self.blocklist.fingerprint)
+        self._hub.tell(seq, key, record, self._hash_key)
 
     def _renewed(self) -> None:
         self._hub.renew()
@@ -218,6 +225,20 @@ class RevocationFeed(Replica, Feed):
         trace: TracebackType | None,
     ) -> None:
         await self.stop()
+
+
+def _follow_keys(
+    operators: KeyRing | None, on_keys: Callable[[KeyRing], None] | None
+) -> Documents | None:
+    if operators is None and on_keys is None:
+        return None
+    if operators is None or on_keys is None:
+        raise ValueError("operators and on_keys go together")
+
+    def take(body: Mapping[str, Any], _generation: int) -> None:
+        on_keys(KeyRing.from_jwks({"keys": body["keys"]}))
+
+    return Documents(operators, on_keys=take, api_prefix=SERVICE_API_PREFIX)
 
 
 def _read_key(key: bytes | str) -> bytes:

@@ -181,7 +181,7 @@ class FakeFeed(Feed):
         key, record = record_key(self._hash_key, scope, identifier), Record(*times)
         self.seq += 1
         if self.blocklist.apply(key, record):
-            self._hub.tell(self.seq, key, record, self.blocklist.fingerprint)
+            self._hub.tell(self.seq, key, record, self._hash_key)
 
 
 def _json(value: dict[str, Any]) -> bytes:
