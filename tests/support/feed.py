@@ -66,4 +66,4 @@ def make_feed(bus: Bus) -> RevocationFeed:
 
 def holds(feed: RevocationFeed, *identifiers: str) -> bool:
     """Whether all these sessions are on the feed's list."""
-    return all(session_key(i) in feed.blocklist._until for i in identifiers)
+    return all(feed.blocklist.get(session_key(i)) is not None for i in identifiers)

@@ -27,13 +27,14 @@ from latchwire._clock import monotonic as elapsed
 from latchwire._companion import Companion
 from latchwire._proof import CLOCK_STEP_MS, Proof
 from latchwire._stream import FeedReadError, Freshness, StreamReader, read_delta
-from latchwire.blocklist import Blocklist
+from latchwire.blocklist import SWEEP_LIMIT, Blocklist
 from latchwire.records import Record
 
 DELTA_PREFIX: Final = "blocklist."
 PROBE_SECONDS: Final = 1.0
 AGAIN_SECONDS: Final = 0.25  # between probes that nobody answers
 TICK_SECONDS: Final = 0.1
+SWEEP_TICKS: Final = 400  # a round of the whole list: within a minute, however long it is
 
 _log = logging.getLogger("latchwire.feed")
 
@@ -286,7 +287,7 @@ class Replica:
         if step_ms < -CLOCK_STEP_MS:
             # What was swept while the clock stood in the future may still be alive: read it again.
             self._start_over = True
-        self.blocklist.sweep(now_ms)
+        self.blocklist.sweep(now_ms, max(SWEEP_LIMIT, len(self.blocklist) // SWEEP_TICKS))
         if self._retired is not None and not self._retired.dismantle():
             self._retired = None
 

@@ -1,17 +1,26 @@
-"""The blocklist in memory: exact, a few dictionary look-ups per check, swept in bounded steps.
+"""The blocklist in memory: exact, about 40 bytes a record, and nothing it does stalls the event loop.
 
-Plain dictionaries of strings and integers: the garbage collector does not walk them, and a million
-entries cost neither a pause nor an approximation.
+A record is 16 raw bytes of its key and its times in a `latchwire._table.Table`, one table for each scope: a
+scope nobody is revoked in costs a check nothing, and only subjects carry watermarks.
 """
 
-import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass
+from struct import Struct
 from typing import Final, Protocol
 
-from latchwire.records import SCOPE_NAMES, Record, record_key
+from latchwire._table import KEY_BYTES, Table, hash_of
+from latchwire.records import SCOPE_LETTERS, SCOPE_NAMES, Record, digest_of, key_digest, text_key
 
-SWEEP_LIMIT: Final = 2_000
-_BUCKET_MS: Final = 60_000
+SWEEP_LIMIT: Final = 500
+SLICE: Final = 256  # records between two turns of the loop while many are loaded
+
+_UNTIL: Final = Struct(">Q")
+_SUBJECT: Final = Struct(">QQQ")
+# Where a fingerprint has the key of each scope: a subject has two names.
+_PLACES: Final = ("j", "s", "k", "v", "u", "u")
+_HASHES: Final = Struct(">" + "8xQ" * len(_PLACES))
+_NOBODY: Final = bytes(KEY_BYTES)  # in the place of what a token does not name
 
 
 class Revocable(Protocol):
@@ -37,10 +46,10 @@ class Revocable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """The precomputed keys of one token: *keys* (token, session, key, service) and *subjects*."""
+    """The precomputed *keys* of one token and their *hashes*: token, session, key, service, two subjects."""
 
-    keys: tuple[str, ...]
-    subjects: tuple[str, ...]
+    keys: bytes
+    hashes: tuple[int, ...]
     sst: int
     iat_ms: int
 
@@ -61,128 +70,169 @@ class Blocklist:
 
     def __init__(self, hash_key: bytes) -> None:
         self._hash_key = hash_key
-        self._until: dict[str, int] = {}
-        self._subjects: dict[str, Record] = {}
-        # Live views: their isdisjoint() looks all keys of a token up in one call into C.
-        self._until_keys = self._until.keys()
-        self._subject_keys = self._subjects.keys()
-        # The minute after which a key is dead -> those keys; a heap finds the earliest minute.
-        self._buckets: dict[int, list[str]] = {}
-        self._minutes: list[int] = []
+        self._tables = {letter: Table(entry_bytes(letter)) for letter in SCOPE_NAMES}
+        # The tables that hold anything, each with the place of its key in a fingerprint.
+        self._filled: tuple[tuple[int, Table], ...] = ()
 
     def __len__(self) -> int:
-        return len(self._until) + len(self._subjects)
+        return sum(table.count for table in self._tables.values())
 
     def apply(self, key: str, record: Record) -> bool:
-        """Merge *record* under *key*; whether that changed anything. Nothing can be undone here."""
-        return self._merge_subject(key, record) if key[0] == "u" else self._extend(key, record)
+        """Merge *record* under *key*; whether that changed anything. Nothing can be undone here.
+
+        Raises:
+            ValueError: *key* is no record key.
+            struct.error: a time does not fit 64 bits without a sign.
+        """
+        digest = key_digest(key)
+        return self._merge(key[0], digest + _pack(key[0], record), hash_of(digest))
+
+    def get(self, key: str) -> Record | None:
+        """The record under *key*, or None; one that has lapsed may still be here for a minute.
+
+        Raises:
+            ValueError: *key* is no record key.
+        """
+        digest = key_digest(key)
+        entry = self._tables[key[0]].get(digest, hash_of(digest))
+        return None if entry is None else _unpack(entry)
 
     def fingerprint(self, claims: Revocable) -> Fingerprint:
         """The keys under which *claims* could be revoked; keep it with the verified token."""
-        names = [("token", claims.jti), ("session", claims.sid), ("key", claims.kid)]
-        names.append(("service", claims.client_id))
-        subjects = dict.fromkeys(s for s in (claims.sub, claims.email) if s)
-        return Fingerprint(
-            tuple(record_key(self._hash_key, scope, name) for scope, name in names if name),
-            tuple(record_key(self._hash_key, "subject", subject) for subject in subjects),
-            claims.sst,
-            claims.iat_ms,
-        )
+        email = claims.email if claims.email != claims.sub else ""
+        names = (claims.jti, claims.sid, claims.kid, claims.client_id, claims.sub, email)
+        return self._fingerprint(names, claims.sst, claims.iat_ms)
 
     def key_fingerprint(self, kid: str) -> Fingerprint:
         """What `find` needs to say whether the signing key *kid* is revoked."""
-        return Fingerprint((record_key(self._hash_key, "key", kid),), (), 0, 0)
+        return self._fingerprint(("", "", kid, "", "", ""), 0, 0)
 
     def find(self, fingerprint: Fingerprint, now_ms: int) -> Hit | None:
         """The first record that refuses the token at *now_ms*, or None."""
-        if self._until_keys.isdisjoint(fingerprint.keys) and self._subject_keys.isdisjoint(
-            fingerprint.subjects
-        ):
-            return None
-        return self._find_key(fingerprint, now_ms) or self._find_subject(fingerprint)
+        hashes = fingerprint.hashes
+        for place, table in self._filled:
+            if table.filter[hashes[place] & table.slots]:
+                hit = _hit(fingerprint, place, table, now_ms)
+                if hit is not None:
+                    return hit
+        return None
 
     def subject_watermark(self, identifier: str) -> Record | None:
         """The record of the subject *identifier* (a ``sub`` or a canonical e-mail), or None."""
-        return self._subjects.get(record_key(self._hash_key, "subject", identifier))
+        digest = digest_of(self._hash_key, "subject", identifier)
+        entry = self._tables["u"].get(digest, hash_of(digest))
+        return None if entry is None else _unpack(entry)
 
     def sweep(self, now_ms: int, limit: int = SWEEP_LIMIT) -> int:
-        """Forget at most *limit* keys whose minute is over; how many were looked at.
+        """Look at about *limit* records and forget those that have lapsed; how many those were.
 
-        A caller that gets *limit* back has more to sweep. About 0.5 ms per thousand.
+        Each call goes on where the last one ended. About 0.1 ms per thousand.
         """
-        seen = 0
-        while seen < limit and self._minutes and self._minutes[0] * _BUCKET_MS < now_ms:
-            bucket = self._buckets[self._minutes[0]]
-            while bucket and seen < limit:
-                self._expire(bucket.pop(), now_ms)
-                seen += 1
-            if not bucket:
-                del self._buckets[heapq.heappop(self._minutes)]
-        return seen
+        size, gone = len(self), 0
+        for table in self._tables.values():
+            if table.count:
+                gone += table.sweep(now_ms, -(-limit * table.count // size))
+        if gone:
+            self._note_filled()
+        return gone
 
     def dismantle(self, limit: int = SWEEP_LIMIT) -> bool:
-        """Drop at most *limit* entries of a list that is no longer used; whether any are left.
+        """Drop about *limit* records of a list that is no longer used; whether any are left.
 
-        Freeing a million entries at once would stall the loop for a tenth of a second.
+        Freeing a million at once would stall the loop.
         """
-        for _ in range(limit):
-            if self._until:
-                self._until.popitem()
-            elif self._subjects:
-                self._subjects.popitem()
-            elif self._buckets:
-                self._buckets.popitem()
-            else:
-                return False
-        return True
+        self._filled = ()
+        return any(table.dismantle(limit) for table in self._tables.values())
 
-    def _extend(self, key: str, record: Record) -> bool:
-        known = self._until.get(key, -1)
-        if record.until_ms <= known:
-            return False
-        self._until[key] = record.until_ms
-        self._remember_expiry(key, record.until_ms)
-        return True
+    def pieces(self) -> Iterator[tuple[str, bytes]]:
+        """The scope letter and some packed entries at a time (`entry_bytes` each), in no order.
 
-    def _merge_subject(self, key: str, record: Record) -> bool:
-        known = self._subjects.get(key)
-        merged = record if known is None else known.merged(record)
-        if merged == known:
-            return False
-        self._subjects[key] = merged
-        if known is None or merged.until_ms > known.until_ms:
-            self._remember_expiry(key, merged.until_ms)
-        return True
+        The list may change between two steps: whatever is in it from the first to the last comes at least
+        once.
+        """
+        for letter, table in self._tables.items():
+            for blob in table.blobs():
+                if blob:
+                    yield letter, blob
 
-    def _remember_expiry(self, key: str, until_ms: int) -> None:
-        minute = until_ms // _BUCKET_MS + 1
-        bucket = self._buckets.get(minute)
-        if bucket is None:
-            self._buckets[minute] = [key]
-            heapq.heappush(self._minutes, minute)
-        else:
-            bucket.append(key)
+    def records(self) -> Iterator[tuple[str, Record]]:
+        """Every record under its key, with the promise of `pieces`."""
+        for letter, blob in self.pieces():
+            for entry in _split(blob, entry_bytes(letter)):
+                yield text_key(letter, entry[:KEY_BYTES]), _unpack(entry)
 
-    def _expire(self, key: str, now_ms: int) -> None:
-        # An extended record sits in a later bucket as well and stays.
-        if self._until.get(key, now_ms) < now_ms:
-            del self._until[key]
-        record = self._subjects.get(key)
-        if record is not None and record.until_ms < now_ms:
-            del self._subjects[key]
+    def reserve(self, letter: str, entries: int) -> None:
+        """Make room for *entries* of one scope at once: they are loaded faster then."""
+        self._tables[letter].reserve(entries)
 
-    def _find_key(self, fingerprint: Fingerprint, now_ms: int) -> Hit | None:
-        for key in fingerprint.keys:
-            if now_ms <= self._until.get(key, -1):
-                return Hit(SCOPE_NAMES[key[0]], key)
+    def load(self, letter: str, entries: bytes) -> Iterator[int]:
+        """Merge packed *entries* of one scope, `SLICE` of them for each step; how many so far.
+
+        Raises:
+            KeyError: no scope has this *letter*.
+            ValueError: *entries* is not a whole number of them.
+        """
+        table, width = self._tables[letter], entry_bytes(letter)
+        if len(entries) % width:
+            raise ValueError("part of an entry")
+        for start in range(0, len(entries), SLICE * width):
+            some = entries[start : start + SLICE * width]
+            table.load(some)
+            self._note_filled()
+            yield (start + len(some)) // width
+
+    def _merge(self, letter: str, entry: bytes, hash_: int) -> bool:
+        table = self._tables[letter]
+        fresh = not table.count
+        changed = table.merge(entry, hash_)
+        if fresh:
+            self._note_filled()
+        return changed
+
+    def _note_filled(self) -> None:
+        places = ((place, self._tables[letter]) for place, letter in enumerate(_PLACES))
+        self._filled = tuple((place, table) for place, table in places if table.count)
+
+    def _fingerprint(self, names: tuple[str, ...], sst: int, iat_ms: int) -> Fingerprint:
+        digests = [
+            digest_of(self._hash_key, SCOPE_NAMES[letter], name) if name else _NOBODY
+            for letter, name in zip(_PLACES, names, strict=True)
+        ]
+        keys = b"".join(digests)
+        return Fingerprint(keys, _HASHES.unpack(keys), sst, iat_ms)
+
+
+def entry_bytes(letter: str) -> int:
+    """The length of a packed entry: the key, ``until``, and for subjects the two watermarks."""
+    return KEY_BYTES + (_SUBJECT.size if letter == SCOPE_LETTERS["subject"] else _UNTIL.size)
+
+
+def _pack(letter: str, record: Record) -> bytes:
+    if letter == SCOPE_LETTERS["subject"]:
+        return _SUBJECT.pack(record.until_ms, record.sessions_before, record.tokens_before)
+    return _UNTIL.pack(record.until_ms)
+
+
+def _unpack(entry: bytes) -> Record:
+    layout = _SUBJECT if len(entry) > KEY_BYTES + _UNTIL.size else _UNTIL
+    return Record(*layout.unpack_from(entry, KEY_BYTES))
+
+
+def _split(blob: bytes, width: int) -> Iterator[bytes]:
+    return (blob[at : at + width] for at in range(0, len(blob), width))
+
+
+def _hit(fingerprint: Fingerprint, place: int, table: Table, now_ms: int) -> Hit | None:
+    """What *table* has against the key in this *place*."""
+    key = fingerprint.keys[place * KEY_BYTES : (place + 1) * KEY_BYTES]
+    entry = None if key == _NOBODY else table.get(key, fingerprint.hashes[place])
+    if entry is None or not _refuses(_PLACES[place], _unpack(entry), fingerprint, now_ms):
         return None
+    return Hit(SCOPE_NAMES[_PLACES[place]], text_key(_PLACES[place], key))
 
-    def _find_subject(self, fingerprint: Fingerprint) -> Hit | None:
-        for key in fingerprint.subjects:
-            record = self._subjects.get(key)
-            if record is not None and (
-                fingerprint.sst <= record.sessions_before
-                or fingerprint.iat_ms <= record.tokens_before
-            ):
-                return Hit("subject", key)
-        return None
+
+def _refuses(letter: str, record: Record, fingerprint: Fingerprint, now_ms: int) -> bool:
+    if letter == SCOPE_LETTERS["subject"]:
+        sessions, tokens = record.sessions_before, record.tokens_before
+        return fingerprint.sst <= sessions or fingerprint.iat_ms <= tokens
+    return now_ms <= record.until_ms

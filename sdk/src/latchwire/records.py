@@ -24,7 +24,12 @@ SCOPE_NAMES: Final[dict[str, str]] = {letter: scope for scope, letter in SCOPE_L
 
 _LAYOUT: Final = struct.Struct(">BQQQ")
 _VERSION: Final = 1
-_KEY: Final = re.compile(r"[jsuvk][a-z2-7]{26}", re.ASCII)
+# 26 characters hold 130 bits, so the last one stands for 3 bits and two zeros: each digest has one text.
+_KEY: Final = re.compile(r"[jsuvk][a-z2-7]{25}[aeimquy4]", re.ASCII)
+# From base 32 as RFC 4648 writes it to the digits that `int` reads, which is several times faster.
+_TO_DIGITS: Final = bytes.maketrans(
+    b"abcdefghijklmnopqrstuvwxyz234567", b"0123456789abcdefghijklmnopqrstuv"
+)
 
 
 class RecordError(ValueError):
@@ -40,10 +45,29 @@ def record_key(hash_key: bytes, scope: str, identifier: str) -> str:
     Raises:
         KeyError: *scope* is none of ``SCOPE_LETTERS``.
     """
-    letter = SCOPE_LETTERS[scope]
+    return text_key(SCOPE_LETTERS[scope], digest_of(hash_key, scope, identifier))
+
+
+def digest_of(hash_key: bytes, scope: str, identifier: str) -> bytes:
+    """The 16 bytes that `record_key` writes as text."""
     text = f"bl/v1|{scope}|{identifier}".encode("utf-8", "surrogatepass")
-    digest = hmac.digest(hash_key, text, hashlib.sha256)[:16]
+    return hmac.digest(hash_key, text, hashlib.sha256)[:16]
+
+
+def text_key(letter: str, digest: bytes) -> str:
+    """The record key of a scope's *letter* and a *digest* of 16 bytes."""
     return letter + base64.b32encode(digest).decode("ascii").rstrip("=").lower()
+
+
+def key_digest(key: str) -> bytes:
+    """The 16 bytes of the digest in a record *key*.
+
+    Raises:
+        ValueError: *key* has not the form `record_key` gives.
+    """
+    if not is_record_key(key):
+        raise ValueError("no record key")
+    return (int(key[1:].encode("ascii").translate(_TO_DIGITS), 32) >> 2).to_bytes(16, "big")
 
 
 def is_record_key(text: str) -> bool:
