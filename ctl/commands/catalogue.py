@@ -1,4 +1,4 @@
-"""``catalogue check`` and ``catalogue traefik``: is services.yaml usable, and what Traefik makes of it."""
+"""``catalogue``: is services.yaml usable, what Traefik makes of it; `publish_catalogue` puts it in force."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from ctl import exits, traefik
 from ctl.arguments import add_command
+from ctl.commands import publish_catalogue
 from ctl.installation import NoInstallationError, find_catalogue
 from ctl.output import complain, say
 from shared.catalogue import CatalogueError, load_catalogue
@@ -15,10 +16,11 @@ from shared.settings import SettingsError, read_environment
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add ``catalogue`` to the command line."""
-    parser = add_command(commands, "catalogue", "check services.yaml, render it for Traefik")
+    parser = add_command(commands, "catalogue", "check services.yaml, put it in force at the edges")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     check = add_command(verbs, "check", "is services.yaml usable?")
     check.set_defaults(run=_check)
+    publish_catalogue.register(verbs)
     render = verbs.add_parser("traefik", help="write Traefik's dynamic configuration")
     render.add_argument("--out", type=Path, required=True, help="the file Traefik reads")
     render.add_argument("--auth", required=True, help="http://auth:8000")

@@ -1,0 +1,139 @@
+"""``catalogue apply|rollback|show``: services.yaml in force at every edge, without a restart."""
+
+import argparse
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+from ctl import exits
+from ctl.arguments import Commands, add_command
+from ctl.documents import ConflictError, DocumentDesk, Words, tell
+from ctl.installation import NoInstallationError, find_catalogue
+from ctl.output import complain, date_time, one_line, say, say_json
+from ctl.session import Session, operate
+from latchwire.documents import CATALOGUE, Document
+from shared.catalogue import CatalogueError, load_catalogue, parse_catalogue
+from shared.documents import DocumentTooLargeError
+from shared.secrets import SecretsError
+
+Work = Callable[[Session, DocumentDesk], Awaitable[int]]
+
+
+class NothingToRollBackError(Exception):
+    """There is no such earlier catalogue."""
+
+
+def register(verbs: "Commands[argparse.ArgumentParser]") -> None:
+    """Add the three to ``catalogue``."""
+    apply = add_command(verbs, "apply", "put services.yaml in force at every edge")
+    apply.add_argument(
+        "file", nargs="?", type=Path, help="default: the one `catalogue check` reads"
+    )
+    apply.set_defaults(run=_run_apply)
+    back = add_command(verbs, "rollback", "put an earlier catalogue in force again")
+    back.add_argument("--to", type=int, metavar="GENERATION", help="default: the one before")
+    back.set_defaults(run=lambda arguments: _operate(arguments, partial(_back, to=arguments.to)))
+    show = add_command(verbs, "show", "the catalogue in force, and which edges have it")
+    show.add_argument("--generation", type=int, help="an earlier one")
+    show.set_defaults(
+        run=lambda arguments: _operate(arguments, partial(_show, wanted=arguments.generation))
+    )
+
+
+def _run_apply(arguments: argparse.Namespace) -> int:
+    """0 when every live edge has it, 1 when it cannot be used, 3 when an edge has not confirmed."""
+    try:
+        path = arguments.file or find_catalogue(arguments.context)
+        load_catalogue(path)
+        text = path.read_text("utf-8")
+    except (CatalogueError, NoInstallationError) as error:
+        complain(str(error))
+        return exits.FAILED
+    return _operate(arguments, partial(_apply, text=text))
+
+
+def _operate(arguments: argparse.Namespace, work: Work) -> int:
+    async def begin(session: Session) -> int:
+        desk = DocumentDesk(session, CATALOGUE)
+        try:
+            await desk.open()
+            return await work(session, desk)
+        except (
+            ConflictError,
+            DocumentTooLargeError,
+            SecretsError,
+            NothingToRollBackError,
+        ) as error:
+            complain(one_line(str(error)))
+            return exits.FAILED
+
+    return operate(arguments, begin)
+
+
+async def _apply(session: Session, desk: DocumentDesk, *, text: str) -> int:
+    known = desk.shelf.in_force
+    if known is None or known.body != text:
+        await desk.publish(text, await desk.next_generation(), at=session.clock.now_ms())
+    return await _confirm(session, desk, "applied" if known is not desk.shelf.in_force else "known")
+
+
+async def _back(session: Session, desk: DocumentDesk, *, to: int | None) -> int:
+    before = _find(desk, to)
+    try:
+        parse_catalogue(before.body)
+    except CatalogueError as error:
+        complain(str(error))
+        return exits.FAILED
+    await desk.publish(before.body, await desk.next_generation(), at=session.clock.now_ms())
+    return await _confirm(session, desk, f"as {before.generation}")
+
+
+def _find(desk: DocumentDesk, generation: int | None) -> Document:
+    """The document of *generation*; None: the newest that says something else than the one in force."""
+    kept, now = desk.shelf.genuine, desk.shelf.in_force
+    if generation is None:
+        earlier = [d for d in kept if now is not None and d.body != now.body]
+    else:
+        earlier = [d for d in kept if d.generation == generation]
+    if not earlier or not isinstance(earlier[-1].body, str):
+        there = ", ".join(str(d.generation) for d in kept) or "none"
+        raise NothingToRollBackError(f"{NothingToRollBackError.__doc__} Kept generations: {there}")
+    return earlier[-1]
+
+
+async def _confirm(session: Session, desk: DocumentDesk, how: str) -> int:
+    generation = desk.shelf.generation
+    words = await desk.words(generation, session.timeout)
+    if session.json:
+        say_json({"generation": generation, "how": how, **words.answer()})
+    else:
+        say(f"catalogue   generation {generation} ({how})")
+        tell(words)
+        _explain(words)
+    return exits.DONE if words.complete else exits.PARTLY
+
+
+def _explain(words: Words) -> None:
+    if any(edge.after_ms is None for edge in words.edges):
+        say(
+            "an edge that stays behind is cut off, or cannot read it: its log says document.refused"
+        )
+
+
+async def _show(session: Session, desk: DocumentDesk, *, wanted: int | None) -> int:
+    found = desk.shelf.in_force if wanted is None else _find(desk, wanted)
+    words = await desk.words(desk.shelf.generation, min(session.timeout, 2.0))
+    kept = [{"generation": d.generation, "at": d.at} for d in desk.shelf.genuine]
+    if session.json:
+        shown = {"generation": found.generation, "text": found.body} if found else {"generation": 0}
+        say_json({**shown, "kept": kept, **words.answer()})
+        return exits.DONE
+    for each in kept:
+        complain(f"generation {each['generation']}  {date_time(each['at'])}")
+    for edge in words.edges:
+        complain(f"{one_line(edge.edge_id).ljust(10)}  has generation {edge.generation}")
+    if found is None:
+        complain("no document yet: each edge goes by its own file")
+    else:
+        say(str(found.body).rstrip("\n"))
+    return exits.DONE

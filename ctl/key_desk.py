@@ -1,0 +1,107 @@
+"""The document ``keys`` as the operator changes it: one step at a time, each signed, published and told."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from ctl.documents import DocumentDesk, Words
+from ctl.key_states import added, from_files, next_key, switched
+from ctl.session import Session
+from ctl.signing_files import SigningFiles
+from latchwire.documents import KEYS
+from shared.bus import BusUnavailableError
+from shared.contract import KEY_ROTATED
+from shared.documents import KeysBody, read_keys_body
+from shared.messages import KeyRotated
+
+Change = Literal["added", "used", "retired", "compromised"]
+Step = Callable[[KeysBody, int, int], KeysBody]  # body, now_ms, generation -> body
+
+
+class KeyDesk:
+    """*body* is what is in force now: the newest document's, or the files' when there is none."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.documents = DocumentDesk(session, KEYS)
+        self.files = SigningFiles(session.installation.secrets_dir)
+
+    async def open(self) -> None:
+        """Read what is in force. Raises: BusUnavailableError, SecretsError."""
+        await self.documents.open()
+        self.body = self._read()
+
+    @property
+    def generation(self) -> int:
+        """Of the document in force; 0: the files."""
+        return self.documents.shelf.generation
+
+    async def change(self, kid: str, what: Change, step: Step) -> None:
+        """Put the outcome of *step* in force, then say that *kid* is *what* now.
+
+        Raises: KeyStateError, and what `DocumentDesk.publish` raises.
+        """
+        now_ms = self.session.clock.now_ms()
+        generation = await self.documents.next_generation()
+        body = step(self.body, now_ms, generation)
+        await self.documents.publish(body.model_dump(exclude_none=True), generation, at=now_ms)
+        self.body = self._read()
+        event = KeyRotated(
+            id=self.session.ids.ulid(now_ms),
+            at=now_ms,
+            kid=kid,
+            change=what,
+            generation=self.generation,
+        )
+        await self.session.bus.publish(KEY_ROTATED, event)
+
+    async def words(self, timeout: float | None = None) -> Words:
+        """What the edges say of the generation in force."""
+        patience = self.session.timeout if timeout is None else timeout
+        return await self.documents.words(self.generation, patience)
+
+    async def publish_next(self, algorithm: str | None) -> str:
+        """Phase 1: a key that waits, its public half in force. Goes on where an earlier one stopped.
+
+        Raises: SecretsError: it cannot be made here, or the one begun elsewhere is not here.
+        """
+        self.files.require_writable()
+        kid = next_key(self.body)
+        if kid is not None:
+            return kid
+        kid = self.files.prepared()
+        if kid is None or kid in self.body.history:
+            kid = self.files.prepare(self._date(), algorithm or self._algorithm())
+        key = self.files.public(kid)
+        await self.change(kid, "added", lambda body, now, gen: added(body, key, now, gen))
+        return kid
+
+    async def switch(self, kid: str) -> None:
+        """Phase 2: sign with *kid*. Before auth hears of it, it finds the file."""
+        self.files.enable(kid)
+        await self.change(kid, "used", lambda body, now, gen: switched(body, kid, now, gen))
+
+    def keep_files_in_step(self) -> bool:
+        """Write jwks.json as the document says; False where that cannot be done."""
+        return self.files.publish(self.body.keys)
+
+    def _read(self) -> KeysBody:
+        document = self.documents.shelf.in_force
+        if document is None:
+            keys, signing = self.files.published()
+            return from_files(keys, signing, self.session.clock.now_ms())
+        body = read_keys_body(document.body)
+        if body is None:
+            raise BusUnavailableError(f"generation {document.generation} of keys cannot be read")
+        return body
+
+    def _algorithm(self) -> str:
+        """The new key is of the kind of the one that signs."""
+        signing: dict[str, Any] = next(
+            key for key in self.body.keys if key["kid"] == self.body.sign_with
+        )
+        return str(signing["alg"])
+
+    def _date(self) -> str:
+        now = datetime.fromtimestamp(self.session.clock.now_ms() / 1000, UTC)
+        return now.strftime("%Y%m%d")
