@@ -39,6 +39,15 @@ class Position:
     epoch: str
     first_seq: int
     last_seq: int
+    messages: int = 0
+
+
+@dataclass(frozen=True)
+class StoredMessage:
+    """A message as its stream holds it; *stored_at_ms* is the server's time of storing it."""
+
+    data: bytes
+    stored_at_ms: int
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,7 @@ class BlocklistState:
             raise BusUnavailableError(f"the leader of {stream.name} hears no majority")
         state = info["state"]
         epoch = (info["config"].get("metadata") or {}).get("epoch", "")
-        return Position(epoch, state["first_seq"], state["last_seq"])
+        return Position(epoch, state["first_seq"], state["last_seq"], state["messages"])
 
     async def consumer(self, durable: contract.Durable) -> dict[str, Any]:
         """JetStream's own description of a consumer."""
@@ -150,6 +159,23 @@ class BlocklistState:
         if "message" not in found:
             return 0  # expired since
         return max(1, rfc3339_ms(info["ts"]) - rfc3339_ms(found["message"]["time"]))
+
+    async def acknowledged(self, durable: contract.Durable, most: int) -> list[StoredMessage]:
+        """The latest messages up to which *durable* has acknowledged all, newest first; at most *most*.
+
+        Raises:
+            BusUnavailableError: a leader did not answer.
+        """
+        floor = (await self.consumer(durable))["ack_floor"]["stream_seq"]
+        found: list[StoredMessage] = []
+        for seq in range(floor, max(0, floor - most), -1):
+            answer = await self._api(f"STREAM.MSG.GET.{durable.stream.name}", {"seq": seq})
+            if "message" not in answer:
+                break  # older ones have expired
+            message = answer["message"]
+            data = base64.b64decode(message.get("data", ""))
+            found.append(StoredMessage(data, rfc3339_ms(message["time"])))
+        return found
 
     async def _api(self, call: str, body: dict[str, Any]) -> dict[str, Any]:
         payload = json.dumps(body).encode() if body else b""

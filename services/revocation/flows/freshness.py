@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from prometheus_client import Gauge
 
+from services.revocation.flows.wholeness import Wholeness
 from services.revocation.ports import BrokerFacts
 from shared import contract
 from shared.bus import BusUnavailableError
@@ -33,8 +34,9 @@ class _Flight:
 class FreshnessDesk:
     """Answers probes."""
 
-    def __init__(self, broker: BrokerFacts) -> None:
+    def __init__(self, broker: BrokerFacts, wholeness: Wholeness | None = None) -> None:
         self._broker = broker
+        self._wholeness = wholeness
         self._lock = asyncio.Lock()
         self._begun = 0
         self._last: _Flight | None = None
@@ -67,6 +69,8 @@ class FreshnessDesk:
         # other way round, an event applied between the two would be in neither.
         backlog_ms = max([await self._broker.consumer_backlog_ms(durable) for durable in SOURCES])
         position = await self._broker.stream_position(contract.BLOCKLIST)
+        if self._wholeness is not None:
+            await self._wholeness.check(position)
         documents = await self._broker.stream_position(contract.DOCUMENT)
         BACKLOG.set(backlog_ms / 1000)
         return Freshness(

@@ -1,0 +1,99 @@
+"""Does BLOCKLIST still hold what it must? One that was purged, or put back from a backup, looks like any other.
+
+No credential of ours can do that to it, but an administrator, a restore and a broken disk can. Nobody tells the
+workers; a proof they went on giving would let edges accept what was revoked. So whenever BLOCKLIST holds less
+than it did, and before the first proof, the latest acknowledged revocations are looked up in it (adr/0015).
+"""
+
+from typing import Protocol
+
+import structlog
+from pydantic import ValidationError
+
+from latchwire.records import record_key
+from services.revocation.domain.clock import Times
+from services.revocation.domain.records import Revocation, revocation_of
+from shared import contract
+from shared.bus import BusUnavailableError, Position
+from shared.bus.state import StoredMessage
+from shared.clock import Clock
+from shared.emails import InvalidEmailError
+
+log = structlog.get_logger()
+
+SAMPLE = 20  # acknowledged revocations that are looked up
+SOON_MS = 60_000  # a record that lapses this soon may be gone by the server's clock
+
+
+class BrokerPast(Protocol):
+    """What was acknowledged, and what is in BLOCKLIST. Raises `shared.bus.BusUnavailableError`."""
+
+    async def acknowledged(self, durable: contract.Durable, most: int) -> list[StoredMessage]:
+        """The latest messages that *durable* has acknowledged, newest first; at most *most*."""
+        ...
+
+    async def get(self, key: str) -> tuple[bytes, int] | None:
+        """The packed record under *key* and its sequence, from the stream leader."""
+        ...
+
+
+class BlocklistLostError(BusUnavailableError):
+    """BLOCKLIST lacks acknowledged revocations: `latchwire streams apply --restored` replays them."""
+
+
+class Wholeness:
+    """Watches one BLOCKLIST; once it was found to lack something, only another epoch counts."""
+
+    def __init__(self, broker: BrokerPast, clock: Clock, hash_key: bytes) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._hash_key = hash_key
+        self._seen: Position | None = None
+        self._lost: str | None = None
+
+    def trouble(self) -> str | None:
+        """What is wrong with it, for ``/ready``."""
+        return None if self._lost is None else str(BlocklistLostError.__doc__)
+
+    async def check(self, position: Position) -> None:
+        """Return when nothing is known to be missing at *position*.
+
+        Raises:
+            BlocklistLostError: something is.
+            BusUnavailableError: a leader did not answer.
+        """
+        if position.epoch == self._lost:
+            raise BlocklistLostError(BlocklistLostError.__doc__)
+        if self._holds_less(position) and await self._lacks_something():
+            self._lost = position.epoch
+            log.error("blocklist.lost", cure="latchwire streams apply --restored")
+            raise BlocklistLostError(BlocklistLostError.__doc__)
+        self._seen, self._lost = position, None
+
+    def _holds_less(self, position: Position) -> bool:
+        seen = self._seen
+        return (
+            seen is None
+            or position.epoch != seen.epoch
+            or position.last_seq < seen.last_seq
+            or position.messages < seen.messages
+        )
+
+    async def _lacks_something(self) -> bool:
+        # Not TOKEN_BY: whether a service was allowed what it said then, nobody knows now.
+        for message in await self._broker.acknowledged(contract.REVOCATION, SAMPLE):
+            revocation = self._read(message)
+            if revocation is None:
+                continue
+            key = record_key(self._hash_key, revocation.scope, revocation.identifier)
+            if await self._broker.get(key) is None:
+                return True
+        return False
+
+    def _read(self, message: StoredMessage) -> Revocation | None:
+        """What *message* made of BLOCKLIST, or None when it need not be there."""
+        times = Times(self._clock.now_ms() + SOON_MS, message.stored_at_ms, None)
+        try:
+            return revocation_of(contract.TOKEN_REVOKED.decode(message.data), times)
+        except (ValidationError, ValueError, InvalidEmailError):
+            return None  # it became a dead letter

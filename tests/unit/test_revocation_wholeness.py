@@ -1,0 +1,119 @@
+"""A BLOCKLIST that holds less than it must is noticed, and one that merely forgets what has lapsed is not."""
+
+import pytest
+
+from latchwire.records import record_key
+from services.revocation.flows.wholeness import SAMPLE, SOON_MS, BlocklistLostError, Wholeness
+from shared.bus import Position
+from shared.bus.state import StoredMessage
+from shared.contract import TOKEN_REVOKED, Durable
+from shared.messages import TokenRevoked
+from tests.support.fakes.clock import FakeClock
+
+KEY = b"test" * 8
+
+
+class Past:
+    """Acknowledged events, newest first, and the keys that BLOCKLIST holds."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.events: list[StoredMessage] = []
+        self.held: set[str] = set()
+        self.asked = 0
+
+    def say(self, event: TokenRevoked, *, held: bool = True) -> None:
+        """*event* was acknowledged, and is in BLOCKLIST or not."""
+        body = TOKEN_REVOKED.encode(event)
+        self.events.insert(0, StoredMessage(body, self.clock.now_ms()))
+        if held:
+            self.held.add(record_key(KEY, event.scope, event.target))
+
+    async def acknowledged(self, durable: Durable, most: int) -> list[StoredMessage]:
+        self.asked += 1
+        return self.events[:most]
+
+    async def get(self, key: str) -> tuple[bytes, int] | None:
+        return (b"", 1) if key in self.held else None
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock at rest."""
+    return FakeClock()
+
+
+@pytest.fixture
+def past(clock: FakeClock) -> Past:
+    """Thirty sessions, all there."""
+    past = Past(clock)
+    for number in range(30):
+        past.say(TokenRevoked(scope="session", sid=f"s{number}"))
+    return past
+
+
+@pytest.fixture
+def wholeness(past: Past, clock: FakeClock) -> Wholeness:
+    """Has seen nothing yet."""
+    return Wholeness(past, clock, KEY)
+
+
+async def test_a_whole_list_is_looked_up_once(wholeness: Wholeness, past: Past) -> None:
+    """And not again while it only grows."""
+    for last in (30, 31, 40):
+        await wholeness.check(Position("e", 1, last, last))
+
+    assert past.asked == 1
+    assert wholeness.trouble() is None
+
+
+@pytest.mark.parametrize(
+    "position", [Position("e", 31, 30, 0), Position("e", 1, 10, 10)], ids=["purged", "restored"]
+)
+async def test_one_that_lost_records_proves_nothing_any_more(
+    wholeness: Wholeness, past: Past, position: Position
+) -> None:
+    """Also when it has grown again since: what was lost is still missing."""
+    await wholeness.check(Position("e", 1, 30, 30))
+    past.held.clear()
+
+    for now in (position, Position("e", 31, 500, 470)):
+        with pytest.raises(BlocklistLostError, match="streams apply --restored"):
+            await wholeness.check(now)
+
+    assert wholeness.trouble()
+
+
+async def test_another_epoch_begins_anew(wholeness: Wholeness, past: Past) -> None:
+    """The operator has had TOKEN replayed: what is acknowledged again is there again."""
+    past.held.clear()
+    with pytest.raises(BlocklistLostError):
+        await wholeness.check(Position("e", 1, 30, 30))
+    past.events.clear()
+
+    await wholeness.check(Position("f", 1, 30, 30))
+
+    assert wholeness.trouble() is None
+
+
+async def test_a_new_process_finds_it_too(wholeness: Wholeness, past: Past) -> None:
+    """It has seen nothing before, and looks before its first proof."""
+    past.held.remove(record_key(KEY, "session", f"s{30 - SAMPLE}"))
+
+    with pytest.raises(BlocklistLostError):
+        await wholeness.check(Position("e", 1, 30, 29))
+
+
+async def test_what_need_not_be_there_is_not_missed(
+    wholeness: Wholeness, past: Past, clock: FakeClock
+) -> None:
+    """Lapsed or about to, nobody's, unreadable: none of these has a record, or for long."""
+    past.say(TokenRevoked(scope="subject", sub="Ada <ada@example.com>"), held=False)
+    soon = clock.now_ms() + SOON_MS - 10_000
+    past.say(TokenRevoked(scope="session", sid="soon", affected_until=soon), held=False)
+    past.events.insert(0, StoredMessage(b"{", clock.now_ms()))
+
+    await wholeness.check(Position("e", 1, 30, 30))
+    await wholeness.check(Position("e", 1, 30, 29))
+
+    assert past.asked == 2
