@@ -1,0 +1,38 @@
+"""docs/contract-vectors.json is what the SDK does, and a reader in another language agrees with it."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from latchwire import Record, RecordError
+from tests.support.vectors import FILE, UNREADABLE, make_vectors
+
+driver = pytest.importorskip("playwright._impl._driver")
+CASES = Path(__file__).with_name("contract_vectors.test.mjs")
+READER = FILE.parents[1] / "examples" / "node_reader" / "reader.mjs"
+
+
+def test_the_vectors_are_what_the_sdk_does() -> None:
+    """Whoever changes the contract changes this file, and sees that others must follow."""
+    assert json.loads(FILE.read_text("ascii")) == make_vectors()
+
+
+@pytest.mark.parametrize("packed", UNREADABLE)
+def test_what_another_version_writes_is_not_read_as_something_else(packed: str) -> None:
+    """Refused, not guessed."""
+    with pytest.raises(RecordError):
+        Record.unpack(bytes.fromhex(packed))
+
+
+def test_a_reader_in_another_language_agrees_with_every_vector() -> None:
+    """examples/node_reader in Node, the one that Playwright brings along; it stays an example."""
+    node = driver.compute_driver_executable()[0]
+
+    done = subprocess.run(
+        [node, "--test", CASES], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(READER.read_text().splitlines()) <= 80
