@@ -161,6 +161,10 @@ class Blocklist:
             for entry in _split(blob, entry_bytes(letter)):
                 yield text_key(letter, entry[:KEY_BYTES]), _unpack(entry)
 
+    def count(self, letter: str) -> int:
+        """How many records of one scope there are."""
+        return self._tables[letter].count
+
     def reserve(self, letter: str, entries: int) -> None:
         """Make room for *entries* of one scope at once: they are loaded faster then."""
         self._tables[letter].reserve(entries)
