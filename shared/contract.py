@@ -198,11 +198,9 @@ REVOCATION = Durable("revocation", TOKEN, "token.revoked", Role.REVOCATION, ack_
 REVOCATION_BY = Durable(
     "revocation-by", TOKEN_BY, TOKEN_REVOKED_BY.name, Role.REVOCATION, ack_wait=3.0
 )
-PROJECTION = Durable(
-    "projection", BLOCKLIST, f"{BLOCKLIST_STATE}.*", Role.REVOCATION, ack_wait=10.0
-)
-
-DURABLES: tuple[Durable, ...] = (MAILER, REVOCATION, REVOCATION_BY, PROJECTION)
+DURABLES: tuple[Durable, ...] = (MAILER, REVOCATION, REVOCATION_BY)
+# Consumers of earlier versions, as (stream, name): nobody pulls from them any more.
+RETIRED: tuple[tuple[str, str], ...] = (("BLOCKLIST", "projection"),)
 
 
 def stream_of(subject: Subject[Any]) -> Stream | None:

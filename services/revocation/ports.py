@@ -1,11 +1,11 @@
 """What the flows need from outside. `shared.bus.Bus` is several of these as it is."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from latchwire.records import Record
-from shared.bus import Ack, Position, StateMessage
+from services.revocation.domain.projection import Begun, Condition, Mark
+from shared.bus import Ack, Position
 from shared.contract import Durable, M, Stream, Subject
 
 
@@ -72,47 +72,60 @@ class ProjectionUnavailableError(Exception):
     """The projection's store did not answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
-    """One message of BLOCKLIST."""
-
-    seq: int
-    key: str
-    record: Record
+Records = Mapping[str, Record]
 
 
-class Replay(Protocol):
-    """BLOCKLIST as a sequence. Raises `shared.bus.BusUnavailableError`."""
+class Copy(Protocol):
+    """This worker's own copy of BLOCKLIST, in memory."""
 
-    async def next_state(self, from_seq: int) -> StateMessage | None:
-        """The leader's first record at or after *from_seq*; None when it has nothing left."""
+    @property
+    def epoch(self) -> str:
+        """Of which stream it is; "" before it has been read."""
         ...
 
+    @property
+    def seq(self) -> int:
+        """Everything up to this sequence is in it."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """How far a projection is: everything of *epoch* up to *seq* is in it."""
+    def staleness_seconds(self) -> float:
+        """How long ago it was proven complete; infinite without a proof."""
+        ...
 
-    epoch: str
-    seq: int
+    def take_changes(self) -> Records | None:
+        """What has changed since the last call; None when nobody can say, as after reading it anew."""
+        ...
+
+    def batches(self, size: int) -> Iterator[Sequence[tuple[str, Record]]]:
+        """All of it, *size* records at a time; what is there throughout is in it at least once."""
+        ...
 
 
 class Projection(Protocol):
     """A copy of BLOCKLIST that others read. Raises `ProjectionUnavailableError`."""
 
-    async def begin(self, run: str, goal: Mark) -> int:
-        """Open *run*; the sequence to continue after, 0 when the copy is empty or of another past.
+    async def condition(self) -> Condition:
+        """Who the store is, and whether it may drop what it was given."""
+        ...
 
-        In that case it also stops saying that it can be trusted.
+    async def begin(self, run: str, *, beat: int) -> Begun:
+        """Open *run*; *beat* is the last number this worker was given, 0 for none.
+
+        Where the store has forgotten that number it is a copy from the past: it stops saying that it can be
+        trusted, and notes the instant before which nothing single-use in it counts.
         """
         ...
 
-    async def write(self, records: Sequence[StoredRecord]) -> None:
+    async def distrust(self, *, forget: bool) -> None:
+        """Stop saying that it can be trusted; with *forget*, drop the mark as well."""
+        ...
+
+    async def write(self, records: Sequence[tuple[str, Record]]) -> None:
         """Merge *records*; repeating or reordering them changes nothing."""
         ...
 
     async def finish(self, run: str, reached: Mark, *, trust_ms: int) -> bool:
-        """Move the mark, and say "trusted" for *trust_ms* (0: leave that as it is).
+        """Move the mark on, and say "trusted" for *trust_ms* (0: leave that as it is).
 
         Returns False, and does nothing, when the copy was emptied since *run* began.
         """

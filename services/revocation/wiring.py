@@ -2,6 +2,7 @@
 
 import contextlib
 
+from services.revocation.adapters.feed_copy import FeedCopy
 from services.revocation.adapters.redis_clock import RedisClock
 from services.revocation.adapters.redis_projection import RedisProjection
 from services.revocation.flows.announce import Announcer
@@ -11,7 +12,8 @@ from services.revocation.flows.project import Projector
 from services.revocation.flows.receipts import ReceiptsDesk
 from services.revocation.flows.revoke import Revoker
 from services.revocation.flows.roll import EdgeRoll
-from services.revocation.handlers.projection import consume_records
+from services.revocation.flows.wholeness import Wholeness
+from services.revocation.handlers.projection import Rounds
 from services.revocation.handlers.revocations import Door, consume_revocations
 from services.revocation.handlers.roll import keep_roll
 from services.revocation.settings import RevocationSettings
@@ -39,18 +41,24 @@ async def start(settings: RevocationSettings, runtime: Runtime) -> None:
         await store_clock.read()
     runtime.spawn("store clock", store_clock.run(runtime.stopping))
 
-    desk, announcer = FreshnessDesk(bus), Announcer(bus, bus)
+    wholeness = Wholeness(bus.state, runtime.clock, hash_key)
+    runtime.health.check("blocklist", wholeness.trouble)
+    desk, announcer = FreshnessDesk(bus, wholeness), Announcer(bus, bus)
+    copy = FeedCopy(bus, desk, runtime.clock, hash_key)
+    await copy.start()
+    runtime.spawn("own copy", copy.run(), drains=False)
     runtime.spawn("announcements", announcer.run(), drains=False)
-    revoker = Revoker(bus, store_clock, runtime.clock, hash_key)
-    consume_revocations(bus, runtime, Door(revoker, Journal(runtime.clock), announcer, revokers))
+    revoker = Revoker(bus, store_clock, runtime.clock, hash_key, copy)
+    door = Door(revoker, Journal(runtime.clock), announcer, revokers)
+    consume_revocations(bus, runtime, door)
     await bus.answer(BLOCKLIST_PROBE, desk.answer)
     roll = EdgeRoll(runtime.clock, bus, usual_staleness=settings.max_staleness)
     await keep_roll(bus, roll, ReceiptsDesk(roll, runtime.clock))
-    projector = Projector(
-        desk=desk,
-        replay=bus,
-        projection=RedisProjection(redis),
-        clock=runtime.clock,
-        ids=runtime.ids,
-    )
-    consume_records(bus, runtime, projector)
+    _project(runtime, copy, RedisProjection(redis))
+
+
+def _project(runtime: Runtime, copy: FeedCopy, projection: RedisProjection) -> None:
+    projector = Projector(copy=copy, projection=projection, clock=runtime.clock, ids=runtime.ids)
+    rounds = Rounds(projector, copy.changed)
+    runtime.health.note("projection", rounds.trouble)
+    runtime.spawn("projection", rounds.run(runtime.stopping))

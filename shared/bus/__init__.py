@@ -4,7 +4,7 @@ No other module of the application imports the client library; no handler sees a
 """
 
 from shared.bus.connection import Bus
-from shared.bus.consumer import Delivery, RawMessage
+from shared.bus.consumer import Delivery
 from shared.bus.errors import BusUnavailableError, NoAnswerError, Pause, Reject, Retry
 from shared.bus.grants import GrantError, verify_grants
 from shared.bus.state import Ack, Position, StateMessage
@@ -19,7 +19,6 @@ __all__ = [
     "NoAnswerError",
     "Pause",
     "Position",
-    "RawMessage",
     "Reject",
     "Retry",
     "StateMessage",

@@ -13,7 +13,7 @@ from nats.js.errors import APIError, NoStreamResponseError
 from pydantic import ValidationError
 
 from shared import contract
-from shared.bus.consumer import Consumer, Delivery, Handler, RawMessage, decode_raw, decode_with
+from shared.bus.consumer import Consumer, Delivery, Handler, decode_with
 from shared.bus.errors import BusUnavailableError, NoAnswerError
 from shared.bus.intake import Intake, Refused
 from shared.bus.replies import guard, reply_to
@@ -227,18 +227,6 @@ class Bus:
         decode = decode_with(subject)
         intake = Intake(self.client, durable, decode, handler, refused, self, self._clock, window)
         await intake.run(stopping=stopping)
-
-    async def consume_raw(
-        self,
-        durable: Durable,
-        handler: Handler[RawMessage],
-        *,
-        concurrency: int,
-        stopping: asyncio.Event,
-    ) -> None:
-        """Like `consume`, for bodies that are not contract models."""
-        consumer = Consumer(self.js, durable, decode_raw, handler, self, self._clock, self._ids)
-        await consumer.run(concurrency=concurrency, stopping=stopping)
 
     async def bury(self, delivery: Delivery, body: bytes, reason: str, *, decoded: bool) -> None:
         """Copy a message to the dead letters; once per stream, sequence and consumer."""

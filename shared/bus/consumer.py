@@ -6,7 +6,7 @@ message that is not acknowledged (crash, cancellation, lost ack) comes again, so
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic, Protocol, TypeVar
@@ -46,15 +46,6 @@ class Delivery:
     consumer: str
     deliveries: int
     stored_at_ms: int
-
-
-@dataclass(frozen=True)
-class RawMessage:
-    """A message whose body is not a contract model."""
-
-    subject: str
-    data: bytes
-    headers: Mapping[str, str]
 
 
 T = TypeVar("T")
@@ -215,8 +206,3 @@ def describe(message: Msg, consumer: str) -> Delivery:
 def decode_with(subject: Subject[M]) -> Callable[[Msg], M]:
     """A decoder for `Consumer` from the contract."""
     return lambda message: subject.decode(message.data)
-
-
-def decode_raw(message: Msg) -> RawMessage:
-    """A decoder that hands the body on as it is."""
-    return RawMessage(message.subject, message.data, dict(message.headers or {}))

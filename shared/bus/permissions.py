@@ -164,6 +164,7 @@ def _provisioner_grants() -> list[str]:
         f"CONSUMER.DELETE.{durable.stream.name}.{durable.name}"
         for durable in (contract.REVOCATION, contract.REVOCATION_BY)
     ]
+    consumers += [f"CONSUMER.DELETE.{stream}.{name}" for stream, name in contract.RETIRED]
     return [f"{API}.{call}" for call in (*calls, *consumers)]
 
 

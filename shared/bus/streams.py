@@ -75,6 +75,8 @@ async def apply_streams(
         differences += await _apply_stream(bus, ids, stream, check=check, replicas=replicas)
     for durable in contract.DURABLES:
         differences += await _apply_consumer(bus, durable, check=check)
+    for stream_name, consumer in contract.RETIRED:
+        differences += await _retire(bus, stream_name, consumer, check=check)
     return differences
 
 
@@ -135,6 +137,16 @@ async def _replay(bus: Bus, durable: Durable) -> None:
     """
     with contextlib.suppress(NotFoundError):
         await bus.js.delete_consumer(durable.stream.name, durable.name)
+
+
+async def _retire(bus: Bus, stream: str, consumer: str, *, check: bool) -> list[Difference]:
+    try:
+        await bus.js.consumer_info(stream, consumer)
+    except NotFoundError:
+        return []
+    if not check:
+        await bus.js.delete_consumer(stream, consumer)
+    return [Difference(f"consumer {stream}/{consumer}", "", "present", "absent", not check)]
 
 
 async def _apply_epoch(

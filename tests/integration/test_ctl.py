@@ -372,7 +372,7 @@ async def test_edges_and_status_tell_what_is_there(
         ["edge-1", "ready"],
         ["edge-2", "ready"],
     ]
-    for name in ("LOGIN", "BLOCKLIST", "TOKEN/revocation", "BLOCKLIST/projection", "edge-2"):
+    for name in ("LOGIN", "BLOCKLIST", "TOKEN/revocation", "TOKEN_BY/revocation-by", "edge-2"):
         assert name in status.out
     assert machine.json["problems"] == []
     assert machine.json["dead_letters"] == 0

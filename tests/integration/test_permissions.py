@@ -26,7 +26,6 @@ OWNED = {
     "revocation": [
         ("TOKEN", "revocation"),
         ("TOKEN_BY", "revocation-by"),
-        ("BLOCKLIST", "projection"),
     ],
 }
 DESTRUCTIVE = [

@@ -5,158 +5,295 @@ from collections.abc import Sequence
 import pytest
 
 from latchwire.records import Record
-from services.revocation.flows.freshness import FreshnessDesk
-from services.revocation.flows.project import EmptiedError, Projector
-from services.revocation.ports import Mark, ProjectionUnavailableError, StoredRecord
-from tests.support.fakes.blocklist import FakeBlocklist
+from services.revocation.domain.projection import Mark
+from services.revocation.flows.project import (
+    TRUST_MS,
+    AheadError,
+    EmptiedError,
+    EvictingError,
+    NotReadError,
+    Projector,
+)
+from services.revocation.ports import ProjectionUnavailableError
 from tests.support.fakes.clock import FakeClock
+from tests.support.fakes.copy import FakeCopy
 from tests.support.fakes.ids import FakeIds
 from tests.support.fakes.projection import FakeProjection
 
 UNTIL = FakeClock().now_ms() + 60_000
 
 
-def projector_of(blocklist: FakeBlocklist, projection: FakeProjection) -> Projector:
-    """A worker's projector."""
-    return Projector(
-        desk=FreshnessDesk(blocklist),
-        replay=blocklist,
-        projection=projection,
-        clock=FakeClock(),
-        ids=FakeIds(),
-    )
+class Worker:
+    """A worker's copy and its projector; two of them may share a projection."""
+
+    def __init__(self, projection: FakeProjection) -> None:
+        self.clock = FakeClock()
+        self.copy = FakeCopy()
+        self.projection = projection
+        self._projector = Projector(
+            copy=self.copy, projection=projection, clock=self.clock, ids=FakeIds()
+        )
+
+    def put(self, *keys: str) -> None:
+        """Records come in."""
+        self.copy.put(*keys, until_ms=UNTIL)
+
+    async def round(self) -> Mark:
+        """One round."""
+        return await self._projector.round()
 
 
-async def put(blocklist: FakeBlocklist, *keys: str) -> None:
-    """Store a record under each key."""
-    for key in keys:
-        found = await blocklist.get_state(key)
-        record = Record(UNTIL + blocklist.last_seq)
-        expected = found[1] if found else 0
-        await blocklist.put_state(key, record.pack(), expected_seq=expected, ttl_seconds=60)
+async def working(*keys: str) -> tuple[Worker, FakeProjection]:
+    """A worker that has projected *keys*."""
+    projection = FakeProjection()
+    worker = Worker(projection)
+    worker.put(*keys)
+    await worker.round()
+    return worker, projection
 
 
 async def test_an_empty_store_is_filled_before_it_is_trusted() -> None:
-    """Everything of BLOCKLIST is there, and the mark says so."""
-    blocklist, projection = FakeBlocklist(), FakeProjection()
-    await put(blocklist, "a", "b", "a", "c")
+    """Everything of the copy is there, and the mark says so."""
+    worker, projection = await working("a", "b", "a", "c")
 
-    reached = await projector_of(blocklist, projection).renew()
-
-    assert reached == projection.mark == Mark("epoch-1", 4)
-    assert set(projection.records) == {"a", "b", "c"}
+    assert projection.mark == Mark("epoch-1", 4)
+    assert projection.records == worker.copy.records
     assert projection.trusted
+
+
+async def test_a_round_writes_what_changed_and_nothing_else() -> None:
+    """A million records at rest cost nothing."""
+    worker, projection = await working(*(f"k{n}" for n in range(1_200)))
+    projection.written = 0
+    worker.put("k7", "new")
+
+    await worker.round()
+    await worker.round()
+
+    assert projection.written == 2
+    assert projection.records == worker.copy.records
+
+
+async def test_without_a_proof_nothing_is_written_or_trusted() -> None:
+    """A copy that may lack something is no source."""
+    projection = FakeProjection()
+    worker = Worker(projection)
+    worker.put("a")
+    worker.copy.staleness = TRUST_MS / 1000
+
+    with pytest.raises(NotReadError):
+        await worker.round()
+
+    assert (projection.mark, projection.trusted, projection.written) == (None, False, 0)
 
 
 async def test_a_flushed_store_is_filled_again_without_any_event() -> None:
     """The next round notices, and the flush took the trust with it."""
-    blocklist, projection = FakeBlocklist(), FakeProjection()
-    await put(blocklist, "a", "b")
-    projector = projector_of(blocklist, projection)
-    await projector.renew()
+    worker, projection = await working("a", "b")
 
     projection.empty()
-    await projector.renew()
+    await worker.round()
 
-    assert set(projection.records) == {"a", "b"}
+    assert projection.records == worker.copy.records
     assert projection.trusted
 
 
-async def test_a_store_restored_from_yesterday_continues_where_it_was_then() -> None:
-    """Its own old mark is enough; nothing has to notice the restore."""
-    blocklist, projection = FakeBlocklist(), FakeProjection()
-    await put(blocklist, "a")
-    projector = projector_of(blocklist, projection)
-    await projector.renew()
-    yesterday = dict(projection.records), projection.mark
-    await put(blocklist, "b", "c")
-    await projector.renew()
+async def test_an_old_copy_is_distrusted_and_written_anew() -> None:
+    """Its mark is behind and it has forgotten a round; single-use things from before are void."""
+    worker, projection = await working("a")
+    yesterday = projection.saved()
+    worker.put("b", "c")
+    await worker.round()
 
-    projection.records, projection.mark = yesterday
-    await projector.renew()
+    projection.content = yesterday
+    assert projection.trusted, "the old copy says so itself"
+    await worker.round()
 
-    assert set(projection.records) == {"a", "b", "c"}
+    assert projection.records == worker.copy.records
+    assert projection.since is not None
+
+
+async def test_an_old_copy_is_not_trusted_while_it_is_written_anew() -> None:
+    """The trust goes before the first record is written."""
+    worker, projection = await working("a")
+    yesterday = projection.saved()
+    worker.put("b")
+    await worker.round()
+    projection.content = yesterday
+    seen: list[bool] = []
+    write = projection.write
+
+    async def watched(records: Sequence[tuple[str, Record]]) -> None:
+        seen.append(projection.trusted)
+        await write(records)
+
+    projection.write = watched  # type: ignore[method-assign]
+    await worker.round()
+
+    assert seen == [False]
+    assert projection.trusted
+
+
+async def test_a_store_that_was_restarted_is_written_anew() -> None:
+    """Another run id: nobody knows what the one before had not kept."""
+    worker, projection = await working("a", "b")
+    del projection.records["a"]
+    projection.run = "run-2"
+
+    await worker.round()
+
+    assert projection.records == worker.copy.records
+    assert projection.since is None, "it has forgotten no round"
+
+
+async def test_a_store_that_has_evicted_anything_is_written_anew() -> None:
+    """Even when the policy is what it should be again."""
+    worker, projection = await working("a", "b")
+    del projection.records["a"]
+    projection.evicted += 1
+
+    await worker.round()
+
+    assert projection.records == worker.copy.records
+
+
+async def test_a_store_that_may_evict_is_not_trusted() -> None:
+    """Until its policy is noeviction; then all of it is written again."""
+    worker, projection = await working("a")
+    projection.policy = "allkeys-lru"
+    with pytest.raises(EvictingError):
+        await worker.round()
+    assert not projection.trusted
+
+    del projection.records["a"]
+    projection.policy = "noeviction"
+    await worker.round()
+
+    assert projection.trusted
+    assert projection.records == worker.copy.records
+
+
+async def test_two_workers_in_step_never_disturb_each_other() -> None:
+    """One is a moment ahead in turn; nobody starts over, and the mark never goes back."""
+    first, projection = await working("a")
+    second = Worker(projection)
+    second.put("a")
+    await second.round()
+    projection.written = 0
+    for turn in range(6):
+        ahead, behind = (first, second) if turn % 2 else (second, first)
+        ahead.put(f"k{turn}")
+        await ahead.round()
+        await behind.round()
+        assert projection.trusted
+        assert projection.mark == Mark("epoch-1", turn + 2)
+        behind.put(f"k{turn}")
+
+    assert projection.written == 11
+
+
+async def test_a_worker_that_starts_a_moment_behind_waits_for_its_own_proof() -> None:
+    """The mark of the one ahead is not taken for one beyond the stream's end."""
+    _, projection = await working("a", "b")
+    late = Worker(projection)
+    late.put("a")
+    with pytest.raises(AheadError):
+        await late.round()
+    assert projection.trusted
+
+    late.put("b")
+    await late.round()
+
+    assert projection.mark == Mark("epoch-1", 2)
 
 
 @pytest.mark.parametrize("mark", [Mark("another epoch", 1), Mark("epoch-1", 999)])
 async def test_a_mark_from_another_past_starts_over(mark: Mark) -> None:
-    """Another epoch, or further than the stream is: none of it is believed."""
-    blocklist, projection = FakeBlocklist(), FakeProjection()
-    await put(blocklist, "a", "b")
-    projection.mark = mark
+    """Another epoch, or further than the stream is: once that is proven, none of it is believed."""
+    projection = FakeProjection()
+    projection.content.mark, projection.content.trusted = mark, True
+    worker = Worker(projection)
+    worker.put("a", "b")
+    with pytest.raises(AheadError):
+        await worker.round()
 
-    await projector_of(blocklist, projection).renew()
+    worker.clock.advance(1_000)
+    await worker.round()
 
-    assert set(projection.records) == {"a", "b"}
+    assert projection.records == worker.copy.records
     assert projection.mark == Mark("epoch-1", 2)
+
+
+async def test_another_stream_is_written_as_a_whole() -> None:
+    """BLOCKLIST was restored: what changed since the last round says nothing."""
+    worker, projection = await working("a", "b")
+    worker.copy.put("c", until_ms=UNTIL)
+    worker.copy.renew("epoch-2", 1)
+    with pytest.raises(AheadError):
+        await worker.round()
+
+    worker.clock.advance(1_000)
+    await worker.round()
+
+    assert projection.mark == Mark("epoch-2", 1)
+    assert projection.records == worker.copy.records
 
 
 class FlushedMidway(FakeProjection):
     """Emptied right after the first write."""
 
-    async def write(self, records: Sequence[StoredRecord]) -> None:
+    flushes = 1
+
+    async def write(self, records: Sequence[tuple[str, Record]]) -> None:
         await super().write(records)
-        self.empty()
+        if self.flushes:
+            self.flushes -= 1
+            self.empty()
 
 
 async def test_a_flush_in_the_middle_of_filling_is_not_overlooked() -> None:
-    """The half-empty copy never gets a mark."""
-    blocklist, projection = FakeBlocklist(), FlushedMidway()
-    await put(blocklist, "a", "b")
+    """The half-empty copy never gets a mark; the next round fills it."""
+    projection = FlushedMidway()
+    worker = Worker(projection)
+    worker.put("a", "b")
 
     with pytest.raises(EmptiedError):
-        await projector_of(blocklist, projection).renew()
+        await worker.round()
+    assert (projection.mark, projection.trusted) == (None, False)
+    await worker.round()
 
-    assert projection.mark is None
-    assert not projection.trusted
-
-
-async def test_expired_records_at_the_end_do_not_hold_the_mark_back() -> None:
-    """The leader says that nothing is left up to the position."""
-    blocklist, projection = FakeBlocklist(), FakeProjection()
-    await put(blocklist, "a", "b")
-    blocklist.expire("b")
-
-    assert (await projector_of(blocklist, projection).renew()).seq == 2
+    assert projection.records == worker.copy.records
 
 
-async def test_a_backlog_longer_than_the_trust_gives_none() -> None:
-    """A copy of a BLOCKLIST that is itself behind is not to be relied on."""
-    blocklist, projection = FakeBlocklist(), FakeProjection()
-    await put(blocklist, "a")
-    blocklist.backlog_ms = 10_000
+async def test_a_proof_that_ages_during_a_long_round_gives_no_trust() -> None:
+    """The mark moves; the next round, quick, gives it."""
+    projection = FakeProjection()
+    worker = Worker(projection)
+    worker.put("a")
+    write = projection.write
 
-    await projector_of(blocklist, projection).renew()
+    async def slow(records: Sequence[tuple[str, Record]]) -> None:
+        worker.clock.advance(TRUST_MS)
+        await write(records)
 
-    assert projection.mark == Mark("epoch-1", 1)
-    assert not projection.trusted
+    projection.write = slow  # type: ignore[method-assign]
+    await worker.round()
+    assert (projection.mark, projection.trusted) == (Mark("epoch-1", 1), False)
+
+    await worker.round()
+    assert projection.trusted
 
 
-async def test_a_burst_costs_one_round() -> None:
-    """After the first of a hundred deliveries the other ninety-nine find their record there."""
-    blocklist, projection = FakeBlocklist(), FakeProjection()
-    await put(blocklist, *(f"k{n}" for n in range(100)))
-    projector = projector_of(blocklist, projection)
-    await projector.reach(1)
-
+async def test_what_changed_while_the_store_was_away_is_written_afterwards() -> None:
+    """Nothing is forgotten between two rounds that failed."""
+    worker, projection = await working("a")
     projection.away = True
-    for seq in range(2, 101):
-        await projector.reach(seq)
-
-    assert len(projection.records) == 100
-
-
-async def test_an_unreachable_store_is_said_and_asked_again() -> None:
-    """What was reached is forgotten, so a restart of Redis on an empty disk is noticed."""
-    blocklist, projection = FakeBlocklist(), FakeProjection()
-    await put(blocklist, "a")
-    projector = projector_of(blocklist, projection)
-    projection.away = True
-    with pytest.raises(ProjectionUnavailableError):
-        await projector.reach(1)
-    projector.missed()
+    for key in ("b", "c"):
+        worker.put(key)
+        with pytest.raises(ProjectionUnavailableError):
+            await worker.round()
 
     projection.away = False
-    await projector.reach(1)
+    await worker.round()
 
-    assert set(projection.records) == {"a"}
+    assert projection.records == worker.copy.records

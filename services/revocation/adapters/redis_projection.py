@@ -4,6 +4,8 @@
 ``lw:bl:<key>``      the 25 packed bytes of `latchwire.records.Record`, gone when the record has lapsed
 ``lw:bl:position``   hash ``epoch``, ``seq``: everything up to there is in; where the writer continues
 ``lw:bl:run:<id>``   a round under way; when it has vanished, Redis was emptied meanwhile
+``lw:life:beat``     rises with each round; who remembers a greater one looks at a copy from the past
+``lw:life:since``    Redis ``TIME`` in ms: what was written before it and is single-use does not count
 """
 
 from collections.abc import Awaitable, Iterator, Sequence
@@ -12,23 +14,35 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from services.revocation.ports import Mark, ProjectionUnavailableError, StoredRecord
+from latchwire.records import Record
+from services.revocation.domain.projection import Begun, Condition, Mark
+from services.revocation.ports import ProjectionUnavailableError
 from shared.redis import StoreUnavailableError, translate_redis_errors
 
 PREFIX = "lw:bl:"
 POSITION = PREFIX + "position"
 TRUSTED = PREFIX + "trusted"
+BEAT = "lw:life:beat"
+SINCE = "lw:life:since"
 RUN_MS = 600_000  # longer than any round; a crashed one leaves nothing for ever
+SINCE_MS = 24 * 3600 * 1000  # longer than anything single-use lives
 
-# Continue after the mark if it is of this epoch and not beyond the stream's end; else start over, and say
-# so to readers before anything else.
 BEGIN = """
-redis.call('SET', KEYS[3], '1', 'PX', ARGV[3])
+redis.call('SET', KEYS[3], '1', 'PX', ARGV[1])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local beat = tonumber(redis.call('GET', KEYS[4]) or '0')
+local remembered = tonumber(ARGV[2])
+local past = 0
+if beat < remembered then
+  past = 1
+  redis.call('DEL', KEYS[2])
+  redis.call('SET', KEYS[5], string.format('%.0f', now), 'PX', ARGV[3])
+end
+beat = math.max(beat, remembered, now - 1) + 1
+redis.call('SET', KEYS[4], string.format('%.0f', beat))
 local mark = redis.call('HMGET', KEYS[1], 'epoch', 'seq')
-local seq = tonumber(mark[2] or '')
-if mark[1] == ARGV[1] and seq and seq <= tonumber(ARGV[2]) then return seq end
-redis.call('DEL', KEYS[1], KEYS[2])
-return 0
+return {mark[1] or '', mark[2] or '', beat, past}
 """
 
 # The greater of each field, whatever the order of writers (struct: Redis's own Lua library).
@@ -46,9 +60,13 @@ for i, key in ipairs(KEYS) do
 end
 """
 
+# Never back within an epoch: another worker may be further, and its copy is then as complete.
 FINISH = """
 if redis.call('DEL', KEYS[3]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'seq', ARGV[2])
+local mark = redis.call('HMGET', KEYS[1], 'epoch', 'seq')
+if mark[1] ~= ARGV[1] or tonumber(mark[2] or '0') < tonumber(ARGV[2]) then
+  redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'seq', ARGV[2])
+end
 if tonumber(ARGV[3]) > 0 then
   redis.call('SET', KEYS[2], ARGV[1] .. ':' .. ARGV[2], 'PX', ARGV[3])
 end
@@ -62,15 +80,33 @@ class RedisProjection:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def begin(self, run: str, goal: Mark) -> int:
-        """See `ports.Projection.begin`."""
-        return int(await self._run(BEGIN, _marks(run), [goal.epoch, goal.seq, RUN_MS]))
+    async def condition(self) -> Condition:
+        """See `ports.Projection.condition`."""
+        with _unavailable(), translate_redis_errors():
+            told = await self._redis.info()
+        return Condition(
+            run=str(told.get("run_id", "")),
+            policy=str(told.get("maxmemory_policy", "")),
+            evicted=int(told.get("evicted_keys", 0)),
+        )
 
-    async def write(self, records: Sequence[StoredRecord]) -> None:
+    async def begin(self, run: str, *, beat: int) -> Begun:
+        """See `ports.Projection.begin`."""
+        keys = [*_marks(run), BEAT, SINCE]
+        epoch, seq, beat, past = await self._run(BEGIN, keys, [RUN_MS, beat, SINCE_MS])
+        mark = Mark(epoch.decode(), int(seq)) if epoch and seq else None
+        return Begun(mark, int(beat), bool(past))
+
+    async def distrust(self, *, forget: bool) -> None:
+        """See `ports.Projection.distrust`."""
+        with _unavailable(), translate_redis_errors():
+            await self._redis.delete(TRUSTED, *([POSITION] if forget else []))
+
+    async def write(self, records: Sequence[tuple[str, Record]]) -> None:
         """See `ports.Projection.write`."""
         if records:
-            keys = [PREFIX + stored.key for stored in records]
-            await self._run(MERGE, keys, [stored.record.pack() for stored in records])
+            keys = [PREFIX + key for key, _ in records]
+            await self._run(MERGE, keys, [record.pack() for _, record in records])
 
     async def finish(self, run: str, reached: Mark, *, trust_ms: int) -> bool:
         """See `ports.Projection.finish`."""

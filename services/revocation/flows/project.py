@@ -1,110 +1,166 @@
-"""Keep a projection of BLOCKLIST: continue after its own mark, whatever happened to it meanwhile.
+"""Keep a projection of BLOCKLIST, out of this worker's own copy: what changed since the last round, else all.
 
-The mark lives in the projection's store, so one rule covers every accident. Emptied: no mark, start over.
-Restored from an old copy: an old mark, continue there. Another epoch, or a mark beyond the stream's end: start
-over. "Trusted" runs out by itself and is renewed only when everything up to the leader's end is in.
+The mark lives in the projection's store, so one rule covers most accidents. A round writes what changed since
+this worker's last one; that makes the store complete only if it still holds what it held then, which its
+mark says. A mark that is absent, older, or of another epoch, a store that was restarted, failed over, emptied
+or that has evicted anything: it is not trusted, and everything is written again.
+
+"Trusted" runs out by itself and is renewed only as long as the copy's own proof allows.
 """
 
 import asyncio
+from collections.abc import Iterator, Sequence
 
 import structlog
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 from latchwire.records import Record
-from services.revocation.flows.freshness import FreshnessDesk
-from services.revocation.ports import Mark, Projection, Replay, StoredRecord
+from services.revocation.domain.projection import (
+    NOEVICTION,
+    Begun,
+    Condition,
+    Doubt,
+    Mark,
+    Seen,
+    doubt_of,
+)
+from services.revocation.ports import Copy, Projection
 from shared.clock import Clock
 from shared.ids import Ids
-from shared.messages import Probe
 
 log = structlog.get_logger()
 
 TRUST_MS = 10_000  # like an edge's max_staleness
-WRITE_BATCH = 500  # records read before they are written together
+WRITE_BATCH = 500  # records written together
+MOST_CHANGES = 100_000  # more than that are not remembered one by one
 
 POSITION = Gauge("latchwire_projection_position", "BLOCKLIST sequence the projection has reached.")
 TRUSTED = Gauge("latchwire_projection_trusted", "Whether the projection says it can be trusted.")
+REBUILDS = Counter(
+    "latchwire_projection_rebuilds_total",
+    "How often all of it was written again, and why.",
+    ["reason"],
+)
 
 
 class EmptiedError(Exception):
     """The projection lost its content while it was being written."""
 
 
-class Projector:
-    """One at a time per process; several processes may project at once, merging is idempotent."""
+class EvictingError(Exception):
+    """The projection's store may drop what it is given: its maxmemory-policy is not noeviction."""
 
-    def __init__(
-        self,
-        *,
-        desk: FreshnessDesk,
-        replay: Replay,
-        projection: Projection,
-        clock: Clock,
-        ids: Ids,
-    ) -> None:
-        self._desk = desk
-        self._replay = replay
+
+class NotReadError(Exception):
+    """This worker has no complete and proven copy of BLOCKLIST yet."""
+
+
+class AheadError(Exception):
+    """The projection says that it is further than this worker: another one is ahead for a moment."""
+
+
+class Projector:
+    """One round at a time per process; several processes may project at once, merging is idempotent."""
+
+    def __init__(self, *, copy: Copy, projection: Projection, clock: Clock, ids: Ids) -> None:
+        self._copy = copy
         self._projection = projection
         self._clock = clock
         self._ids = ids
         self._lock = asyncio.Lock()
-        self._reached = Mark("", 0)
+        # What has changed since the store was seen whole, and what is known of it since then; None: nothing.
+        self._changes: dict[str, Record] = {}
+        self._seen: Seen | None = None
+        self._beat = 0
+        self._ahead_at = float("inf")  # when a mark was first seen ahead (monotonic seconds)
 
-    def missed(self) -> None:
-        """Note that a round failed: what was reached has to be asked of the store again."""
-        self._reached = Mark("", 0)
-        TRUSTED.set(0)
-
-    async def reach(self, seq: int) -> None:
-        """Return when *seq* is in the projection; a burst costs one round.
-
-        Raises:
-            ProjectionUnavailableError, BusUnavailableError, EmptiedError, RecordError: not now.
-        """
-        if seq > self._reached.seq:
-            async with self._lock:
-                if seq > self._reached.seq:
-                    await self._catch_up()
-
-    async def renew(self) -> Mark:
-        """Catch up with the leader and renew the trust; once a second.
+    async def round(self) -> Mark:
+        """Bring the projection up to this worker's copy, and renew the trust; how far it is.
 
         Raises:
-            ProjectionUnavailableError, BusUnavailableError, EmptiedError, RecordError: not now.
+            ProjectionUnavailableError, EmptiedError, EvictingError, NotReadError, AheadError: not now.
         """
         async with self._lock:
-            return await self._catch_up()
+            TRUSTED.set(0)
+            return await self._round()
 
-    async def _catch_up(self) -> Mark:
-        asked = self._clock.monotonic()
-        freshness = await self._desk.answer(Probe())
-        goal = Mark(freshness.epoch, freshness.last_seq)
+    async def _round(self) -> Mark:
+        asked, age = self._clock.monotonic(), self._copy.staleness_seconds()
+        if age * 1000 >= TRUST_MS:
+            raise NotReadError
+        condition = await self._healthy()
         run = self._ids.ulid(self._clock.now_ms())
-        start = await self._projection.begin(run, goal)
-        reached = Mark(goal.epoch, await self._copy(start, goal.seq))
-        age_ms = round((self._clock.monotonic() - asked) * 1000) + freshness.backlog_ms
-        trust_ms = max(0, TRUST_MS - age_ms)
+        begun = await self._projection.begin(run, beat=self._beat)
+        self._beat = begun.beat
+        reached = self._take()
+        doubt = await self._examine(condition, begun, reached)
+        await self._write(doubt)
+        age += self._clock.monotonic() - asked
+        trust_ms = max(0, TRUST_MS - round(age * 1000))
         if not await self._projection.finish(run, reached, trust_ms=trust_ms):
+            self._seen = None
             raise EmptiedError
-        self._note(start, reached, trusted=trust_ms > 0)
+        self._changes, self._seen = {}, Seen(condition, reached)
+        self._tell(reached, doubt, trusted=trust_ms > 0)
         return reached
 
-    async def _copy(self, after: int, goal: int) -> int:
-        """Write everything after *after* up to *goal*; the sequence up to which it is complete."""
-        part: list[StoredRecord] = []
-        while after < goal:
-            found = await self._replay.next_state(after + 1)
-            after = goal if found is None else found.seq
-            if found is not None:
-                part.append(StoredRecord(found.seq, found.key, Record.unpack(found.body)))
-            if len(part) >= WRITE_BATCH or after >= goal:
-                await self._projection.write(part)
-                part = []
-        return after
+    async def _healthy(self) -> Condition:
+        condition = await self._projection.condition()
+        if condition.policy != NOEVICTION:
+            self._seen = None
+            await self._projection.distrust(forget=False)
+            raise EvictingError
+        return condition
 
-    def _note(self, start: int, reached: Mark, *, trusted: bool) -> None:
-        if start == 0 and reached.seq > 0:
-            log.info("projection.rebuilt", epoch=reached.epoch, seq=reached.seq)
-        self._reached = reached
+    def _take(self) -> Mark:
+        """Take what has changed; everything up to the mark is in that, or was before."""
+        reached = Mark(self._copy.epoch, self._copy.seq)
+        changes = self._copy.take_changes()
+        if changes is None or len(self._changes) > MOST_CHANGES:
+            self._changes, self._seen = {}, None
+        for key, record in (changes or {}).items():
+            known = self._changes.get(key)
+            self._changes[key] = record if known is None else known.merged(record)
+        return reached
+
+    async def _examine(self, condition: Condition, begun: Begun, reached: Mark) -> Doubt | None:
+        """Why all has to be written again, or None; in doubt nobody trusts it meanwhile."""
+        doubt = doubt_of(self._seen, condition, begun, reached)
+        if doubt is not None and doubt.needs_a_newer_proof:
+            self._await_newer_proof()
+        self._ahead_at = float("inf")
+        if doubt is None:
+            return None
+        self._seen = None
+        if doubt is not Doubt.UNKNOWN:
+            log.warning("projection.doubted", reason=doubt.value)
+            await self._projection.distrust(forget=doubt.needs_a_newer_proof)
+        return doubt
+
+    def _await_newer_proof(self) -> None:
+        now = self._clock.monotonic()
+        self._ahead_at = min(self._ahead_at, now)
+        if now - self._copy.staleness_seconds() <= self._ahead_at:
+            raise AheadError
+
+    async def _write(self, doubt: Doubt | None) -> None:
+        if doubt is not None:
+            REBUILDS.labels(doubt.name.lower()).inc()
+            batches = self._copy.batches(WRITE_BATCH)
+        else:
+            batches = _batches(list(self._changes.items()))
+        for batch in batches:
+            await self._projection.write(batch)
+
+    def _tell(self, reached: Mark, doubt: Doubt | None, *, trusted: bool) -> None:
+        if doubt is not None and reached.seq:
+            log.info("projection.rebuilt", reason=doubt.value, epoch=reached.epoch, seq=reached.seq)
         POSITION.set(reached.seq)
         TRUSTED.set(int(trusted))
+
+
+def _batches(
+    records: Sequence[tuple[str, Record]],
+) -> Iterator[Sequence[tuple[str, Record]]]:
+    for start in range(0, len(records), WRITE_BATCH):
+        yield records[start : start + WRITE_BATCH]

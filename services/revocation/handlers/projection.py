@@ -1,65 +1,62 @@
-"""The projection's two drives: its own consumer of BLOCKLIST, and a round each second."""
+"""The projection's rounds: soon after a change, and each second to notice what became of the store."""
 
 import asyncio
 import contextlib
-from functools import partial
 
 import structlog
 
-from latchwire.records import RecordError
-from services.revocation.flows.project import EmptiedError, Projector
+from services.revocation.flows.project import (
+    AheadError,
+    EmptiedError,
+    EvictingError,
+    NotReadError,
+    Projector,
+)
 from services.revocation.ports import ProjectionUnavailableError
-from shared.bus import Bus, BusUnavailableError, Delivery, RawMessage, Retry
-from shared.contract import PROJECTION
-from shared.lifecycle import Runtime
 
 log = structlog.get_logger()
 
-CONCURRENCY = 4
-RETRY_AFTER = 30.0  # seconds; the rounds catch up at once, this only acknowledges
 ROUND_SECONDS = 1.0
-NOT_NOW = (ProjectionUnavailableError, BusUnavailableError, EmptiedError, RecordError)
+GATHER_SECONDS = 0.02  # what changes meanwhile is one round
+NOT_NOW = (ProjectionUnavailableError, EmptiedError, EvictingError, NotReadError, AheadError)
 
 
-async def on_record(_message: RawMessage, delivery: Delivery, *, projector: Projector) -> None:
-    """A record is in BLOCKLIST: have it in the projection before it is acknowledged.
+class Rounds:
+    """Runs the projector; *changed* is set when there is something to write."""
 
-    Raises:
-        Retry: not now.
-    """
-    try:
-        await projector.reach(delivery.sequence)
-    except NOT_NOW as error:
-        projector.missed()
-        raise Retry(RETRY_AFTER, type(error).__name__) from error
+    def __init__(self, projector: Projector, changed: asyncio.Event) -> None:
+        self._projector = projector
+        self._changed = changed
+        self._trouble = ""
 
+    def trouble(self) -> str | None:
+        """Why the projection is not kept up just now, or None."""
+        return self._trouble or None
 
-async def renew_each_second(projector: Projector, stopping: asyncio.Event) -> None:
-    """Notice an emptied, restored or foreign projection within a second, also without any event."""
-    stalled = ""
-    while not stopping.is_set():
-        reason = await _renew(projector)
-        if reason and not stalled:
-            log.warning("projection.stalled", reason=reason)
-        elif stalled and not reason:
+    async def run(self, stopping: asyncio.Event) -> None:
+        """One round after the other until *stopping*."""
+        while not stopping.is_set():
+            self._changed.clear()
+            trouble = await self._round()
+            if trouble != self._trouble:
+                self._say(trouble)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ROUND_SECONDS):
+                    await (stopping if trouble else self._changed).wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GATHER_SECONDS):
+                    await stopping.wait()
+
+    async def _round(self) -> str:
+        try:
+            await self._projector.round()
+        except NOT_NOW as error:
+            return (type(error).__doc__ or "").partition(":")[0].rstrip(".")
+        return ""
+
+    def _say(self, trouble: str) -> None:
+        if trouble:
+            log.warning("projection.stalled", reason=trouble)
+        else:
             log.info("projection.resumed")
-        stalled = reason
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), ROUND_SECONDS)
-
-
-async def _renew(projector: Projector) -> str:
-    try:
-        await projector.renew()
-    except NOT_NOW as error:
-        projector.missed()
-        return type(error).__name__
-    return ""
-
-
-def consume_records(bus: Bus, runtime: Runtime, projector: Projector) -> None:
-    """Begin to project."""
-    handler = partial(on_record, projector=projector)
-    work = bus.consume_raw(PROJECTION, handler, concurrency=CONCURRENCY, stopping=runtime.stopping)
-    runtime.spawn("projection", work)
-    runtime.spawn("projection rounds", renew_each_second(projector, runtime.stopping))
+        self._trouble = trouble
