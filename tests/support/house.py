@@ -66,12 +66,9 @@ class House:
 
     async def edge_accepts(self, token: str = "", cookie: str = "") -> bool:
         """Whether the edge lets a request with *token* as bearer, or *cookie* as access cookie, in."""
-        fields: dict[str, str] = {}
-        if token:
-            fields["authorization"] = f"Bearer {token}"
-        if cookie:
-            fields["cookie"] = f"latchwire-dev={cookie}"
-        status, _ = await self.edge.check(**fields)
+        status, _ = await self.edge.check(
+            bearer=token.encode() if token else None, cookie=cookie.encode() if cookie else None
+        )
         assert status in {200, 401}, status
         return status == 200
 

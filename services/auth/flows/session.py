@@ -122,7 +122,11 @@ class SessionFlow:
         """The sids of the living sessions this request proves to hold."""
         proven = self._proven_by_access(credentials) | await self._proven_by_refresh(credentials)
         held = [await self.sessions.find(sid) for sid in proven]
-        return frozenset(session.sid for session in held if session and not session.ended)
+        return frozenset(
+            session.sid
+            for session in held
+            if session and not session.ended and not self._is_revoked(session)
+        )
 
     async def logout(self, *shown: Credentials, watch: Watch = NOBODY) -> None:
         """End the sessions of all tokens that are shown, of any age; nothing to end is no error.
