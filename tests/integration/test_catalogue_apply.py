@@ -1,0 +1,91 @@
+"""A catalogue goes to every edge without a restart, and back."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ctl import exits
+from ctl.commands.publish_catalogue import NothingToRollBackError, _apply, _back, _show
+from ctl.documents import DocumentDesk
+from tests.support.key_house import CATALOGUE, House, open_house
+from tests.support.servers import NatsServer
+from tests.support.tokens import signing_key
+
+SHOP = CATALOGUE.replace("demo", "shop")
+
+
+async def run(house: House, work: partial[object], timeout: float = 10.0) -> int:
+    """One command on the catalogue; its exit code."""
+    desk = DocumentDesk(house.session(timeout), "catalogue")
+    await desk.open()
+    code = await work(desk.session, desk)  # type: ignore[misc]
+    assert isinstance(code, int)
+    return code
+
+
+async def test_a_catalogue_is_in_force_everywhere_and_can_be_taken_back(
+    nats_server: NatsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Applied, rolled back, shown; each edge is named with the generation that it goes by."""
+
+    def answer() -> dict[str, object]:
+        found: dict[str, object] = json.loads(capsys.readouterr().out.splitlines()[-1])
+        return found
+
+    async with open_house(nats_server, tmp_path, edges=2) as house:
+        token = house.signer.token()
+        assert await house.check(token, "/demo") == "allow"
+
+        assert await run(house, partial(_apply, text=CATALOGUE)) == exits.DONE
+        assert await run(house, partial(_apply, text=SHOP)) == exits.DONE
+        applied = answer()
+        for edge in (0, 1):
+            assert await house.check(token, "/shop", edge) == "allow"
+            assert await house.check(token, "/demo", edge) == "no_route"
+        assert (applied["generation"], applied["complete"]) == (2, True)
+        assert [e["edge_id"] for e in applied["edges"]] == ["edge-1", "edge-2"]  # type: ignore[attr-defined]
+
+        # The same once more is no new generation.
+        assert await run(house, partial(_apply, text=SHOP)) == exits.DONE
+        assert answer()["generation"] == 2
+
+        assert await run(house, partial(_back, to=None)) == exits.DONE
+        assert answer()["generation"] == 3
+        assert await house.check(token, "/demo") == "allow"
+        await run(house, partial(_show, wanted=None))
+        shown = answer()
+        assert (shown["text"], len(shown["kept"])) == (CATALOGUE, 3)  # type: ignore[arg-type]
+
+        with pytest.raises(NothingToRollBackError, match="Kept generations: 1, 2, 3"):
+            await run(house, partial(_back, to=9))
+        assert await run(house, partial(_back, to=2)) == exits.DONE
+        assert await house.check(token, "/shop", 1) == "allow"
+
+
+async def test_an_edge_that_does_not_believe_the_operator_stays_behind_and_is_named(
+    nats_server: NatsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An operator whose public key edges do not have changes nothing: exit 3, and the edge goes on."""
+    async with open_house(nats_server, tmp_path) as house:
+        operator = signing_key("EdDSA", "another-operator")
+        _replace_operator(house.secrets_dir, operator.kid)
+
+        code = await run(house, partial(_apply, text=SHOP), timeout=2.0)
+
+        said = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert code == exits.PARTLY
+        assert said["edges"] == [{"edge_id": "edge-1", "generation": 0, "after_ms": None}]
+        assert await house.check(house.signer.token(), "/demo") == "allow"
+        assert "latchwire_documents_refused_total 1.0" in await house.edges[0].metrics()
+
+
+def _replace_operator(directory: Path, kid: str) -> None:
+    """Another operator key on this machine, public half included; running edges know the old one."""
+    from shared.secrets import new_private_pem, write_operator_jwks, write_private
+
+    for path in (directory / "operator").glob("*.pem"):
+        path.unlink()
+    write_private(directory / "operator" / f"{kid}.pem", new_private_pem("EdDSA"))
+    write_operator_jwks(directory)
