@@ -1,4 +1,4 @@
-"""Installations to break, whole again before each test: the whole product, and a fleet for revocations alone."""
+"""Installations to break, whole again before each test: the whole product, or a fleet for revocations."""
 
 from collections.abc import AsyncIterator
 

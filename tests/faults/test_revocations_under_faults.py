@@ -14,7 +14,7 @@ import pytest
 from tests.support.cluster import ACK_WAIT, Fleet, now
 from tests.support.load import BOUND, Load, under_load
 from tests.support.proxy import Lost
-from tests.support.servers import Server, start_in_thread
+from tests.support.servers import start_in_thread
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -40,7 +40,7 @@ async def test_killed_under_load_no_acknowledged_revocation_is_lost_late_or_done
         await load.more(BETWEEN)
         async with load.all_well(*unharmed, within=UNNOTICED) if unharmed else nullcontext():
             for turn in range(ROUNDS):
-                await killed_and_started(victims[turn % len(victims)])
+                await victims[turn % len(victims)].restart()
                 await load.more(BETWEEN)
     await load.settle()
     assert load.violations() == []
@@ -110,12 +110,6 @@ async def test_a_bus_that_stands_still_is_noticed_by_every_edge_and_costs_nothin
     served = [c for c in load.history.checks if c.seen == "accepted"]
     assert [c for c in served if stopped + BOUND < c.began < woken] == []
     assert load.violations() == []
-
-
-async def killed_and_started(part: Server) -> None:
-    """kill -9, and started again as a supervisor would."""
-    part.kill()
-    await start_in_thread(part)
 
 
 async def revoked_by_command(fleet: Fleet, load: Load) -> dict[str, object]:

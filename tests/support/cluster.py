@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import nats
+from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
 from latchwire.records import record_key
@@ -42,6 +44,7 @@ from tests.support.servers import (
 )
 from tests.support.waiting import eventually
 
+ADMIN = "admin"
 EDGES = ("edge-1", "edge-2", "edge-3")
 MAX_STALENESS = 4.0  # seconds; ten in production
 ACK_WAIT = (
@@ -61,6 +64,7 @@ class Fleet:
     workers: list[Worker] = field(default_factory=list)
     edges: dict[str, EdgeProcess] = field(default_factory=dict)
     links: dict[str, Proxy] = field(default_factory=dict)
+    cluster: "Cluster | None" = None
 
     @property
     def url(self) -> str:
@@ -95,6 +99,15 @@ class Fleet:
         ) as bus:
             yield bus
 
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[JetStreamContext]:
+        """JetStream without any limit: what no credential of the product may do."""
+        client = await nats.connect(self.url.split(","), user=ADMIN, password=ADMIN)
+        try:
+            yield client.jetstream(timeout=5)
+        finally:
+            await client.close()
+
     async def command(self, *arguments: str) -> tuple[int, Any, str]:
         """``latchwire ARGUMENTS --json`` as the operator: exit code, answer, what it said beside."""
         variables = environment(self.nats[0], NATS_URL=self.url, REDIS_URL=self.redis.url)
@@ -123,9 +136,8 @@ class Fleet:
 
     def another_worker(self, **settings: str) -> Worker:
         """One more revocation worker, not started."""
-        worker = make_worker(
-            self.nats[0], self.redis.url, self.directory, NATS_URL=self.url, **settings
-        )
+        settings = {"NATS_URL": self.url, **settings}
+        worker = make_worker(self.nats[0], self.redis.url, self.directory, **settings)
         self.workers.append(worker)
         return worker
 
@@ -156,20 +168,47 @@ async def _nothing_waits(bus: Bus) -> bool:
     return not info["num_pending"] and not info["num_ack_pending"]
 
 
-def make_cluster(
-    directory: Path, secrets_dir: Path, credentials: tuple[str, ...]
-) -> list[NatsServer]:
-    """Three nats-servers (not started) that make one cluster."""
+@dataclass
+class Cluster:
+    """Three servers; *routes* are the proxies between them, by the one that dials and the one it reaches."""
+
+    servers: list[NatsServer]
+    routes: dict[tuple[int, int], Proxy]
+
+    def cut_off(self, number: int) -> None:
+        """Nothing passes between server *number* and the other two any more."""
+        for pair, route in self.routes.items():
+            if number in pair:
+                route.swallow()
+
+    def heal(self) -> None:
+        """They hear each other again."""
+        for route in self.routes.values():
+            route.heal()
+
+
+async def make_cluster(
+    directory: Path, secrets_dir: Path, credentials: tuple[str, ...], stack: AsyncExitStack
+) -> Cluster:
+    """Three nats-servers (not started) that know each other only through proxies."""
     servers = [make_nats(directory / f"nats-{n}", secrets_dir, credentials) for n in range(3)]
-    routes = [free_port() for _ in servers]
-    for number, (server, port) in enumerate(zip(servers, routes, strict=True)):
+    doors = [free_port() for _ in servers]
+    routes = {
+        (a, b): await stack.enter_async_context(proxy_to(doors[b]))
+        for a in range(3)
+        for b in range(3)
+        if a != b
+    }
+    for number, server in enumerate(servers):
         config = server.log.parent / "nats-server.conf"
-        others = ", ".join(f"nats://127.0.0.1:{p}" for p in routes if p != port)
-        text = config.read_text().replace("server_name: latchwire", f"server_name: n{number}")
-        config.write_text(
-            f"{text}\ncluster {{ name: test, listen: 127.0.0.1:{port}, routes: [{others}] }}\n"
+        others = ", ".join(
+            f"nats://127.0.0.1:{proxy.port}" for (a, _), proxy in routes.items() if a == number
         )
-    return servers
+        text = config.read_text().replace("server_name: latchwire", f"server_name: n{number}")
+        # What a server advertises is what others dial past the proxies: nobody listens there.
+        own = f"listen: 127.0.0.1:{doors[number]}, advertise: 127.0.0.1:1, routes: [{others}]"
+        config.write_text(f"{text}\ncluster {{ name: test, {own} }}\n")
+    return Cluster(servers, routes)
 
 
 @asynccontextmanager
@@ -184,21 +223,25 @@ async def running_fleet(
     """Everything ready; *servers* is one, or three for a cluster that keeps three copies."""
     credentials = tuple(dict.fromkeys((*CREDENTIALS, *edges)))
     secrets_dir = make_secrets(directory / "secrets", credentials)
-    nats = (
-        make_cluster(directory, secrets_dir, credentials)
-        if servers == 3
-        else [make_nats(directory / "nats", secrets_dir, credentials)]
-    )
-    fleet = Fleet(directory, secrets_dir, nats, make_redis(directory / "redis"))
     async with AsyncExitStack() as stack:
+        cluster = None
+        if servers == 3:
+            cluster = await make_cluster(directory, secrets_dir, credentials, stack)
+        found = cluster.servers if cluster else [make_nats(directory, secrets_dir, credentials)]
+        redis = make_redis(directory / "redis")
+        fleet = Fleet(directory, secrets_dir, found, redis, cluster=cluster)
         stack.callback(fleet.kill)
-        await _start([fleet.redis, *nats])
+        for server in fleet.nats:
+            _admit_admin(server)
+        await _start([fleet.redis, *fleet.nats])
         await _provision(fleet, replicas=servers)
         patience = f"{max_staleness:g}"
-        for _ in range(workers):
-            fleet.another_worker(MAX_STALENESS=patience)
+        for number in range(workers):
+            # Each begins at a server of its own; in a cluster it learns of the others there.
+            home = fleet.nats[number % len(fleet.nats)]
+            fleet.another_worker(MAX_STALENESS=patience, NATS_URL=home.url)
         for number, name in enumerate(edges):
-            home = nats[number % len(nats)]
+            home = fleet.nats[number % len(fleet.nats)]
             link = await stack.enter_async_context(proxy_to(home.port))
             fleet.links[name] = link
             url = f"nats://127.0.0.1:{link.port}"
@@ -207,6 +250,12 @@ async def running_fleet(
             )
         await fleet.start()
         yield fleet
+
+
+def _admit_admin(server: NatsServer) -> None:
+    accounts = server.log.parent / "accounts.conf"
+    user = f'users: [{{ user: "{ADMIN}", password: "{ADMIN}" }}'
+    accounts.write_text(accounts.read_text().replace("users: [", user, 1))
 
 
 async def _provision(fleet: Fleet, replicas: int) -> None:

@@ -123,13 +123,17 @@ class Load:
             async with asyncio.timeout(PAUSE):
                 await self._stop.wait()
 
-    async def settle(self) -> None:
-        """When every part is whole and nothing waits: ask every edge about every session."""
+    async def settle(self, *, effects: bool = True) -> None:
+        """When every part is whole and nothing waits: ask every edge about every session.
+
+        *effects*: read also how often BLOCKLIST was written, which means nothing after it was lost.
+        """
         await self.fleet.whole()
         async with self.fleet.bus("operator") as bus:
             await self.fleet.drained(bus)
             await self._caught_up(bus)
-            await self._read_effects(bus)
+            if effects:
+                await self._read_effects(bus)
         async with aiohttp.ClientSession() as http:
             for edge in self.fleet.edges:
                 for sid in (*self.alive, *self.history.attempted):
@@ -183,12 +187,15 @@ def _seen(status: int, reason: str) -> Seen:
 
 
 @asynccontextmanager
-async def under_load(fleet: Fleet, publishers: tuple[str, ...] = PUBLISHERS) -> AsyncIterator[Load]:
-    """Publish and ask while the block runs; on the way out every publisher finishes its last event."""
-    load = Load(fleet)
-    load.alive += [load.session() for _ in range(3)]
-    async with fleet.bus("operator") as bus:
-        load.first = (await bus.stream_position(contract.BLOCKLIST)).last_seq
+async def under_load(
+    fleet: Fleet, publishers: tuple[str, ...] = PUBLISHERS, *, of: Load | None = None
+) -> AsyncIterator[Load]:
+    """Publish and ask while the block runs; on the way out every publisher finishes its last event.
+
+    *of*: go on with this load's history.
+    """
+    load = of or await _new(fleet)
+    load._stop.clear()
     async with asyncio.TaskGroup() as group:
         for name in publishers:
             group.create_task(load._publish(name))
@@ -198,3 +205,11 @@ async def under_load(fleet: Fleet, publishers: tuple[str, ...] = PUBLISHERS) -> 
             yield load
         finally:
             load._stop.set()
+
+
+async def _new(fleet: Fleet) -> Load:
+    load = Load(fleet)
+    load.alive += [load.session() for _ in range(3)]
+    async with fleet.bus("operator") as bus:
+        load.first = (await bus.stream_position(contract.BLOCKLIST)).last_seq
+    return load

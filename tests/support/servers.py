@@ -99,6 +99,11 @@ class Server:
         """An orderly end."""
         self._end(signal.SIGTERM)
 
+    async def restart(self) -> None:
+        """kill -9, and started again as a supervisor would, without holding up the event loop."""
+        self.kill()
+        await start_in_thread(self)
+
     def signal(self, number: int) -> None:
         """Send any signal (SIGSTOP, SIGCONT)."""
         assert self.process is not None
