@@ -78,14 +78,14 @@ async def serve_bare(port: int) -> None:
     await _serve(web.Server(handler, access_log=None), port)
 
 
-async def serve_edge(port: int, kid: str, jwk_set: str) -> None:
-    """The edge's own door, a blocklist of 100 000 records, everything checked on every request."""
+async def serve_edge(port: int, kid: str, jwk_set: str, revoked: int = REVOKED) -> None:
+    """The edge's own door, a blocklist of *revoked* records, everything checked on every request."""
     from latchwire.keys import KeyRing
 
     clock = SystemClock()
     feed = RevocationFeed(Client(), hash_key=HASH_KEY)
     feed._proof.assume(-1e6)
-    for number in range(REVOKED):
+    for number in range(revoked):
         key = record_key(HASH_KEY, "token", f"{kid}{number}")
         feed.blocklist.apply(key, Record(clock.now_ms() + 3_600_000))
     revocations = FeedRevocations(HASH_KEY)
@@ -265,7 +265,7 @@ if __name__ == "__main__":
         match sys.argv[1:]:
             case ["bare", port]:
                 runner.run(serve_bare(int(port)))
-            case ["edge", port, kid, jwk_set]:
-                runner.run(serve_edge(int(port), kid, jwk_set))
+            case ["edge", port, kid, jwk_set, *revoked]:
+                runner.run(serve_edge(int(port), kid, jwk_set, *map(int, revoked)))
             case _:
                 runner.run(main())

@@ -1,6 +1,6 @@
 """Revocation: how soon it is in force at ten edges, how many a second, and what many live ones cost.
 
-``python -m tests.bench.bench_revocation [--quick] [--million] [--only latency|mass|size]``
+``python -m tests.bench.bench_revocation [--quick] [--million] [--only latency|mass|checks|size]``
 """
 
 import argparse
@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from tests.bench import revocation_checks as checks
 from tests.bench import revocation_latency as latency
 from tests.bench import revocation_mass as mass
 from tests.bench import revocation_size as size
@@ -20,7 +21,7 @@ from tests.bench.machine import describe_fsync, describe_machine, describe_nats
 from tests.bench.revocation_site import Site, running_site
 from tests.support.edge import request
 
-PARTS = ("latency", "mass", "size")
+PARTS = ("latency", "mass", "checks", "size")
 EDGES = 10
 LATENCY_COUNT = 620
 MASS_COUNT = 5_000
@@ -83,6 +84,8 @@ async def main(arguments: argparse.Namespace) -> None:
                     await measure_latency(site, 120 if arguments.quick else LATENCY_COUNT)
                 if "mass" in wanted:
                     await mass.report(site, 500 if arguments.quick else MASS_COUNT)
+        if "checks" in wanted:
+            await checks.report(sizes(arguments))
         if "size" in wanted:
             for count in sizes(arguments):
                 await size.report(directory / f"size-{count}", count)
