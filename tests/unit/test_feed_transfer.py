@@ -72,3 +72,25 @@ async def test_what_is_no_part_of_a_batch_is_passed_over() -> None:
 
     assert not transfer.done.done()
     assert len(into) == 0
+
+
+@pytest.mark.parametrize("body", [b"", b'{"stream":"OPS","seq":3}', b"From: ada@example.com"])
+async def test_what_is_no_record_at_all_is_passed_over(body: bytes) -> None:
+    """Anybody in the workers' account can have the server store an answer: it must close no edge."""
+    foreign = record(7, 4)
+    foreign.data = body
+    transfer, into = await take(4, record(4, 0), foreign, record(9, 7), END)
+
+    assert transfer.done.result() == Batch(9)
+    assert len(into) == 2
+
+
+@pytest.mark.parametrize("body", [b"\x02" + RECORD.pack()[1:], b"\x01short", b"\x1f"])
+async def test_a_record_of_a_version_to_come_is_not_passed_over(body: bytes) -> None:
+    """It may refuse somebody: who cannot read it must not say that nothing is missing."""
+    later = record(7, 4)
+    later.data = body
+    transfer, _ = await take(4, record(4, 0), later, record(9, 7), END)
+
+    with pytest.raises(FeedReadError, match="not a record we understand"):
+        transfer.done.result()

@@ -18,7 +18,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from latchwire.records import Record, RecordError, is_record_key
+from latchwire.records import Record, RecordError, is_foreign, is_record_key
 
 T = TypeVar("T")
 
@@ -29,6 +29,7 @@ ASK_SECONDS: Final = 1.5
 BATCH_SECONDS: Final = 5.0
 READ_TRIES: Final = 3
 LAG_PAUSE_SECONDS: Final = 0.05
+NOTHING: Final = Record(0)
 NO_MESSAGE: Final = 10037  # err_code; a missing stream is a 404 too
 # What reading an answer raises when it is none.
 _UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError)
@@ -91,6 +92,14 @@ def read_delta(message: Msg) -> Delta | None:
         return Delta(int(sequence), key, Record.unpack(message.data))
     except RecordError:
         return None
+
+
+def _read_place(headers: dict[str, str]) -> Delta | None:
+    """Where something lies in BLOCKLIST that is no record: it counts as a place without a revocation."""
+    sequence = headers.get("Nats-Sequence", "")
+    if not (sequence.isascii() and sequence.isdigit()):
+        return None
+    return Delta(int(sequence), "", NOTHING)
 
 
 class StreamReader:
@@ -226,6 +235,8 @@ class Transfer:
 
     def _take_record(self, message: Msg, headers: dict[str, str]) -> None:
         delta = read_delta(message)
+        if delta is None and is_foreign(message.data):
+            delta = _read_place(headers)
         if delta is None:
             at = headers.get("Nats-Sequence")
             self.done.set_exception(FeedReadError(f"BLOCKLIST {at} is not a record we understand"))
@@ -236,7 +247,8 @@ class Transfer:
         if not self._previous and delta.seq != self._start:
             self.done.set_result(Batch(0))
             return
-        self._into.apply(delta.key, delta.record)
+        if delta.record != NOTHING:
+            self._into.apply(delta.key, delta.record)
         self._previous = delta.seq
 
     def _end(self, status: str, headers: dict[str, str]) -> None:

@@ -75,6 +75,16 @@ def is_record_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None
 
 
+def is_foreign(body: bytes) -> bool:
+    """Whether *body* is no record of any version, now or to come, and so no revocation at all.
+
+    Each version begins with its number, a byte below 0x20. A client of the workers' account may have the
+    server send an answer to any subject, ``bl.*`` too, and it is stored there: JSON, a mail, or nothing at all.
+    Who took that for a record of a later version would be closed for ever.
+    """
+    return not body or body[0] >= 0x20
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One revocation. All times in Unix milliseconds, 0 for none.

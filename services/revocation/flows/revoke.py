@@ -7,7 +7,7 @@ the copy is a hint, the compare-and-set is the truth.
 
 from dataclasses import dataclass, field
 
-from latchwire.records import Record, record_key
+from latchwire.records import Record, is_foreign, record_key
 from services.revocation.domain.clock import Times
 from services.revocation.domain.records import Revocation, revocation_of
 from services.revocation.ports import BlocklistState, KnownKeys, StoreClock
@@ -86,7 +86,7 @@ class Revoker:
     ) -> Outcome | None:
         """None when *found* is not what is there."""
         body, seq = found or (None, 0)
-        known = None if body is None else Record.unpack(body)
+        known = None if body is None or is_foreign(body) else Record.unpack(body)
         merged = record if known is None else known.merged(record)
         if merged == known:
             return Known(key, seq)
