@@ -9,6 +9,7 @@ from shared.settings import ENV_FILE, PREFIX, SettingsError, read_environment
 ROOT = Path(__file__).resolve().parents[1]
 STATE = ROOT / ".latchwire"
 NATS_URL = "nats://127.0.0.1:4222"
+REVOKERS = "revokers.yaml"
 
 
 class NoInstallationError(Exception):
@@ -66,6 +67,20 @@ def find_secrets(state: Path | None = None) -> Path:
     if _speak(settings, "URL", "SECRETS_DIR"):
         return Path(settings.get("SECRETS_DIR", "secrets"))
     return STATE / "secrets"
+
+
+def find_revokers(state: Path | None = None) -> Path:
+    """The revokers.yaml of the installation `find_installation` would find; it need not run, nor be there.
+
+    Raises:
+        NoInstallationError: the settings are not usable.
+    """
+    if state is not None:
+        return state / REVOKERS
+    settings = _settings()
+    if _speak(settings, "URL", "SECRETS_DIR"):
+        return Path(settings.get("REVOKERS", REVOKERS))
+    return STATE / REVOKERS
 
 
 def _speak(settings: dict[str, str], *names: str) -> bool:

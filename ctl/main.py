@@ -11,7 +11,9 @@ from ctl.commands import (
     edges,
     events,
     explain,
+    keys,
     revoke,
+    services,
     status,
     streams,
     users,
@@ -20,7 +22,8 @@ from ctl.commands import (
 from ctl.up import command as up
 
 COMMANDS = (
-    up, init, worker, status, revoke, edges, users, explain, events, catalogue, clients, streams,
+    up, init, worker, status, revoke, edges, users, explain, events, keys, catalogue, clients, services,
+    streams,
 )  # fmt: skip
 
 

@@ -1,0 +1,38 @@
+"""Has the NATS of a running `up` read its accounts anew."""
+
+import fcntl
+import json
+import os
+import signal
+from pathlib import Path
+
+
+def reload_nats(state: Path) -> bool:
+    """Whether an `up` runs from *state*; then its NATS has been told to read its configuration again."""
+    pid = _nats_of(state) if _is_held(state / "lock") else None
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, signal.SIGHUP)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _is_held(lock: Path) -> bool:
+    """run.json of an `up` that was killed still lies there, and its numbers may be others' by now."""
+    try:
+        with lock.open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _nats_of(state: Path) -> int | None:
+    try:
+        return int(json.loads((state / "run.json").read_text("utf-8"))["pids"]["nats"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
