@@ -5,9 +5,18 @@ import gc
 
 import pytest
 
-from latchwire import Claims, FeedClosedError, Refused, Resync, Verifier
+from latchwire import (
+    Claims,
+    FeedClosedError,
+    FeedConnectError,
+    FeedStaleError,
+    Refused,
+    Resync,
+    Verifier,
+)
 from latchwire.testing import FakeFeed, FakeIssuer
 from tests.support.tokens import POLICY, make_claims, ring, sign
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -143,6 +152,43 @@ def test_the_platforms_own_tokens_are_good_too(feed: FakeFeed) -> None:
     verifier = Verifier(ring(), POLICY, feed, now_ms=feed._now_ms)
 
     assert isinstance(verifier.verify(sign(claims)), Claims)
+
+
+async def test_what_stays_open_ends_with_the_key_that_signed_its_token(
+    issuer: FakeIssuer, feed: FakeFeed
+) -> None:
+    """A key that was taken out of the set: not at the token's expiry but now."""
+    verifier = issuer.verifier(feed)
+    claims = verifier.verify(issuer.token())
+    assert isinstance(claims, Claims)
+    async with asyncio.TaskGroup() as group:
+        watch = group.create_task(verifier.until_refused(claims))
+        await eventually(lambda: feed._hub.watched)
+        verifier.replace_keys(FakeIssuer(kid="next").keys)
+
+    assert Refused("token_invalid", "kid unknown") == watch.result()
+
+
+async def test_a_thousand_open_sockets_share_one_look_at_the_time(
+    issuer: FakeIssuer, feed: FakeFeed
+) -> None:
+    """And all of them hear that the feed went stale, however it did."""
+    verifier = issuer.verifier(feed)
+    claims = verifier.verify(issuer.token())
+    assert isinstance(claims, Claims)
+    async with asyncio.TaskGroup() as group:
+        watches = [group.create_task(verifier.until_refused(claims)) for _ in range(1000)]
+        await eventually(lambda: feed._hub.watched)
+        feed._staleness = 11.0  # nothing is told: time has passed
+
+    assert {Refused("stale", "feed")} == {watch.result() for watch in watches}
+    await eventually(lambda: feed._alarm is None)
+
+
+def test_an_error_says_what_it_means() -> None:
+    """Its docstring is its message."""
+    assert "proof" in str(FeedStaleError())
+    assert str(FeedConnectError("no answer")).startswith("no answer: No NATS server")
 
 
 async def test_a_verifier_without_a_feed_lets_nobody_in(issuer: FakeIssuer, feed: FakeFeed) -> None:

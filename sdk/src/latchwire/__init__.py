@@ -6,6 +6,7 @@ application, `latchwire.testing` stands in for all of it in tests. Underneath: `
 memory, current, and say how current; `latchwire.events` tells what happens.
 """
 
+from latchwire._errors import LatchwireError
 from latchwire.blocklist import Blocklist, Fingerprint, Hit
 from latchwire.claims import Claims
 from latchwire.events import Event, EventStream, Resync, Revoked
@@ -42,6 +43,7 @@ __all__ = [
     "Hit",
     "InvalidJWKSError",
     "KeyRing",
+    "LatchwireError",
     "Record",
     "RecordError",
     "Refused",

@@ -1,6 +1,6 @@
 """The replication engine: a complete copy of the blocklist, and a proof of how old it may be.
 
-Join: subscribe to the deltas, then read the stream, then let the deltas join on. From then on stream
+Join: subscribe to the deltas, then read a snapshot and the stream, then let the deltas join on. From then on
 sequences are contiguous; a gap is filled by direct get, and skipped only when the stream's leader
 confirms that nothing is left in it. A record is applied the moment it arrives, in whatever order, because
 merging can only refuse more; `Replica.seq` alone waits for the gap.
@@ -25,6 +25,8 @@ from nats.errors import Error as NatsError
 
 from latchwire._clock import monotonic as elapsed
 from latchwire._companion import Companion
+from latchwire._errors import LatchwireError
+from latchwire._join import Join
 from latchwire._proof import CLOCK_STEP_MS, Proof
 from latchwire._stream import FeedReadError, Freshness, StreamReader, read_delta
 from latchwire.blocklist import SWEEP_LIMIT, Blocklist
@@ -39,7 +41,7 @@ SWEEP_TICKS: Final = 400  # a round of the whole list: within a minute, however 
 _log = logging.getLogger("latchwire.feed")
 
 
-class FeedClosedError(Exception):
+class FeedClosedError(LatchwireError):
     """The NATS connection was closed for good: the feed can never be fresh again."""
 
 
@@ -91,6 +93,7 @@ class Replica:
         self._client = nc
         self._hash_key = hash_key
         self._reader = StreamReader(nc, api_prefix)
+        self._join = Join(nc, api_prefix)
         self._documents = documents
         question = json.dumps({"edge_id": edge_id}).encode()
         self._ask = probe or partial(self._reader.probe, probe_subject, question)
@@ -100,7 +103,7 @@ class Replica:
         self._wake = asyncio.Event()
         self._ahead: set[int] = set()  # sequences applied beyond the gap
         self._incoming: Blocklist | None = None  # the next list, while it is being read
-        self._retired: Blocklist | None = None  # the last one, while it is being dismantled
+        self._retired: list[Blocklist] = []  # those no longer used, until they are dismantled
         self._proof = Proof(monotonic, now_ms)
         self._start_over = True
         self._next_probe = float("-inf")
@@ -184,14 +187,15 @@ class Replica:
 
     async def _load(self) -> None:
         """Read a new list beside the old one, which keeps refusing, and swap when it is complete."""
-        state = await self._reader.state()
         self._ahead.clear()
-        self._incoming = Blocklist(self._hash_key)
+        self._incoming = dropped = Blocklist(self._hash_key)
         try:
-            seq = await self._reader.read_after(0, state, self._incoming)
-            self._retired, self.blocklist = self.blocklist, self._incoming
+            state = await self._reader.state()
+            seq = await self._join.read(self._incoming, state)
+            dropped, self.blocklist = self.blocklist, self._incoming
         finally:
             self._incoming = None
+            self._retired.append(dropped)
         self.epoch, self.seq = state.epoch, 0
         # What was proven was proven of the old list: a restored stream may lack what that one held.
         self._proof.drop()
@@ -288,8 +292,8 @@ class Replica:
             # What was swept while the clock stood in the future may still be alive: read it again.
             self._start_over = True
         self.blocklist.sweep(now_ms, max(SWEEP_LIMIT, len(self.blocklist) // SWEEP_TICKS))
-        if self._retired is not None and not self._retired.dismantle():
-            self._retired = None
+        if self._retired and not self._retired[-1].dismantle():
+            self._retired.pop()
 
     def _say_trouble(self, trouble: str) -> None:
         if trouble != self._trouble:

@@ -14,13 +14,15 @@ from typing import Any, Final
 from nats.aio.client import Client, Server
 from nats.errors import Error as NatsError
 
+from latchwire._errors import LatchwireError
+
 PING_SECONDS: Final = 5  # two unanswered pings close a connection that leads nowhere
 RECONNECT_SECONDS: Final = (0.05, 0.5)  # drawn anew for each try: a fleet does not return at once
 
 _log = logging.getLogger("latchwire.feed")
 
 
-class FeedConnectError(Exception):
+class FeedConnectError(LatchwireError):
     """No NATS server let this service in, in the time given."""
 
 
@@ -33,8 +35,12 @@ class _Log:
         self.last_error = ""
 
     async def failed(self, error: Exception) -> None:
-        self.last_error = str(error) or type(error).__name__
-        self._warn("feed.connection_error %s", self.last_error)
+        text = str(error) or type(error).__name__
+        if (
+            isinstance(error, NatsError) or not self.last_error
+        ):  # a server's word before a lost socket
+            self.last_error = text
+        self._warn("feed.connection_error %s", text)
 
     async def disconnected(self) -> None:
         self._warn("feed.disconnected")

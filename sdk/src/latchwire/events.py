@@ -6,7 +6,9 @@
             if isinstance(event, Resync) or event.hits(socket.claims):
                 ...                         # check it again; close it if it is refused
 
-A reader that is too slow is told so: what it missed becomes one `Resync`, never a silent gap.
+A reader that is too slow is told so: what it missed becomes one `Resync`, never a silent gap. Time is no
+event: what stays open must also end when its token expires and when the feed goes stale;
+`latchwire.verifier.Verifier.until_refused` waits for all three.
 """
 
 import asyncio
@@ -125,6 +127,11 @@ class Hub:
             made._end(*self._end)  # noqa: SLF001  # both ends of one queue live in this module
         self._streams.add(made)
         return made
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody watches."""
+        return bool(self._watches)
 
     @contextmanager
     def watch(self, keys: Collection[str]) -> Iterator[asyncio.Event]:

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from latchwire._companion import Companion
+from latchwire._errors import LatchwireError
 from latchwire._replica import FeedClosedError, Replica
 from latchwire._stream import FeedReadError, Freshness
 from latchwire._strict import decode_base64url
@@ -45,10 +46,11 @@ SERVICE_API_PREFIX: Final = (
     "CORE.API"  # where the account of edges and services finds JetStream's API
 )
 BLOCKLIST_KEY_BYTES: Final = 32
+ALARM_SECONDS: Final = 0.5  # between two looks at the staleness for those who watch
 _LOOK_SECONDS: Final = 0.02
 
 
-class FeedStaleError(Exception):
+class FeedStaleError(LatchwireError):
     """It is not known whether this token is revoked: the last proof that the list is complete is too old."""
 
 
@@ -62,6 +64,7 @@ class Feed(ABC):
     blocklist: Blocklist
     _hash_key: bytes
     _now_ms: Callable[[], int]
+    _alarm: asyncio.TimerHandle | None = None
 
     @property
     @abstractmethod
@@ -115,8 +118,28 @@ class Feed(ABC):
         return self._hub.stream(capacity)
 
     def watching(self, claims: Revocable) -> AbstractContextManager[asyncio.Event]:
-        """An `asyncio.Event` that is set whenever the answer about *claims* may have changed."""
+        """An `asyncio.Event` that is set whenever the answer about *claims* may have changed.
+
+        By a revocation, by a list read anew, and by the feed going stale; not by a token's own expiry.
+        """
+        if self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(
+                ALARM_SECONDS, self._look_at_watches
+            )
         return self._hub.watch(keys_of(self._hash_key, claims))
+
+    def look_again(self) -> None:
+        """Set the events of all `watching`."""
+        self._hub.wake_watches()
+
+    def _look_at_watches(self) -> None:
+        """One look for all: ten thousand timers would all go off at the same moment."""
+        self._alarm = None
+        if not self._hub.watched:
+            return
+        if self.is_stale():
+            self.look_again()
+        self._alarm = asyncio.get_running_loop().call_later(ALARM_SECONDS, self._look_at_watches)
 
     @cached_property
     def _hub(self) -> Hub:

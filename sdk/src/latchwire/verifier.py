@@ -72,6 +72,8 @@ class Verifier:
         """Accept exactly *keys* from now on; what other keys signed is refused at once."""
         self._keys = keys
         self._young, self._old = {}, {}
+        if self._feed is not None:
+            self._feed.look_again()
 
     def verify(self, token: bytes | str) -> Claims | Refused:
         """The claims of *token*, or why it does not count now. Never raises, whatever the bytes.
@@ -90,9 +92,9 @@ class Verifier:
     def check(self, claims: Claims) -> Refused | None:
         """Whether a token that was verified before still counts: None, or why not."""
         feed = self._feed
-        if feed is None or feed.is_stale():
+        if feed is None:
             return STALE
-        return self._refusal(_Genuine(claims, feed.blocklist.fingerprint(claims)), feed)
+        return self._check(_Genuine(claims, feed.blocklist.fingerprint(claims)), feed)
 
     async def until_refused(self, claims: Claims) -> Refused:
         """Return the moment that `check` refuses *claims*: revoked, expired, or nobody can tell any more.
@@ -102,13 +104,21 @@ class Verifier:
         feed = self._feed
         if feed is None:
             return STALE
+        genuine = _Genuine(claims, feed.blocklist.fingerprint(claims))
         with feed.watching(claims) as changed:
-            while (refused := self.check(claims)) is None:
+            while (refused := self._check(genuine, feed)) is None:
                 changed.clear()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self._seconds_at_most(claims, feed)):
+                    async with asyncio.timeout(self._seconds_to_expiry(claims)):
                         await changed.wait()
             return refused
+
+    def _check(self, genuine: _Genuine, feed: Feed) -> Refused | None:
+        if feed.is_stale():
+            return STALE
+        if self._keys.find(genuine.claims.kid) is None:
+            return Refused("token_invalid", "kid unknown")
+        return self._refusal(genuine, feed)
 
     def _refusal(self, genuine: _Genuine, feed: Feed) -> Refused | None:
         now_ms = self._now_ms()
@@ -134,13 +144,10 @@ class Verifier:
         self._young[token] = known
         return known
 
-    def _seconds_at_most(self, claims: Claims, feed: Feed) -> float:
-        """How long the answer about *claims* can stay what it is without a word from the feed."""
+    def _seconds_to_expiry(self, claims: Claims) -> float:
         last_ms = (claims.exp + self._policy.leeway_seconds) * 1000
         until_expired = (last_ms - self._now_ms()) / 1000
-        until_stale = feed.max_staleness - feed.staleness_seconds()
-        wait = min(until_expired, until_stale, LONGEST_WAIT_SECONDS)
-        return max(wait, SHORTEST_WAIT_SECONDS)
+        return max(min(until_expired, LONGEST_WAIT_SECONDS), SHORTEST_WAIT_SECONDS)
 
 
 def _as_bytes(token: bytes | str) -> bytes:
