@@ -1,6 +1,7 @@
 """The command ``init``: writes what a production needs beside compose.yaml, and never overwrites.
 
-``.env`` (settings), ``secrets/`` (keys), ``services.yaml`` (the catalogue), ``data/`` (what the stores keep).
+``.env`` (settings), ``secrets/`` (keys), ``services.yaml`` (the catalogue), ``revokers.yaml`` (who else may
+revoke), ``data/`` (what the stores keep).
 """
 
 import argparse
@@ -13,6 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ctl.guests import HEADING
 from ctl.up.layout import write_accounts
 from shared.clock import Clock, SystemClock
 from shared.secrets import create_secrets, write_private
@@ -23,7 +25,7 @@ DATA = ("nats", "redis", "acme", "gateway")
 
 CATALOGUE = """\
 # The catalogue: which service is reached where, and who may call it. A request no service matches is refused.
-# After a change: docker compose run --rm routes && docker compose restart edge-1 edge-2
+# After a change: docker compose run --rm ctl catalogue apply && docker compose run --rm routes
 # Every key with an explanation: deploy/proxies/services.yaml
 services:
   app:
@@ -127,6 +129,7 @@ def initialise(directory: Path, settings: dict[str, str], edges: int, clock: Clo
     told = [
         _write_once(directory / ".env", _env_file(settings, owner), 0o600),
         _write_once(directory / "services.yaml", CATALOGUE, 0o644),
+        _write_once(directory / "revokers.yaml", HEADING, 0o644),
     ]
     secrets = directory / "secrets"
     kept = secrets.exists()

@@ -11,6 +11,7 @@ from ctl.documents import ConflictError, DocumentDesk, Words, tell
 from ctl.installation import NoInstallationError, find_catalogue
 from ctl.output import complain, date_time, one_line, say, say_json
 from ctl.session import Session, operate
+from ctl.up.reroute import adds_app, reroute
 from latchwire.documents import CATALOGUE, Document
 from shared.catalogue import CatalogueError, load_catalogue, parse_catalogue
 from shared.documents import DocumentTooLargeError
@@ -44,6 +45,9 @@ def _run_apply(arguments: argparse.Namespace) -> int:
     """0 when every live edge has it, 1 when it cannot be used, 3 when an edge has not confirmed."""
     try:
         path = arguments.file or find_catalogue(arguments.context)
+        if arguments.file is None and adds_app(path):
+            complain("this `up` adds an application to services.yaml: name the file that has it")
+            return exits.USAGE
         load_catalogue(path)
         text = path.read_text("utf-8")
     except (CatalogueError, NoInstallationError) as error:
@@ -104,16 +108,28 @@ def _find(desk: DocumentDesk, generation: int | None) -> Document:
 async def _confirm(session: Session, desk: DocumentDesk, how: str) -> int:
     generation = desk.shelf.generation
     words = await desk.words(generation, session.timeout)
+    # After the edges: what a gateway sends on before they know the rule is refused.
+    rerouted = words.complete and _reroute(session, desk)
     if session.json:
-        say_json({"generation": generation, "how": how, **words.answer()})
+        say_json({"generation": generation, "how": how, "rerouted": rerouted, **words.answer()})
     else:
         say(f"catalogue   generation {generation} ({how})")
         tell(words)
-        _explain(words)
+        _explain(words, rerouted=rerouted)
     return exits.DONE if words.complete else exits.PARTLY
 
 
-def _explain(words: Words) -> None:
+def _reroute(session: Session, desk: DocumentDesk) -> bool:
+    assert desk.shelf.in_force is not None
+    catalogue = parse_catalogue(desk.shelf.in_force.body)
+    return reroute(session.installation.secrets_dir, catalogue)
+
+
+def _explain(words: Words, *, rerouted: bool) -> None:
+    if rerouted:
+        say("traefik     routes as the edges do")
+    elif words.complete:
+        say("your gateway's own routes are yours to change: `catalogue traefik` writes Traefik's")
     if any(edge.after_ms is None for edge in words.edges):
         say(
             "an edge that stays behind is cut off, or cannot read it: its log says document.refused"

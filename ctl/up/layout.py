@@ -1,6 +1,7 @@
 """The state directory: what lies where, and what `up` writes into it before anything starts.
 
 services.yaml      the catalogue; yours from the first change on
+revokers.yaml      which services may revoke what, once `services add` has made it
 secrets/           see shared/secrets.py
 nats/ redis/       configuration and data          traefik/   configuration
 logs/PART.log      one per part, the previous run's as PART.log.1
@@ -27,7 +28,7 @@ CREDENTIALS = ("auth", "mailer", "revocation", "edge-1", "edge-2", "operator", "
 
 _CATALOGUE = """\
 # The catalogue: which service is reached where, and who may call it. Yours: what you change is kept.
-# A request no service matches is refused. A change takes effect when `up` is started again.
+# A request no service matches is refused. After a change: ./latchwire catalogue apply
 services:
   demo:
     paths: [/demo]
@@ -58,6 +59,11 @@ class Layout:
     def services(self) -> Path:
         """The developer's catalogue."""
         return self.root / "services.yaml"
+
+    @property
+    def revokers(self) -> Path:
+        """Which services may revoke; missing until `services add` writes it."""
+        return self.root / "revokers.yaml"
 
     @property
     def services_with_app(self) -> Path:

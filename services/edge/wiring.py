@@ -63,6 +63,7 @@ async def start(
     documents = follow(
         checker,
         load_operator_keys(settings.secrets_dir),
+        file=settings.catalogue.read_text("utf-8"),
         api_prefix=EDGE_API,
         on_applied=applied.set,
     )

@@ -19,7 +19,7 @@ class Reader:
         self.desk = desk
         self.changes = 0
         self.documents: Documents = follow(
-            desk.checker, operators(), api_prefix="CORE.API", on_applied=self._count
+            desk.checker, operators(), file="", api_prefix="CORE.API", on_applied=self._count
         )
 
     def _count(self) -> None:

@@ -18,9 +18,17 @@ log = structlog.get_logger()
 
 
 def follow(
-    checker: Checker, operators: KeyRing, *, api_prefix: str, on_applied: Callable[[], None]
+    checker: Checker,
+    operators: KeyRing,
+    *,
+    file: str,
+    api_prefix: str,
+    on_applied: Callable[[], None],
 ) -> Documents:
-    """The feed's companion that keeps *checker* current; *on_applied* is called after each change."""
+    """The feed's companion that keeps *checker* current; *on_applied* is called after each change.
+
+    *file* is the catalogue of the start: where it differs, somebody may believe that it counts.
+    """
 
     def on_keys(body: Mapping[str, Any], generation: int) -> None:
         ring = KeyRing.from_jwks({"keys": body["keys"]})
@@ -34,7 +42,9 @@ def follow(
         except CatalogueError as error:
             raise DocumentError(error.problems[0]) from error
         checker.use_routes(RouteTable(catalogue), generation)
-        log.info("catalogue.in_force", generation=generation, services=len(catalogue.services))
+        services = len(catalogue.services)
+        same = text == file
+        log.info("catalogue.in_force", generation=generation, services=services, as_file=same)
         on_applied()
 
     return Documents(operators, on_keys=on_keys, on_catalogue=on_catalogue, api_prefix=api_prefix)
