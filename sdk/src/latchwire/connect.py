@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -29,8 +29,7 @@ class FeedConnectError(LatchwireError):
 class _Log:
     """The connection's callbacks. What the last error was is worth telling when time is up."""
 
-    def __init__(self, on_reconnected: Callable[[], None]) -> None:
-        self._on_reconnected = on_reconnected
+    def __init__(self) -> None:
         self.closing = False
         self.last_error = ""
 
@@ -47,7 +46,6 @@ class _Log:
 
     async def reconnected(self) -> None:
         _log.info("feed.reconnected")
-        self._on_reconnected()
 
     async def closed(self) -> None:
         if not self.closing:
@@ -62,10 +60,6 @@ def _jittered(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, flo
     return random.choice(servers), random.uniform(*RECONNECT_SECONDS)  # noqa: S311  # no secret
 
 
-def _nothing() -> None:
-    """The default callback."""
-
-
 @asynccontextmanager
 async def connect(
     servers: str | Sequence[str],
@@ -74,7 +68,6 @@ async def connect(
     nkey_seed: str,
     tls: ssl.SSLContext | None = None,
     timeout: float | None = 10.0,
-    on_reconnected: Callable[[], None] = _nothing,
 ) -> AsyncIterator[Client]:
     """Connect as the credential *name* and stay connected; closed at the end.
 
@@ -84,7 +77,7 @@ async def connect(
     Raises:
         FeedConnectError: there was none within *timeout*.
     """
-    callbacks = _Log(on_reconnected)
+    callbacks = _Log()
     client = Client()
     addresses = servers.split(",") if isinstance(servers, str) else list(servers)
     try:
