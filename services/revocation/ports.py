@@ -5,7 +5,7 @@ from typing import Protocol
 
 from latchwire.records import Record
 from services.revocation.domain.projection import Begun, Condition, Mark
-from shared.bus import Ack, Position
+from shared.bus import Ack, Position, StoredHead
 from shared.contract import Durable, M, Stream, Subject
 
 
@@ -88,6 +88,11 @@ class Copy(Protocol):
         """Everything up to this sequence is in it."""
         ...
 
+    @property
+    def readings(self) -> int:
+        """How often it was read anew: what one began to go through before is no longer it."""
+        ...
+
     def staleness_seconds(self) -> float:
         """How long ago it was proven complete; infinite without a proof."""
         ...
@@ -98,6 +103,53 @@ class Copy(Protocol):
 
     def batches(self, size: int) -> Iterator[Sequence[tuple[str, Record]]]:
         """All of it, *size* records at a time; what is there throughout is in it at least once."""
+        ...
+
+
+class SnapshotSource(Protocol):
+    """This worker's own copy of BLOCKLIST, as a whole."""
+
+    def __len__(self) -> int:
+        """How many records there are."""
+        ...
+
+    @property
+    def epoch(self) -> str:
+        """Of which stream it is; "" before it has been read."""
+        ...
+
+    @property
+    def seq(self) -> int:
+        """Everything up to this sequence is in it."""
+        ...
+
+    @property
+    def readings(self) -> int:
+        """How often it was read anew: what one began to go through before is no longer it."""
+        ...
+
+    def staleness_seconds(self) -> float:
+        """How long ago it was proven complete; infinite without a proof."""
+        ...
+
+    def parts(self) -> Iterator[bytes]:
+        """All of it in the parts of a snapshot; what is there throughout is in one at least."""
+        ...
+
+
+class Snapshots(Protocol):
+    """Where snapshots are stored. Raises `shared.bus.BusUnavailableError`."""
+
+    async def head(self) -> StoredHead | None:
+        """The newest head."""
+        ...
+
+    async def put_part(self, id_: str, number: int, body: bytes) -> None:
+        """Store one part for an hour."""
+        ...
+
+    async def put_head(self, body: bytes, *, expected_seq: int) -> bool:
+        """Store a head if the last one is still *expected_seq* (0: none); whether it was."""
         ...
 
 

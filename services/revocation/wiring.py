@@ -12,11 +12,14 @@ from services.revocation.flows.project import Projector
 from services.revocation.flows.receipts import ReceiptsDesk
 from services.revocation.flows.revoke import Revoker
 from services.revocation.flows.roll import EdgeRoll
+from services.revocation.flows.snapshot import SnapshotWriter
 from services.revocation.flows.wholeness import Wholeness
 from services.revocation.handlers.projection import Rounds
 from services.revocation.handlers.revocations import Door, consume_revocations
 from services.revocation.handlers.roll import keep_roll
+from services.revocation.handlers.snapshots import keep_snapshots
 from services.revocation.settings import RevocationSettings
+from shared.bus import SnapshotStore
 from shared.contract import BLOCKLIST_PROBE, Role
 from shared.lifecycle import Runtime
 from shared.redis import StoreUnavailableError, connect_redis
@@ -55,6 +58,14 @@ async def start(settings: RevocationSettings, runtime: Runtime) -> None:
     roll = EdgeRoll(runtime.clock, bus, usual_staleness=settings.max_staleness)
     await keep_roll(bus, roll, ReceiptsDesk(roll, runtime.clock))
     _project(runtime, copy, RedisProjection(redis))
+    writer = SnapshotWriter(
+        source=copy,
+        snapshots=SnapshotStore(bus.client, bus.js),
+        clock=runtime.clock,
+        ids=runtime.ids,
+    )
+    work = keep_snapshots(writer, runtime.ids, runtime.stopping)
+    runtime.spawn("snapshots", work, drains=False)
 
 
 def _project(runtime: Runtime, copy: FeedCopy, projection: RedisProjection) -> None:

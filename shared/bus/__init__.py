@@ -7,6 +7,7 @@ from shared.bus.connection import Bus
 from shared.bus.consumer import Delivery
 from shared.bus.errors import BusUnavailableError, NoAnswerError, Pause, Reject, Retry
 from shared.bus.grants import GrantError, verify_grants
+from shared.bus.snapshots import SnapshotStore, StoredHead
 from shared.bus.state import Ack, Position, StateMessage
 from shared.bus.supervisor import connect_bus
 
@@ -21,7 +22,9 @@ __all__ = [
     "Position",
     "Reject",
     "Retry",
+    "SnapshotStore",
     "StateMessage",
+    "StoredHead",
     "connect_bus",
     "verify_grants",
 ]

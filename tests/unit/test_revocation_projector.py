@@ -297,3 +297,21 @@ async def test_what_changed_while_the_store_was_away_is_written_afterwards() -> 
     await worker.round()
 
     assert projection.records == worker.copy.records
+
+
+async def test_a_list_read_anew_while_it_was_written_does_not_count() -> None:
+    """What was gone through is taken apart by then: half of it may be missing."""
+    projection = FakeProjection()
+    worker = Worker(projection)
+    worker.put("a")
+    write = projection.write
+
+    async def renewed(records: Sequence[tuple[str, Record]]) -> None:
+        await write(records)
+        worker.copy.renew("epoch-1", 1)
+
+    projection.write = renewed  # type: ignore[method-assign]
+    with pytest.raises(NotReadError):
+        await worker.round()
+
+    assert (projection.mark, projection.trusted) == (None, False)

@@ -8,6 +8,7 @@ from latchwire._replica import Replica
 from latchwire._stream import FeedReadError
 from latchwire._stream import Freshness as Proof
 from latchwire.records import Record
+from latchwire.snapshots import parts_of
 from services.revocation.flows.freshness import FreshnessDesk
 from shared.bus import Bus, BusUnavailableError
 from shared.clock import Clock
@@ -29,13 +30,21 @@ class FeedCopy(Replica):
             now_ms=clock.now_ms,
         )
         self.changed = asyncio.Event()
-        self.changes = 0  # since the beginning
+        self.readings = 0
         self._desk = desk
         self._changed: dict[str, Record] | None = None
 
     def __contains__(self, key: object) -> bool:
         """Whether a record of *key* is known."""
         return isinstance(key, str) and self.blocklist.get(key) is not None
+
+    def __len__(self) -> int:
+        """How many records there are."""
+        return len(self.blocklist)
+
+    def parts(self) -> Iterator[bytes]:
+        """See `ports.SnapshotSource.parts`."""
+        return parts_of(self.blocklist)
 
     def take_changes(self) -> Mapping[str, Record] | None:
         """See `ports.Copy.take_changes`."""
@@ -50,7 +59,6 @@ class FeedCopy(Replica):
 
     def _told(self, seq: int, key: str, record: Record) -> None:
         super()._told(seq, key, record)
-        self.changes += 1
         if self._changed is not None:
             known = self._changed.get(key)
             self._changed[key] = record if known is None else known.merged(record)
@@ -60,6 +68,7 @@ class FeedCopy(Replica):
 
     def _renewed(self) -> None:
         super()._renewed()
+        self.readings += 1
         self._changed = None
         self.changed.set()
 

@@ -92,9 +92,12 @@ class Projector:
         run = self._ids.ulid(self._clock.now_ms())
         begun = await self._projection.begin(run, beat=self._beat)
         self._beat = begun.beat
-        reached = self._take()
+        reached, reading = self._take(), self._copy.readings
         doubt = await self._examine(condition, begun, reached)
         await self._write(doubt)
+        if self._copy.readings != reading:
+            self._seen = None
+            raise NotReadError  # what was gone through is no longer the copy
         age += self._clock.monotonic() - asked
         trust_ms = max(0, TRUST_MS - round(age * 1000))
         if not await self._projection.finish(run, reached, trust_ms=trust_ms):

@@ -11,6 +11,7 @@ class FakeCopy:
     def __init__(self, epoch: str = "epoch-1") -> None:
         self.epoch = epoch
         self.seq = 0
+        self.readings = 0
         self.staleness = 0.0
         self.records: dict[str, Record] = {}
         self._changes: dict[str, Record] | None = None
@@ -29,6 +30,7 @@ class FakeCopy:
     def renew(self, epoch: str, seq: int) -> None:
         """As after reading another stream."""
         self.epoch, self.seq, self._changes = epoch, seq, None
+        self.readings += 1
 
     def take_changes(self) -> dict[str, Record] | None:
         taken, self._changes = self._changes, {}
