@@ -1,8 +1,8 @@
 """The replication engine: a complete copy of the blocklist, and a proof of how old it may be.
 
 Join: subscribe to the deltas, then read a snapshot and the stream, then let the deltas join on. From then on
-sequences are contiguous; a gap is filled by direct get, and skipped only when the stream's leader
-confirms that nothing is left in it. A record is applied the moment it arrives, in whatever order, because
+sequences are contiguous; a gap is filled by direct get, and skipped only when the stream's leader confirms
+that nothing is left in it. A record is applied the moment it arrives, in whatever order, because
 merging can only refuse more; `Replica.seq` alone waits for the gap.
 
 Freshness is proven, not assumed: once a second the feed asks how far it must be. A proof holds only for the
@@ -197,14 +197,12 @@ class Replica:
             self._incoming = None
             self._retired.append(dropped)
         self.epoch, self.seq = state.epoch, 0
-        # What was proven was proven of the old list: a restored stream may lack what that one held.
-        self._proof.drop()
+        self._proof.drop()  # it was of the old list: a restored stream may lack what that one held
         self._start_over, self._next_probe = False, float("-inf")
         self._advance_to(seq)
-        again = self.loaded.is_set()
-        self.loaded.set()
-        if again:
+        if self.loaded.is_set():
             self._renewed()
+        self.loaded.set()
         _log.info("feed.loaded epoch=%s seq=%d records=%d", state.epoch, seq, len(self.blocklist))
 
     async def _fill(self) -> None:
@@ -285,9 +283,7 @@ class Replica:
         self._clock = now_ms, monotonic
         step_ms = (now_ms - then_ms) - (monotonic - then) * 1000
         if step_ms > CLOCK_STEP_MS:
-            # The proof is void already: ask for another one at once.
-            self._next_probe = float("-inf")
-            self._wake.set()
+            self.reconnected()  # the proof is void already: ask for another one at once
         if step_ms < -CLOCK_STEP_MS:
             # What was swept while the clock stood in the future may still be alive: read it again.
             self._start_over = True

@@ -13,6 +13,7 @@ from latchwire._table import KEY_BYTES, Table, hash_of
 from latchwire.records import SCOPE_LETTERS, SCOPE_NAMES, Record, digest_of, key_digest, text_key
 
 SWEEP_LIMIT: Final = 500
+DISMANTLE_LIMIT: Final = 10_000
 SLICE: Final = 256  # records between two turns of the loop while many are loaded
 
 _UNTIL: Final = Struct(">Q")
@@ -136,7 +137,7 @@ class Blocklist:
             self._note_filled()
         return gone
 
-    def dismantle(self, limit: int = SWEEP_LIMIT) -> bool:
+    def dismantle(self, limit: int = DISMANTLE_LIMIT) -> bool:
         """Drop about *limit* records of a list that is no longer used; whether any are left.
 
         Freeing a million at once would stall the loop.

@@ -1,0 +1,150 @@
+"""A joining reader and the snapshots it finds: a good one saves it the stream, a bad one costs nothing else."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from latchwire.blocklist import Blocklist
+from latchwire.snapshots import Part, SnapshotHead, Tally, parts_of
+from shared import contract
+from shared.bus import Bus
+from tests.conftest import BusFactory
+from tests.support.feed import FOREVER, HASH_KEY, Writer, holds, make_feed, session_key
+from tests.support.servers import NatsServer, start_in_thread
+from tests.support.waiting import eventually
+
+Change = Callable[[SnapshotHead], SnapshotHead]
+
+
+@pytest.fixture
+async def writer(bus_of: BusFactory) -> Writer:
+    """A revocation worker that answers probes."""
+    writer = Writer(await bus_of("revocation"))
+    await writer.answer_probes()
+    return writer
+
+
+@pytest.fixture
+async def edge(bus_of: BusFactory) -> Bus:
+    """The bus of edge-1."""
+    return await bus_of("edge-1")
+
+
+def unchanged(head: SnapshotHead) -> SnapshotHead:
+    """As it is."""
+    return head
+
+
+async def write_snapshot(
+    writer: Writer, *identifiers: str, change: Change = unchanged, lose_part: bool = False
+) -> SnapshotHead:
+    """A snapshot of these sessions up to the stream's present end."""
+    blocklist, tally = Blocklist(HASH_KEY), Tally()
+    for name in identifiers:
+        blocklist.apply(session_key(name), FOREVER)
+    position = await writer.bus.stream_position(contract.BLOCKLIST)
+    for number, part in enumerate(parts_of(blocklist)):
+        tally.add(part, Part.unpack(part).records)
+        if not lose_part:
+            await writer.bus.js.publish(f"snapshot.id1.{number}", part)
+    head = change(tally.head("id1", position.epoch, position.last_seq))
+    await writer.bus.js.publish(contract.SNAPSHOT_HEAD, head.pack())
+    return head
+
+
+async def test_a_joining_reader_takes_the_snapshot_and_then_what_came_after_it(
+    edge: Bus, writer: Writer
+) -> None:
+    """What only the snapshot has shows that it was used; what only the stream has shows its end."""
+    await writer.revoke("before")
+    await write_snapshot(writer, "before", "only in the snapshot")
+    seq = await writer.revoke("after")
+
+    async with make_feed(edge) as feed:
+        await eventually(lambda: feed.staleness_seconds() < 5)
+
+        assert holds(feed, "before", "only in the snapshot", "after")
+        assert (feed.seq, len(feed.blocklist)) == (seq, 3)
+        seq = await writer.revoke("later")
+        await eventually(lambda: feed.seq == seq and holds(feed, "later"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda head: dataclasses.replace(head, epoch="another"),
+        lambda head: dataclasses.replace(head, watermark=head.watermark + 1),
+        lambda head: dataclasses.replace(head, sha256="0" * 64),
+        lambda head: dataclasses.replace(head, records=head.records - 1),
+        lambda head: dataclasses.replace(head, parts=head.parts + 1),
+    ],
+    ids=["another stream's", "from the future", "other bytes", "other records", "parts missing"],
+)
+async def test_a_snapshot_that_is_not_what_it_says_is_not_used(
+    edge: Bus, writer: Writer, change: Change
+) -> None:
+    """The reader knows all the same what the stream holds, and nothing of what the snapshot claimed."""
+    await writer.revoke("before")
+    await write_snapshot(writer, "only in the snapshot", change=change)
+
+    async with make_feed(edge) as feed:
+        await eventually(lambda: feed.staleness_seconds() < 5)
+
+        assert holds(feed, "before")
+        assert not holds(feed, "only in the snapshot")
+
+
+async def test_a_snapshot_whose_parts_have_expired_is_not_used(edge: Bus, writer: Writer) -> None:
+    """The head is kept for ever, its parts for an hour."""
+    await writer.revoke("before")
+    await write_snapshot(writer, "only in the snapshot", lose_part=True)
+
+    async with make_feed(edge) as feed:
+        await eventually(lambda: feed.staleness_seconds() < 5)
+
+        assert holds(feed, "before")
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"not json", b'{"version":9}'])
+async def test_a_head_that_is_none_is_not_used(edge: Bus, writer: Writer, body: bytes) -> None:
+    """Nothing of what is stored there can keep a reader from its list."""
+    await writer.revoke("before")
+    await writer.bus.js.publish(contract.SNAPSHOT_HEAD, body)
+
+    async with make_feed(edge) as feed:
+        await eventually(lambda: feed.staleness_seconds() < 5)
+
+        assert holds(feed, "before")
+
+
+async def test_without_the_stream_of_snapshots_the_list_is_read_all_the_same(
+    edge: Bus, writer: Writer, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    """An installation that was not provisioned anew."""
+    await writer.revoke("before")
+    nats_server.kill()
+    (stream,) = (tmp_path / "nats" / "js").rglob("streams/SNAPSHOT")
+    shutil.rmtree(stream)
+    await start_in_thread(nats_server)
+    await eventually(lambda: edge.connected and writer.bus.connected, within=10)
+
+    async with make_feed(edge) as feed:
+        await eventually(lambda: feed.staleness_seconds() < 5)
+
+        assert holds(feed, "before")
+
+
+async def test_a_service_of_another_team_joins_from_the_snapshot_too(
+    bus_of: BusFactory, writer: Writer
+) -> None:
+    """Its credential may read what an edge's may."""
+    await writer.revoke("before")
+    await write_snapshot(writer, "before", "only in the snapshot")
+
+    async with make_feed(await bus_of("service-shop")) as feed:
+        await feed.wait_ready(5)
+
+        assert holds(feed, "only in the snapshot")
