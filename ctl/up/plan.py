@@ -135,6 +135,7 @@ def _settings(
         "NATS_URL": nats_url,
         "REDIS_URL": redis_url,
         "CATALOGUE": str(catalogue),
+        "REVOKERS": str(layout.revokers),
         "EDGE_ID": "edge-1",
         "LOG_FORMAT": "json",
         **{name: f"{LOOPBACK}:{port}" for name, port in listens.items()},

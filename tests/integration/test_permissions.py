@@ -85,8 +85,8 @@ def may_publish(name: str) -> set[str]:
         "edge-2": {"revocation.probe", "edge.heartbeat.edge-2"},
         "operator": {
             "token.revoked", "revocation.probe", "op.edges.list", "op.token.explain", "op.users.set",
-            "op.token.explain.edge-1", "op.users.show", "op.revocation.match", "revocation.receipts", "document.keys",
-            "document.catalogue", "key.rotated",
+            "op.token.explain.edge-1", "op.users.show", "op.revocation.match", "revocation.receipts",
+            "document.keys", "document.catalogue", "key.rotated",
         },
         "provisioner": set(),
     }  # fmt: skip

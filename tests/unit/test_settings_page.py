@@ -12,7 +12,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 WORKERS = ("auth", "edge", "mailer", "revocation")
 PRODUCTION = ("URL", "ALLOW", "SITE_NAME", "SMTP_URL", "MAIL_FROM", "SECRETS_DIR")
 # What ctl/ reads, which has no model.
-COMMAND_LINE = {"URL", "NATS_URL", "SECRETS_DIR", "CATALOGUE"}
+COMMAND_LINE = {"URL", "NATS_URL", "SECRETS_DIR", "CATALOGUE", "REVOKERS"}
 
 
 def fields_of(worker: str) -> dict[str, FieldInfo]:
