@@ -56,9 +56,10 @@ async def health(request: web.Request) -> web.Response:
 
 
 def make_app(secrets: Path, environ: dict[str, str]) -> web.Application:
-    """*secrets* holds what the operator handed out: the seed, blocklist.key and jwks.json."""
+    """*secrets* holds what the operator handed out: the seed, blocklist.key and two sets of public keys."""
     name = environ.get("NAME", "service-shop")
     keys = KeyRing.from_jwks((secrets / "jwks.json").read_text("ascii"))
+    operators = KeyRing.from_jwks((secrets / "operator.jwks.json").read_text("ascii"))
     policy = TokenPolicy(
         issuer=environ.get("ISSUER", "http://localhost:8080"), audience="latchwire"
     )
@@ -72,6 +73,8 @@ def make_app(secrets: Path, environ: dict[str, str]) -> web.Application:
             name=name,
             nkey_seed=(secrets / "nats" / f"{name}.seed").read_text("ascii").strip(),
             blocklist_key=(secrets / "blocklist.key").read_text("ascii"),
+            operators=operators,  # a rotation of the token keys arrives signed, over the feed
+            on_keys=verifier.replace_keys,
         ) as feed:
             verifier.attach(feed)
             yield

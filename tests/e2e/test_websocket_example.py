@@ -49,6 +49,7 @@ async def chat(nats_server: NatsServer, secrets_dir: Path, tmp_path: Path) -> As
     handed = tmp_path / "handed"
     (handed / "nats").mkdir(parents=True)
     shutil.copy(secrets_dir / "blocklist.key", handed)
+    shutil.copy(secrets_dir / "operator.jwks.json", handed)
     shutil.copy(secrets_dir / "nats" / "service-shop.seed", handed / "nats")
     (handed / "jwks.json").write_text(json.dumps(jwks()), "ascii")
     worker = make_worker(nats_server, NO_REDIS, tmp_path)

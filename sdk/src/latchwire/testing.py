@@ -34,7 +34,7 @@ class FakeClock:
     """Unix milliseconds that stand still until you say otherwise: ``clock()``, ``clock.advance(5)``."""
 
     def __init__(self, now_ms: int = START_MS) -> None:
-        self.now_ms = now_ms
+        self.now_ms: int = now_ms
 
     def __call__(self) -> int:
         return self.now_ms
@@ -55,8 +55,8 @@ class FakeIssuer:
         kid: str = "test-key",
         clock: Callable[[], int] | None = None,
     ) -> None:
-        self.clock = clock or FakeClock()
-        self.policy = TokenPolicy(issuer=issuer, audience=audience)
+        self.clock: Callable[[], int] = FakeClock() if clock is None else clock
+        self.policy: TokenPolicy = TokenPolicy(issuer=issuer, audience=audience)
         self.kid = kid
         self._private = Ed25519PrivateKey.generate()
         self._numbers = count(1)
@@ -114,8 +114,8 @@ class FakeFeed(Feed):
         self, *, max_staleness: float = 10.0, clock: Callable[[], int] | None = None
     ) -> None:
         self.max_staleness = max_staleness
-        self.seq = 0
-        self._now_ms = clock or FakeClock()
+        self.seq: int = 0
+        self._now_ms = FakeClock() if clock is None else clock
         self._hash_key = b"latchwire.testing".ljust(32, b".")
         self.blocklist = Blocklist(self._hash_key)
         self._staleness = 0.0
