@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import nats
 import nats.errors
 import structlog
 from nats.aio.client import Server
 
+from latchwire._client import QuickClient
 from shared.bus.connection import Bus
 from shared.clock import Clock
 from shared.contract import Role
@@ -79,14 +79,15 @@ async def connect_bus(
     worker then ends, because nats-py never leaves that state.
     """
     supervisor = _Supervisor(on_closed, on_reconnected)
-    client = await nats.connect(
+    client = QuickClient()
+    await client.connect(
         url.split(","),
         name=f"latchwire-{name}",
         nkeys_seed_str=seed,
         inbox_prefix=f"_INBOX_{name}",
         allow_reconnect=True,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=0.5,
+        reconnect_time_wait=0.5,  # type: ignore[arg-type]  # annotated as whole seconds, and only slept
         ping_interval=PING_INTERVAL,
         reconnect_to_server_handler=_jittered(ids),
         closed_cb=supervisor.closed,

@@ -14,6 +14,7 @@ from typing import Any, Final
 from nats.aio.client import Client, Server
 from nats.errors import Error as NatsError
 
+from latchwire._client import QuickClient
 from latchwire._errors import LatchwireError
 
 PING_SECONDS: Final = 5  # two unanswered pings close a connection that leads nowhere
@@ -78,7 +79,7 @@ async def connect(
         FeedConnectError: there was none within *timeout*.
     """
     callbacks = _Log()
-    client = Client()
+    client = QuickClient()
     addresses = servers.split(",") if isinstance(servers, str) else list(servers)
     try:
         try:
