@@ -57,7 +57,7 @@ class Bus:
     @property
     def api_prefix(self) -> str:
         """Where this account finds JetStream's API."""
-        return "CORE.API" if self.role is Role.EDGE else "$JS.API"
+        return "CORE.API" if self.role in {Role.EDGE, Role.SERVICE} else "$JS.API"
 
     async def publish(
         self,
