@@ -1,5 +1,4 @@
-// Is this token revoked? Asked of Latchwire's copy in Redis, by a service that has no NATS and no Python.
-// All of it is the documented contract (docs/contract.md), checked with docs/contract-vectors.json.
+// Is this token revoked? Asked of the copy in Redis that docs/contract.md describes: no NATS, no Python.
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createConnection } from "node:net";
@@ -10,9 +9,12 @@ const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 
 /** One letter for the scope and 26 of base 32: 128 bits of a keyed hash of whom the record is about. */
 export function recordKey(blocklistKey, scope, id) {
-  const digest = createHmac("sha256", blocklistKey).update(`bl/v1|${scope}|${id}`).digest().subarray(0, 16);
+  const digest = createHmac("sha256", blocklistKey).update(`bl/v1|${scope}|${id}`).digest();
+  return textKey(LETTERS[scope], digest.subarray(0, 16));
+}
+export function textKey(letter, digest) {
   const bits = [...digest].map((byte) => byte.toString(2).padStart(8, "0")).join("").padEnd(130, "0");
-  return LETTERS[scope] + bits.match(/.{5}/g).map((five) => BASE32[parseInt(five, 2)]).join("");
+  return letter + bits.match(/.{5}/g).map((five) => BASE32[parseInt(five, 2)]).join("");
 }
 
 /** The three times (Unix ms) in 25 bytes. Whoever cannot read a record must not let its token through. */
@@ -24,9 +26,8 @@ export function unpackRecord(bytes) {
 
 /** What to look up for a verified token; *claims* are its payload and the *kid* of its header. */
 export function lookups(blocklistKey, claims) {
-  const names = [["token", claims.jti], ["session", claims.sid], ["key", claims.kid],
-    ["service", claims.client_id], ["subject", claims.sub], ["subject", claims.email]];
-  return names.filter(([, id]) => id).map(([scope, id]) => [scope, recordKey(blocklistKey, scope, id)]);
+  const names = [["token", "jti"], ["session", "sid"], ["key", "kid"], ["service", "client_id"]];
+  return [...names, ["subject", "sub"], ["subject", "email"]].map(([scope, name]) => [scope, claims[name]]).filter(([, id]) => id).map(([scope, id]) => [scope, recordKey(blocklistKey, scope, id)]);
 }
 
 /** The scope of the first record that refuses the token, or null. *values*: record bytes or null, in order. */
@@ -59,8 +60,7 @@ function mget(url, keys) {
 /** RESP: an array of bulk strings (`$-1`: not there), or null while some of it is still missing. */
 function parse(bytes, count) {
   if (bytes.length && bytes[0] !== 42) throw new Error(bytes.toString());
-  let at = bytes.indexOf("\r\n") + 2;
-  const values = [];
+  let [at, values] = [bytes.indexOf("\r\n") + 2, []];
   while (at > 1 && values.length < count) {
     const end = bytes.indexOf("\r\n", at);
     const length = Number(bytes.subarray(at + 1, end));

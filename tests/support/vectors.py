@@ -3,7 +3,10 @@
 Write them again after a change that is meant: ``PYTHONPATH=.:sdk/src python -m tests.support.vectors``.
 """
 
+import base64
+import hashlib
 import json
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +53,7 @@ def make_vectors() -> dict[str, Any]:
             for b in RECORDS
         ],
         "decisions": list(_decisions()),
+        "snapshot": _snapshot(),
         "documents": _documents(),
     }
 
@@ -101,6 +105,47 @@ def _decision(claims: Claims, held: list[tuple[str, str, Record]]) -> dict[str, 
         "now_ms": NOW_MS,
         "refused_by": None if hit is None else hit.scope,
     }
+
+
+def _snapshot() -> dict[str, Any]:
+    """Packed by hand as docs/contract.md says, not by the SDK, which must read it all the same."""
+    held = {
+        record_key(KEY, scope, name): record
+        for scope, name, record in (
+            ("session", "s-1", Record(NOW_MS + 1)),
+            ("session", "s-2", Record(NOW_MS + 2)),
+            ("key", "k-1", Record(NOW_MS + 3)),
+            ("subject", "ada@example.com", Record(NOW_MS + 4, NOW_MS, NOW_MS - 1)),
+        )
+    }
+    parts = [_part(letter, held) for letter in ("s", "k", "u")]
+    head = {
+        "version": 1,
+        "id": "01J0000000000000000000SNAP",
+        "epoch": "epoch-1",
+        "watermark": 17,
+        "parts": len(parts),
+        "records": len(held),
+        "bytes": sum(map(len, parts)),
+        "sha256": hashlib.sha256(b"".join(parts)).hexdigest(),
+    }
+    return {
+        "head": head,
+        "parts": [part.hex() for part in parts],
+        "records": {key: _times(record) for key, record in held.items()},
+    }
+
+
+def _part(letter: str, held: dict[str, Record]) -> bytes:
+    mine = {key: record for key, record in held.items() if key[0] == letter}
+    front = b"LWBL" + bytes([1]) + letter.encode() + struct.pack(">QI", len(mine), len(mine))
+    return front + b"".join(_entry(key, record) for key, record in mine.items())
+
+
+def _entry(key: str, record: Record) -> bytes:
+    digest = base64.b32decode(key[1:].upper() + "======")
+    times = record.pack()[1:]
+    return digest + (times if key[0] == "u" else times[:8])
 
 
 def _documents() -> dict[str, Any]:

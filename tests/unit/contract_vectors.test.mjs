@@ -1,10 +1,10 @@
 // Run by test_contract_vectors.py: the reader in another language agrees with every vector.
 import assert from "node:assert/strict";
-import { createPublicKey, verify } from "node:crypto";
+import { createHash, createPublicKey, verify } from "node:crypto";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-import { lookups, recordKey, refusedBy, unpackRecord } from "../../examples/node_reader/reader.mjs";
+import { lookups, recordKey, refusedBy, textKey, unpackRecord } from "../../examples/node_reader/reader.mjs";
 
 const vectors = JSON.parse(readFileSync(new URL("../../docs/contract-vectors.json", import.meta.url)));
 const key = Buffer.from(vectors.blocklist_key, "base64url");
@@ -38,6 +38,25 @@ test("decisions", () => {
     assert.equal(refusedBy(asked, values, claims, now_ms), refused_by);
   }
 });
+
+test("a snapshot: front, entries, sum", () => {
+  const { head, parts, records } = vectors.snapshot;
+  const bodies = parts.map(bytes);
+  const sum = createHash("sha256").update(Buffer.concat(bodies)).digest("hex");
+  assert.deepEqual([head.sha256, head.parts, head.version], [sum, bodies.length, 1]);
+  assert.deepEqual(Object.fromEntries(bodies.flatMap((part) => [...entries(part)])), records);
+});
+
+function* entries(part) {
+  const letter = String.fromCharCode(part[5]);
+  assert.deepEqual([part.subarray(0, 4).toString(), part[4]], ["LWBL", 1]);
+  const width = letter === "u" ? 40 : 24;
+  for (let at = 18; at < part.length; at += width) {
+    const time = (offset) => (offset < width ? Number(part.readBigUInt64BE(at + offset)) : 0);
+    const times = { until: time(16), sessions_before: time(24), tokens_before: time(32) };
+    yield [textKey(letter, part.subarray(at, at + 16)), times];
+  }
+}
 
 test("documents: what an operator did not sign as it is does not count", () => {
   const { operator_jwks, name, cases } = vectors.documents;

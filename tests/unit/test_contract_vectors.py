@@ -2,12 +2,14 @@
 
 import json
 import subprocess
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 
-from latchwire import Record, RecordError
-from tests.support.vectors import FILE, UNREADABLE, make_vectors
+from latchwire import Blocklist, Record, RecordError
+from latchwire.snapshots import Loading, SnapshotError, SnapshotHead
+from tests.support.vectors import FILE, KEY, UNREADABLE, make_vectors
 
 driver = pytest.importorskip("playwright._impl._driver")
 CASES = Path(__file__).with_name("contract_vectors.test.mjs")
@@ -17,6 +19,31 @@ READER = FILE.parents[1] / "examples" / "node_reader" / "reader.mjs"
 def test_the_vectors_are_what_the_sdk_does() -> None:
     """Whoever changes the contract changes this file, and sees that others must follow."""
     assert json.loads(FILE.read_text("ascii")) == make_vectors()
+
+
+def test_the_snapshot_that_was_packed_by_hand_is_read() -> None:
+    """Head, parts and sum; and a changed byte is noticed."""
+    vector = make_vectors()["snapshot"]
+    head = SnapshotHead.unpack(json.dumps(vector["head"]).encode())
+    parts = [bytes.fromhex(part) for part in vector["parts"]]
+
+    loaded = load(head, parts)
+
+    assert vector["records"].keys() == loaded.keys()
+    for key, times in vector["records"].items():
+        assert list(times.values()) == [*astuple(loaded[key])]
+    with pytest.raises(SnapshotError):
+        load(head, [parts[0][:-1] + b"\x00", *parts[1:]])
+
+
+def load(head: SnapshotHead, parts: list[bytes]) -> dict[str, Record]:
+    """What a reader has after these parts."""
+    blocklist = Blocklist(KEY)
+    loading = Loading(head, blocklist)
+    for part in parts:
+        list(loading.take(part))
+    loading.finish()
+    return dict(blocklist.records())
 
 
 @pytest.mark.parametrize("packed", UNREADABLE)
