@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ctl.up import layout as files
 from ctl.up import ports, refusals
+from ctl.up.documents import publish_changes
 from ctl.up.layout import ROOT, Layout
 from ctl.up.plan import INSIDE, Plan, make_plan
 from ctl.up.streams import provision
@@ -155,6 +156,7 @@ async def _live(plan: Plan, supervisor: Supervisor, clock: SystemClock, began: f
     before = clock.monotonic()
     changes = await provision(plan.nats_url, plan.layout.secrets)
     say(f"  {'streams':<11} ready {clock.monotonic() - before:6.2f} s   {changes}")
+    await publish_changes(plan.nats_url, plan.layout.secrets, plan.catalogue)
     await supervisor.start(plan.workers)
     files.write_run(plan.layout, plan.run_file(supervisor.pids))
     say(_addresses(plan, clock.monotonic() - began))

@@ -9,6 +9,14 @@ import pytest
 from ctl import exits
 from ctl.commands.publish_catalogue import NothingToRollBackError, _apply, _back, _show
 from ctl.documents import DocumentDesk
+from ctl.up.documents import publish_changes
+from ctl.up.reroute import adds_app, reroute
+from latchwire.documents import Document, read_document
+from shared.bus.documents import DocumentStore
+from shared.catalogue import parse_catalogue
+from shared.documents import OperatorKey
+from shared.secrets import load_operator_keys
+from tests.conftest import BusFactory
 from tests.support.key_house import CATALOGUE, House, open_house
 from tests.support.servers import NatsServer
 from tests.support.tokens import signing_key
@@ -89,3 +97,44 @@ def _replace_operator(directory: Path, kid: str) -> None:
         path.unlink()
     write_private(directory / "operator" / f"{kid}.pem", new_private_pem("EdDSA"))
     write_operator_jwks(directory)
+
+
+async def test_up_goes_by_its_file_also_after_a_catalogue_was_applied(
+    nats_server: NatsServer, bus_of: BusFactory, tmp_path: Path
+) -> None:
+    """Nothing is published while no document says anything, or when it says the same."""
+    operator, file = await bus_of("operator"), tmp_path / "services.yaml"
+    store, secrets_dir = DocumentStore(operator.client, operator.js), nats_server.secrets_dir
+    file.write_text(CATALOGUE)
+
+    await publish_changes(nats_server.url, secrets_dir, file)
+    assert await store.kept("catalogue") == []
+
+    first = OperatorKey.load(secrets_dir).sign("catalogue", 7, 1, CATALOGUE)
+    await store.put("catalogue", first, after_seq=0)
+    await publish_changes(nats_server.url, secrets_dir, file)
+    assert len(await store.kept("catalogue")) == 1
+
+    file.write_text(SHOP)
+    await publish_changes(nats_server.url, secrets_dir, file)
+    newest = (await store.kept("catalogue"))[-1].jws
+    document = read_document(newest, load_operator_keys(secrets_dir), name="catalogue")
+    assert isinstance(document, Document)
+    assert (document.generation, document.body) == (8, SHOP)
+
+
+def test_the_traefik_of_a_running_up_routes_as_its_edges(tmp_path: Path) -> None:
+    """By the ports of run.json; an installation that is no running `up` is left alone."""
+    catalogue = parse_catalogue(SHOP)
+    assert not reroute(tmp_path / "secrets", catalogue)
+    (tmp_path / "traefik").mkdir()
+    (tmp_path / "traefik" / "dynamic.yml").write_text("{}")
+    run = {"ports": {"auth": 1111, "edge": 2222}, "app": "http://localhost:3000"}
+    (tmp_path / "run.json").write_text(json.dumps(run))
+
+    assert reroute(tmp_path / "secrets", catalogue)
+
+    written = (tmp_path / "traefik" / "dynamic.yml").read_text()
+    assert "/shop" in written
+    assert "http://127.0.0.1:2222" in written
+    assert adds_app(tmp_path / "services.yaml")
