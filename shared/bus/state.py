@@ -13,6 +13,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 
 from shared import contract
+from shared.bus.acks import PubAcks
 from shared.bus.errors import BusUnavailableError
 
 WRONG_LAST_SEQUENCE = 10071  # JetStream's err_code for a lost compare-and-set
@@ -65,6 +66,7 @@ class BlocklistState:
     def __init__(self, client: Client, js: JetStreamContext) -> None:
         self._client = client
         self._js = js
+        self._acks = PubAcks(client)
 
     async def get(self, key: str) -> tuple[bytes, int] | None:
         """The record under *key* and its sequence, read from the stream leader.
@@ -91,22 +93,20 @@ class BlocklistState:
         Returns:
             The PubAck, or None when somebody else wrote first.
         """
-        headers = {"Nats-Expected-Last-Subject-Sequence": str(expected_seq)}
+        headers = {
+            "Nats-Expected-Last-Subject-Sequence": str(expected_seq),
+            "Nats-TTL": str(max(1, math.ceil(ttl_seconds))),
+        }
+        subject = f"{contract.BLOCKLIST_STATE}.{key}"
         try:
-            ack = await self._js.publish(
-                f"{contract.BLOCKLIST_STATE}.{key}",
-                body,
-                timeout=TIMEOUT,
-                headers=headers,
-                msg_ttl=max(1, math.ceil(ttl_seconds)),
-            )
+            ack = await self._acks.publish(subject, body, headers, timeout=TIMEOUT)
         except APIError as error:
             if error.err_code == WRONG_LAST_SEQUENCE:
                 return None
             raise BusUnavailableError(str(error)) from error
         except nats.errors.Error as error:
             raise BusUnavailableError(str(error)) from error
-        return Ack(ack.stream, ack.seq, bool(ack.duplicate))
+        return Ack(ack["stream"], ack["seq"], bool(ack.get("duplicate")))
 
     async def next(self, from_seq: int) -> StateMessage | None:
         """The leader's first record at or after *from_seq*, or None when it has nothing left.

@@ -39,7 +39,8 @@ class Worker:
         self.copy.put(*keys, until_ms=UNTIL)
 
     async def round(self) -> Mark:
-        """One round."""
+        """One round, a second after the last."""
+        self.clock.advance(1_000)
         return await self._projector.round()
 
 

@@ -9,6 +9,7 @@ replayed, and the event is told of again.
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from services.revocation.flows.revoke import Known, Lapsed, Outcome, Stored
 from services.revocation.ports import BrokerFacts, Speaker
@@ -22,6 +23,27 @@ AGAIN_SECONDS = 0.25
 WORDS: dict[type[Outcome], AppliedOutcome] = {Stored: "stored", Known: "known", Lapsed: "lapsed"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """What is to be said; the epoch is known later."""
+
+    event: str
+    token_seq: int
+    outcome: AppliedOutcome
+    seq: int = 0
+    reason: str = ""
+
+    def message(self, epoch: str) -> RevocationApplied:
+        return RevocationApplied(
+            event=self.event,
+            token_seq=self.token_seq,
+            outcome=self.outcome,
+            epoch=epoch if self.seq else "",
+            seq=self.seq,
+            reason=self.reason,
+        )
+
+
 class Announcer:
     """Tells publishers, in the background: nothing waits for it."""
 
@@ -29,19 +51,17 @@ class Announcer:
         self._broker = broker
         self._speaker = speaker
         self._epoch = ""
-        self._waiting: deque[RevocationApplied] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[_Word] = deque(maxlen=MOST_WAITING)
         self._wake = asyncio.Event()
 
     def applied(self, event: str, token_seq: int, outcome: Outcome) -> None:
         """*event* became *outcome*."""
-        word = WORDS[type(outcome)]
         seq = 0 if isinstance(outcome, Lapsed) else outcome.seq
-        self._tell(RevocationApplied(event=event, token_seq=token_seq, outcome=word, seq=seq))
+        self._tell(_Word(event, token_seq, WORDS[type(outcome)], seq))
 
     def refused(self, event: str, token_seq: int, reason: str) -> None:
         """*event* was put aside."""
-        told = RevocationApplied(event=event, token_seq=token_seq, outcome="refused", reason=reason)
-        self._tell(told)
+        self._tell(_Word(event, token_seq, "refused", reason=reason))
 
     async def run(self) -> None:
         """Say what is to be said, until cancelled."""
@@ -66,13 +86,12 @@ class Announcer:
             ready = [self._waiting.popleft() for _ in range(stored_before)]
             await self._say(ready, epoch if same else "")
 
-    async def _say(self, ready: Iterable[RevocationApplied], epoch: str) -> None:
-        for told in ready:
-            if told.seq and not epoch:
-                continue
-            message = told.model_copy(update={"epoch": epoch}) if told.seq else told
-            await self._speaker.signal(contract.REVOCATION_APPLIED.of(told.event), message)
+    async def _say(self, ready: Iterable[_Word], epoch: str) -> None:
+        for word in ready:
+            if epoch or not word.seq:
+                message = word.message(epoch)
+                await self._speaker.signal(contract.REVOCATION_APPLIED.of(word.event), message)
 
-    def _tell(self, told: RevocationApplied) -> None:
-        self._waiting.append(told)
+    def _tell(self, word: _Word) -> None:
+        self._waiting.append(word)
         self._wake.set()

@@ -32,6 +32,7 @@ log = structlog.get_logger()
 
 TRUST_MS = 10_000  # like an edge's max_staleness
 WRITE_BATCH = 500  # records written together
+LOOK_SECONDS = 0.9
 MOST_CHANGES = 100_000  # more than that are not remembered one by one
 
 POSITION = Gauge("latchwire_projection_position", "BLOCKLIST sequence the projection has reached.")
@@ -72,6 +73,8 @@ class Projector:
         self._changes: dict[str, Record] = {}
         self._seen: Seen | None = None
         self._beat = 0
+        self._condition: Condition | None = None
+        self._condition_at = float("-inf")
         self._ahead_at = float("inf")  # when a mark was first seen ahead (monotonic seconds)
 
     async def round(self) -> Mark:
@@ -108,11 +111,17 @@ class Projector:
         return reached
 
     async def _healthy(self) -> Condition:
+        """What the store says of itself, asked about once a second."""
+        now = self._clock.monotonic()
+        if self._condition is not None and now < self._condition_at + LOOK_SECONDS:
+            return self._condition
+        self._condition = None
         condition = await self._projection.condition()
         if condition.policy != NOEVICTION:
             self._seen = None
             await self._projection.distrust(forget=False)
             raise EvictingError
+        self._condition, self._condition_at = condition, now
         return condition
 
     def _take(self) -> Mark:

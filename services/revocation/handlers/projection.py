@@ -17,7 +17,7 @@ from services.revocation.ports import ProjectionUnavailableError
 log = structlog.get_logger()
 
 ROUND_SECONDS = 1.0
-GATHER_SECONDS = 0.02  # what changes meanwhile is one round
+GATHER_SECONDS = 0.05  # what changes meanwhile is one round
 NOT_NOW = (ProjectionUnavailableError, EmptiedError, EvictingError, NotReadError, AheadError)
 
 
