@@ -95,7 +95,7 @@ async def test_only_the_socket_whose_session_is_revoked_closes_and_it_does_at_on
     assert {"from": "ada@example.com", "text": "hello"} == await eve.receive_json(timeout=5)
 
     await chat.revoke("eve-1")
-    end = await eve.receive(timeout=2)
+    end = await eve.receive(timeout=5)
 
     assert (WSMsgType.CLOSE, 4401, "token_revoked") == (end.type, end.data, end.extra)
     await ada.receive_json(timeout=5)

@@ -21,7 +21,7 @@ from tests.support.servers import NatsServer, make_nats, start_in_thread
 
 SERVICE = "service-shop"
 NO_REDIS = "redis://127.0.0.1:1/0"  # nothing listens there: the feed does not need it
-MAX_STALENESS = 3.0
+MAX_STALENESS = 5.0
 
 
 class World(Protocol):
