@@ -1,12 +1,18 @@
 """The operator's word against the running product: what `latchwire revoke` says is over is over."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import jwt
+import nats
+from nats.aio.client import Client as NatsClient
 
 from tests.support.stack import Stack
 from tests.support.visitor import Client, code_in, log_in, open_client, token_in
+from tests.support.waiting import eventually
 
 STOLEN = ("--reason", "laptop stolen")
 
@@ -108,3 +114,80 @@ async def test_a_blocked_person_is_out_and_stays_out_until_unblocked(stack: Stac
         assert stack.command("users", "unblock", address).returncode == 0
         await log_in(client, stack.inbox, address)
         assert len(await stack.inbox.mails_to(address)) == 2
+
+
+async def test_a_service_that_was_just_added_revokes_a_session_and_nothing_more(
+    stack: Stack,
+) -> None:
+    """No restart of anything: let in by NATS, allowed by the table, and out again when it is removed."""
+    async with open_client(stack.url) as client:
+        tokens = await log_in(client, stack.inbox, "ordered-too-much@example.com")
+        other = await log_in(client, stack.inbox, "ordered-too-much@example.com")
+        added = stack.command("--json", "services", "add", "shop", "--may-revoke", "session")
+        assert added.returncode == 0, added.stderr
+        told = json.loads(added.stdout)
+        body = {"scope": "session", "sid": claims_of(tokens)["sid"], "reason": "order cancelled"}
+        person = {"scope": "subject", "sub": "ordered-too-much@example.com", "reason": "because"}
+
+        async with as_service(told) as nc:
+            ack = await nc.jetstream().publish(told["says"], json.dumps(body).encode(), timeout=5)
+            await nc.jetstream().publish(told["says"], json.dumps(person).encode(), timeout=5)
+
+            assert ack.stream == "TOKEN_BY"
+            await eventually(lambda: refused(client, tokens))
+            await eventually(lambda: "deadletter.token.revoked-by-shop" in status_of(stack))
+            assert await reason_of(client, other["access_token"]) == (200, ""), "the person is not"
+
+            assert stack.command("services", "remove", "shop").returncode == 0
+            await eventually(lambda: not nc.is_connected)
+
+
+def status_of(stack: Stack) -> str:
+    """What `status` prints; dead letters by name among it."""
+    return stack.command("status").stdout
+
+
+async def refused(client: Client, tokens: dict[str, Any]) -> bool:
+    """Whether the edge knows that it was revoked."""
+    return await reason_of(client, tokens["access_token"]) == (401, "token_revoked")
+
+
+@asynccontextmanager
+async def as_service(told: dict[str, Any]) -> AsyncIterator[NatsClient]:
+    """A plain NATS client with what `services add` told."""
+
+    async def ignored(_error: Exception) -> None:
+        return
+
+    client = await nats.connect(
+        told["nats_url"],
+        nkeys_seed_str=Path(told["seed"]).read_text().strip(),
+        inbox_prefix=told["inbox_prefix"],
+        error_cb=ignored,
+    )
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def test_explain_tells_the_rule_the_session_and_the_place_in_blocklist(stack: Stack) -> None:
+    """Through the running product: what an operator reads when somebody calls."""
+    async with open_client(stack.url) as client:
+        tokens = await log_in(client, stack.inbox, "calls-support@example.com")
+        sid = claims_of(tokens)["sid"]
+        dry = stack.command("--json", "revoke", "session", sid, *STOLEN, "--dry-run")
+        assert await reason_of(client, tokens["access_token"]) == (200, "")
+        done = stack.command("revoke", "session", sid, *STOLEN)
+        request = ("--request", f"GET {stack.url}/demo")
+
+        why = stack.command("explain", "--token-stdin", *request, stdin=tokens["access_token"])
+
+    assert json.loads(dry.stdout)["event"]["sid"] == sid
+    assert json.loads(dry.stdout)["matched"] == {"sessions": 1, "links": 0}
+    assert "matches     1 session, 0 unopened links" in done.stdout
+    assert why.stdout.startswith("refused: token_revoked (401)")
+    assert f"Session {sid} was revoked " in why.stdout
+    assert "(BLOCKLIST " in why.stdout
+    assert "Rule demo: /demo is for everybody signed in." in why.stdout
+    assert tokens["access_token"] not in why.stdout + why.stderr

@@ -74,7 +74,7 @@ MODELS: dict[str, type[WorkerSettings]] = {
 }
 # What compose.yaml says itself, because it follows from the mounts and the doors of a container.
 OF_THE_CONTAINER = {
-    "SECRETS_DIR", "CATALOGUE", "EDGE_ID",
+    "SECRETS_DIR", "CATALOGUE", "REVOKERS", "EDGE_ID",
     "AUTH_LISTEN", "AUTH_ADMIN", "EDGE_LISTEN", "EDGE_ADMIN", "MAILER_ADMIN", "REVOCATION_ADMIN",
 }  # fmt: skip
 # Another value than the default for everything else.
