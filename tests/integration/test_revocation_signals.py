@@ -234,3 +234,48 @@ async def test_receipts_come_when_the_last_edge_has_spoken(
     assert [(e.edge_id, e.confirmed) for e in answer.edges] == [("edge-1", True)]
     assert not answer.whole, "it has listened for three seconds only"
     assert 0 < answer.safe_in_ms <= 12_000
+
+
+async def test_what_waited_for_room_in_blocklist_is_done_as_soon_as_there_is_some(
+    worker_of: Callable[[], Worker], operator: Bus, bus_of: BusFactory, ledger: Ledger
+) -> None:
+    """More than a worker holds at once: none is lost, and none waits half a minute for its next try."""
+    await start_in_thread(worker_of())
+    await eventually(lambda: proof(operator))
+    provisioner, auth = await bus_of("provisioner"), await bus_of("auth")
+    config = (await provisioner.js.stream_info("BLOCKLIST")).config
+    await provisioner.js.update_stream(config.evolve(max_bytes=1))
+    events = [TokenRevoked(scope="session", sid=f"s{n}") for n in range(300)]
+    async with asyncio.TaskGroup() as group:
+        for event in events:
+            group.create_task(auth.publish(contract.TOKEN_REVOKED, event))
+
+    async def waited() -> bool:
+        found = await proof(operator)
+        return found is not None and found.backlog_ms > 2_500
+
+    await eventually(waited, within=15)
+    await provisioner.js.update_stream(config)
+
+    async def done() -> bool:
+        found = await proof(operator)
+        return found is not None and found.last_seq >= 300 and found.backlog_ms == 0
+
+    await eventually(done, within=4)
+
+
+async def test_after_a_restart_of_nats_the_first_revocation_does_not_wait_for_a_timeout(
+    worker_of: Callable[[], Worker], operator: Bus, nats_server: NatsServer,
+    told: list[RevocationApplied],
+) -> None:  # fmt: skip
+    """The request that waited at the server died with it; the worker asks again as soon as it is back."""
+    await start_in_thread(worker_of())
+    await eventually(lambda: proof(operator))
+    nats_server.kill()
+    await start_in_thread(nats_server)
+    await eventually(lambda: operator.connected)
+    await eventually(lambda: proof(operator))
+
+    await operator.publish(contract.TOKEN_REVOKED, TokenRevoked(scope="session", sid="s"))
+
+    await eventually(lambda: told, within=1)

@@ -5,7 +5,8 @@
 ``lw:bl:position``   hash ``epoch``, ``seq``: everything up to there is in; where the writer continues
 ``lw:bl:run:<id>``   a round under way; when it has vanished, Redis was emptied meanwhile
 ``lw:life:beat``     rises with each round; who remembers a greater one looks at a copy from the past
-``lw:life:since``    Redis ``TIME`` in ms: what was written before it and is single-use does not count
+``lw:life:since``    ms: what auth wrote up to then and is single-use does not count; no earlier than any time
+                     auth gave (``lw:clock``)
 """
 
 from collections.abc import Awaitable, Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from latchwire.records import Record
+from services.revocation.adapters.redis_clock import FLOOR_KEY
 from services.revocation.domain.projection import Begun, Condition, Mark
 from services.revocation.ports import ProjectionUnavailableError
 from shared.redis import StoreUnavailableError, translate_redis_errors
@@ -37,7 +39,8 @@ local past = 0
 if beat < remembered then
   past = 1
   redis.call('DEL', KEYS[2])
-  redis.call('SET', KEYS[5], string.format('%.0f', now), 'PX', ARGV[3])
+  local given = tonumber(redis.call('GET', KEYS[6]) or '0')
+  redis.call('SET', KEYS[5], string.format('%.0f', math.max(now, given)), 'PX', ARGV[3])
 end
 beat = math.max(beat, remembered, now - 1) + 1
 redis.call('SET', KEYS[4], string.format('%.0f', beat))
@@ -92,7 +95,7 @@ class RedisProjection:
 
     async def begin(self, run: str, *, beat: int) -> Begun:
         """See `ports.Projection.begin`."""
-        keys = [*_marks(run), BEAT, SINCE]
+        keys = [*_marks(run), BEAT, SINCE, FLOOR_KEY]
         epoch, seq, beat, past = await self._run(BEGIN, keys, [RUN_MS, beat, SINCE_MS])
         mark = Mark(epoch.decode(), int(seq)) if epoch and seq else None
         return Begun(mark, int(beat), bool(past))
