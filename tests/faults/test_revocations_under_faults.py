@@ -6,12 +6,16 @@
 import asyncio
 import os
 import signal
+import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.cluster import ACK_WAIT, Fleet, now
+from latchwire.records import Record, record_key
+from shared.bus import Bus
+from tests.support.cluster import ACK_WAIT, MAX_STALENESS, Fleet, now
 from tests.support.load import BOUND, Load, under_load
 from tests.support.proxy import Lost
 from tests.support.servers import start_in_thread
@@ -23,6 +27,8 @@ ROUNDS = int(os.environ.get("FAULT_ROUNDS", "2"))
 BETWEEN = 20  # acknowledged revocations between two faults
 UNNOTICED = ACK_WAIT + 1.0  # seconds: what a dead worker held is another's then
 HEALED = 10.0  # seconds until a part that was cut off is back
+PADDING = 850  # bytes of a header that makes a record as large as BLOCKLIST takes
+EACH, SPARE = 200, 32 << 20  # bytes that a record, and anything else, may cost an edge
 
 
 @pytest.mark.parametrize("victim", ["nats", "redis", "edge-1", "workers"])
@@ -112,6 +118,31 @@ async def test_a_bus_that_stands_still_is_noticed_by_every_edge_and_costs_nothin
     assert load.violations() == []
 
 
+async def test_an_edge_that_nats_dropped_as_too_slow_catches_up_and_never_serves_stale(
+    fleet: Fleet,
+) -> None:
+    """Its line takes nothing while thousands of records come: it closes, and then reads them all."""
+    slow, link = fleet.edges["edge-1"], fleet.links["edge-1"]
+    async with under_load(fleet, publishers=("auth",)) as load:
+        await load.more(BETWEEN)
+        before = slow.resident_bytes()
+        async with load.all_well("edge-2", "edge-3", within=BOUND):
+            link.swallow(Lost.DOWN)
+            cut = now()
+            async with fleet.bus("revocation") as bus:
+                written = await flood(bus, until=lambda: is_dropped(fleet, "edge-1"))
+            await eventually(lambda: is_unsure(load, "edge-1"), within=BOUND + 1)
+            link.heal()
+            healed = now()
+        await eventually(lambda: accepts(load, "edge-1", since=healed), within=HEALED)
+    await load.settle(effects=False)
+
+    served = [c for c in load.history.checks if c.edge == "edge-1" and c.seen == "accepted"]
+    assert [c for c in served if cut + BOUND < c.began < healed] == []
+    assert load.violations() == []
+    assert slow.resident_bytes() - before < EACH * written + SPARE
+
+
 async def revoked_by_command(fleet: Fleet, load: Load) -> dict[str, object]:
     """``latchwire revoke session``: what it said, its *safe_at* in monotonic seconds."""
     sid = load.session()
@@ -125,6 +156,32 @@ async def revoked_by_command(fleet: Fleet, load: Load) -> dict[str, object]:
     away = (until - datetime.now(UTC)).total_seconds()
     confirmed = {edge["edge_id"]: edge["confirmed"] for edge in answer["edges"]}
     return {"exit": code, "confirmed": confirmed, "safe_at": now() + away, "sid": sid}
+
+
+def is_dropped(fleet: Fleet, edge: str) -> bool:
+    """Whether NATS has given up a connection of *edge* as too slow."""
+    return any("Slow Consumer" in line and f"-{edge}" in line for line in fleet.said().splitlines())
+
+
+async def flood(bus: Bus, until: Callable[[], bool]) -> int:
+    """Write records about nobody, as large as they may be, *until* something happens; how many."""
+    life = MAX_STALENESS * 15
+    body = Record(int((time.time() + life) * 1000)).pack()
+    headers = {"X-Padding": "x" * PADDING}
+    for number in range(0, 60_000, 500):
+        acks = [
+            await bus.js.publish_async(
+                f"bl.{record_key(bytes(32), 'session', f'{bus.name}-{number + n}-{time.time()}')}",
+                body,
+                headers=dict(headers),
+                msg_ttl=life,
+            )
+            for n in range(500)
+        ]
+        await asyncio.wait_for(asyncio.gather(*acks), 30)
+        if until():
+            return number + 500
+    raise AssertionError("nothing happened")
 
 
 def last_of(load: Load, edge: str) -> str:

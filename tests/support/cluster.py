@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,6 +50,7 @@ MAX_STALENESS = 4.0  # seconds; ten in production
 ACK_WAIT = (
     1.0  # seconds; three in production: a dead worker's message is another's before an edge closes
 )
+MAX_PENDING = 2 << 20  # bytes; more than the greatest message
 WHOLE_WITHIN = 30.0  # seconds until every part is ready again
 
 
@@ -129,6 +130,10 @@ class Fleet:
     async def drained(self, bus: Bus) -> None:
         """Return when no revocation waits to be written."""
         await eventually(lambda: _nothing_waits(bus), within=WHOLE_WITHIN, message="work is left")
+
+    def said(self) -> str:
+        """Everything the servers of the bus have logged."""
+        return "".join(server.log.read_text() for server in self.nats)
 
     def key(self, sid: str) -> str:
         """The key of a session's record."""
@@ -219,8 +224,12 @@ async def running_fleet(
     workers: int = 2,
     edges: tuple[str, ...] = EDGES,
     max_staleness: float = MAX_STALENESS,
+    prepare: Callable[[Fleet], None] = lambda _fleet: None,
 ) -> AsyncIterator[Fleet]:
-    """Everything ready; *servers* is one, or three for a cluster that keeps three copies."""
+    """Everything ready; *servers* is one, or three for a cluster that keeps three copies.
+
+    *prepare* is called before workers and edges are started.
+    """
     credentials = tuple(dict.fromkeys((*CREDENTIALS, *edges)))
     secrets_dir = make_secrets(directory / "secrets", credentials)
     async with AsyncExitStack() as stack:
@@ -233,6 +242,8 @@ async def running_fleet(
         stack.callback(fleet.kill)
         for server in fleet.nats:
             _admit_admin(server)
+        if cluster is None:
+            _drop_slow_readers(fleet.nats[0])
         await _start([fleet.redis, *fleet.nats])
         await _provision(fleet, replicas=servers)
         patience = f"{max_staleness:g}"
@@ -248,6 +259,7 @@ async def running_fleet(
             fleet.edges[name] = make_edge(
                 home, directory, edge_id=name, nats_url=url, max_staleness=patience
             )
+        prepare(fleet)
         await fleet.start()
         yield fleet
 
@@ -256,6 +268,12 @@ def _admit_admin(server: NatsServer) -> None:
     accounts = server.log.parent / "accounts.conf"
     user = f'users: [{{ user: "{ADMIN}", password: "{ADMIN}" }}'
     accounts.write_text(accounts.read_text().replace("users: [", user, 1))
+
+
+def _drop_slow_readers(server: NatsServer) -> None:
+    """A reader that is so many bytes behind is disconnected; 64 MB by default."""
+    config = server.log.parent / "nats-server.conf"
+    config.write_text(f"{config.read_text()}\nmax_pending: {MAX_PENDING}\n")
 
 
 async def _provision(fleet: Fleet, replicas: int) -> None:

@@ -27,7 +27,7 @@ CLOCK, IDS = SystemClock(), SystemIds()
 PUBLISHERS = ("auth", "operator", "operator")
 PAUSE = 0.02  # seconds between two events of a publisher, and between two rounds of an asker
 HELD = 2.0  # seconds a check may take: a stopped edge holds its askers
-REMEMBERED = 20  # the latest acknowledged sessions, which askers go on asking about
+STRIDE = 7919  # a prime: askers come by every acknowledged session, old and new
 BOUND = MAX_STALENESS + 0.25  # the edge's own bound and what a busy machine needs to answer
 
 
@@ -62,7 +62,7 @@ class Load:
         await eventually(lambda: self.acknowledged >= goal, within=within, message=message)
 
     @asynccontextmanager
-    async def all_well(self, *edges: str, within: float = 1.0) -> AsyncIterator[None]:
+    async def all_well(self, *edges: str, within: float = 2.0) -> AsyncIterator[None]:
         """While the block runs *edges* (all of them) may refuse nothing without a reason."""
         begin = now()
         yield
@@ -106,15 +106,15 @@ class Load:
                 await self._pause()
 
     async def _ask_on(self, edge: str) -> None:
-        """The living and the latest dead, in turn."""
+        """One that lives, one that was revoked at some time, and the one revoked last."""
         async with aiohttp.ClientSession() as http:
             for turn in count():
                 if self._stop.is_set():
                     return
-                dead = list(self.history.acknowledged)[-REMEMBERED:]
+                dead = list(self.history.acknowledged)
                 await self.check(http, edge, self.alive[turn % len(self.alive)])
                 if dead:
-                    await self.check(http, edge, dead[turn % len(dead)])
+                    await self.check(http, edge, dead[turn * STRIDE % len(dead)])
                     await self.check(http, edge, dead[-1])
                 await self._pause()
 

@@ -99,6 +99,12 @@ class Server:
         """An orderly end."""
         self._end(signal.SIGTERM)
 
+    def resident_bytes(self) -> int:
+        """How much memory the process has."""
+        assert self.process is not None
+        words = ["ps", "-o", "rss=", "-p", str(self.process.pid)]
+        return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout) * 1024
+
     async def restart(self) -> None:
         """kill -9, and started again as a supervisor would, without holding up the event loop."""
         self.kill()
