@@ -167,6 +167,22 @@ async def test_a_consumer_that_differs_is_reported_and_mended_where_possible(
     assert after == ({} if outcome is MENDED else {expected: LEFT})
 
 
+async def test_a_consumer_that_nobody_uses_any_more_is_removed(provisioner: Bus) -> None:
+    """What an earlier version pulled from would be told as a growing backlog for ever."""
+    await apply_streams(provisioner, IDS)
+    durable = contract.Durable("projection", contract.BLOCKLIST, "bl.*", contract.Role.REVOCATION)
+    await provisioner.js.add_consumer("BLOCKLIST", consumer_config(durable))
+
+    checked = await apply_streams(provisioner, IDS, check=True)
+    mended = await apply_streams(provisioner, IDS)
+
+    rows = [("consumer BLOCKLIST/projection", "present", "absent")]
+    assert [(d.what, d.found, d.wanted) for d in checked] == rows
+    assert [(d.what, d.found, d.wanted) for d in mended] == rows
+    assert ([d.mended for d in checked], [d.mended for d in mended]) == ([False], [True])
+    assert await apply_streams(provisioner, IDS) == []
+
+
 async def test_copies_that_a_lone_server_cannot_make_are_reported(provisioner: Bus) -> None:
     """`--replicas 3` on one server: never silently one copy."""
     await apply_streams(provisioner, IDS)
