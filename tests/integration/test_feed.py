@@ -16,7 +16,7 @@ from latchwire.records import Record
 from shared.bus import Bus
 from shared.clock import SystemClock
 from tests.conftest import BusFactory
-from tests.support.feed import FAR_MS, HASH_KEY, Writer, holds, make_feed, session_key
+from tests.support.feed import FAR_MS, FOREVER, HASH_KEY, Writer, holds, make_feed, session_key
 from tests.support.servers import NatsServer, start_in_thread
 from tests.support.waiting import eventually
 
@@ -410,3 +410,70 @@ async def test_a_worker_that_knows_how_far_it_must_be_asks_nobody(edge: Bus) -> 
     feed = RevocationFeed(edge.client, hash_key=HASH_KEY, api_prefix=edge.api_prefix, probe=know)
     async with feed:
         await eventually(lambda: feed.staleness_seconds() < 5)
+
+
+async def test_a_question_goes_down_with_its_connection(
+    edge: Bus, nats_server: NatsServer, bus_of: BusFactory
+) -> None:
+    """Nobody waits for the whole time-out when the server it asked is gone."""
+    worker, asked = await bus_of("revocation"), asyncio.Event()
+
+    async def hear(_message: Msg) -> None:
+        asked.set()
+
+    await worker.client.subscribe("revocation.probe", cb=hear)
+    await settle(worker.client)
+    loop = asyncio.get_running_loop()
+    question = loop.create_task(
+        StreamReader(edge.client, edge.api_prefix).probe("revocation.probe", b"{}")
+    )
+    await asked.wait()
+
+    nats_server.kill()
+
+    with pytest.raises(FeedReadError, match="the connection was lost"):
+        await question
+
+
+async def test_a_reader_that_was_too_slow_for_a_burst_reads_again_what_it_dropped(
+    feed: RevocationFeed, writer: Writer
+) -> None:
+    """Should the client library drop deltas after all (SlowConsumerError), the next probe shows it."""
+    assert feed._subscription is not None
+    feed._subscription._pending_queue = asyncio.Queue(
+        1
+    )  # whoever empties it still waits at the old one
+    names = [f"burst {number}" for number in range(200)]
+    for name in names:
+        await writer.bus.js.publish_async(f"bl.{session_key(name)}", FOREVER.pack())
+    await writer.bus.js.publish_async_completed()
+
+    await eventually(lambda: holds(feed, *names))
+    await eventually(lambda: feed.staleness_seconds() < 1.5)
+
+
+async def test_a_stream_set_back_to_an_older_copy_is_read_anew(
+    feed: RevocationFeed, writer: Writer, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    """The same epoch, but sequences that go backwards: what they mean now is not what they meant."""
+    store, copy = tmp_path / "nats" / "js", tmp_path / "copy"
+    nats_server.stop()
+    shutil.copytree(store, copy)
+    await start_in_thread(nats_server)
+    await eventually(lambda: writer.bus.connected, within=10)
+    for name in ("x", "y", "lost"):
+        await writer.revoke(name)
+    await eventually(lambda: feed.seq == 4 and holds(feed, "lost"))
+    old_list, epoch = feed.blocklist, feed.epoch
+
+    nats_server.kill()
+    shutil.rmtree(store)
+    copy.rename(store)
+    await start_in_thread(nats_server)
+    await eventually(lambda: writer.bus.connected, within=10)
+    await writer.revoke("in its place")
+
+    await eventually(lambda: feed.blocklist is not old_list, within=10)
+    await eventually(lambda: holds(feed, "before", "in its place") and feed.seq == 2)
+    assert feed.epoch == epoch
+    await eventually(lambda: feed.staleness_seconds() < 1.5)
