@@ -9,7 +9,7 @@
     clients.json        confidential clients: id -> SHA-256 of the secret auth
     jwks.json           the public halves of signing/                     auth, edge, services
     operator/<kid>.pem  signs the documents (keys, catalogue)             ctl alone
-    operator.jwks.json  the public halves of operator/                    auth, edge, revocation, services
+    operator.jwks.json  the public halves of operator/                    auth, edge, services, ctl
     nats/<name>.seed    one nkey seed per credential                      its owner
     nats/accounts.conf  accounts and permissions, rendered from the contract; public keys only
 

@@ -19,6 +19,7 @@ from shared.secrets import SecretsError
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 # Auth and services follow the document too and send no heartbeat: within max_staleness they have it, or refuse.
 SETTLE_SECONDS = 12.0
+MARGIN_SECONDS = 2.0
 MAX_SETTLE_SECONDS = 3600.0
 
 Work = Callable[[Session, KeyDesk], Awaitable[int]]
@@ -35,9 +36,9 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
     rotate.add_argument(
         "--settle",
         type=_settle,
-        default=SETTLE_SECONDS,
         metavar="SECONDS",
-        help=f"for readers that send no heartbeat, before the new key signs (default {SETTLE_SECONDS:g})",
+        help="for readers that send no heartbeat, before the new key signs (default: "
+        f"{SETTLE_SECONDS:g}, or longer where an edge allows itself to be staler)",
     )
     rotate.set_defaults(run=_run_rotate)
     retire = add_command(verbs, "retire", "accept a key no more whose tokens have run out")
@@ -129,7 +130,9 @@ def _when(at: object) -> str:
     return date_time(at) if isinstance(at, int) else "-"
 
 
-async def _rotate(session: Session, desk: KeyDesk, *, algorithm: str | None, settle: float) -> int:
+async def _rotate(
+    session: Session, desk: KeyDesk, *, algorithm: str | None, settle: float | None
+) -> int:
     before = desk.body.sign_with
     kid = await desk.publish_next(algorithm)
     if not desk.files.has(kid):
@@ -146,7 +149,7 @@ async def _rotate(session: Session, desk: KeyDesk, *, algorithm: str | None, set
         tell(published)
     if not published.complete:
         return _stopped(session, desk, told, published)
-    await _let_settle(session, desk, kid, settle)
+    await _let_settle(session, desk, kid, _usual_settle(desk) if settle is None else settle)
     await desk.switch(kid)
     return await _switched(session, desk, told | {"signs": True})
 
@@ -156,6 +159,12 @@ def _stopped(session: Session, desk: KeyDesk, told: dict[str, object], words: Wo
     if session.json:
         say_json({**told, "generation": desk.generation, **words.answer()})
     return exits.PARTLY
+
+
+def _usual_settle(desk: KeyDesk) -> float:
+    """As long as anybody of this installation may go by what was true before."""
+    allowed = [edge.last.max_staleness_ms / 1000 for edge in desk.documents.roll.edges.values()]
+    return max([SETTLE_SECONDS, *(seconds + MARGIN_SECONDS for seconds in allowed)])
 
 
 async def _let_settle(session: Session, desk: KeyDesk, kid: str, settle: float) -> None:

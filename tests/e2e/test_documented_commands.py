@@ -22,6 +22,12 @@ ELSEWHERE = {
     'docker compose run --rm ctl revoke person ada@acme.com --reason "laptop stolen"': (
         "tests/integration/test_compose.py"
     ),
+    "./latchwire keys retire 20261122-sig-ab12cd": "tests/integration/test_key_rotation.py",
+    './latchwire keys compromise 20261122-sig-ab12cd --reason "laptop with secrets lost" --yes': (
+        "tests/integration/test_key_rotation.py"
+    ),
+    "./latchwire catalogue rollback": "tests/integration/test_catalogue_apply.py",
+    "./latchwire catalogue rollback --to 7": "tests/integration/test_catalogue_apply.py",
     "docker compose run --rm ctl edges list": "tests/integration/test_compose.py",
     "docker compose run --rm ctl status": "tests/integration/test_compose.py",
 }
