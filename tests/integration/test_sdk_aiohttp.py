@@ -1,6 +1,8 @@
 """The SDK's aiohttp middleware on a real socket: who gets in, what the others hear, when sockets close."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import aiohttp
 import pytest
@@ -146,6 +148,28 @@ async def test_a_socket_of_which_nothing_is_known_any_more_is_closed_until_later
     end = await socket.receive(timeout=5)
 
     assert (WSMsgType.CLOSE, 1013, "stale") == (end.type, end.data, end.extra)
+
+
+async def test_a_client_that_does_not_read_cannot_keep_its_connection(site: Site) -> None:
+    """Revoked while the handler waits for it to take what was sent: cut off all the same."""
+    token = site.issuer.token(sid="deaf")
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(site.url.rpartition(":")[2]))
+    upgrade = (
+        "GET /flood HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        f"Authorization: Bearer {token}\r\n\r\n"
+    )
+    writer.write(upgrade.encode())
+    assert b"101 " in await reader.readline()
+
+    site.feed.revoke_session("deaf")
+
+    async with asyncio.timeout(5):
+        await site.left.wait()
+        with suppress(ConnectionError):
+            while await reader.read(65_536):
+                pass
+    writer.close()
 
 
 async def test_a_browser_may_offer_its_token_as_a_subprotocol(

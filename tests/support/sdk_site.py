@@ -1,5 +1,6 @@
 """A service behind nothing but the SDK's aiohttp middleware, on a real socket."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from latchwire import Verifier
 from latchwire.aiohttp import CLAIMS, auth_middleware, closing_when_refused
 from latchwire.testing import FakeFeed, FakeIssuer
 
+LEFT = web.AppKey("left", asyncio.Event)  # the handler of /flood has ended
 PUBLIC = "/public/info"
 
 
@@ -21,6 +23,7 @@ class Site:
     issuer: FakeIssuer
     feed: FakeFeed
     verifier: Verifier
+    left: asyncio.Event
 
 
 @asynccontextmanager
@@ -29,21 +32,24 @@ async def start_site() -> AsyncIterator[Site]:
     issuer = FakeIssuer()
     feed = FakeFeed(clock=issuer.clock)
     verifier = issuer.verifier(feed)
-    runner = web.AppRunner(_make_app(verifier))
+    app = _make_app(verifier)
+    runner = web.AppRunner(app)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0][:2]
-        yield Site(f"http://{host}:{port}", issuer, feed, verifier)
+        yield Site(f"http://{host}:{port}", issuer, feed, verifier, app[LEFT])
     finally:
         await runner.cleanup()
 
 
 def _make_app(verifier: Verifier) -> web.Application:
     app = web.Application(middlewares=[auth_middleware(verifier, public=[PUBLIC])])
+    app[LEFT] = asyncio.Event()
     app.router.add_get(PUBLIC, _anybody)
     app.router.add_get("/socket", _echo)
+    app.router.add_get("/flood", _flood)
     app.router.add_get("/{name}", _whoami)
     return app
 
@@ -54,6 +60,17 @@ async def _anybody(_request: web.Request) -> web.Response:
 
 async def _whoami(request: web.Request) -> web.Response:
     return web.Response(text=request[CLAIMS].sub)
+
+
+async def _flood(request: web.Request) -> web.WebSocketResponse:
+    """Sends until it may not; one that nobody reads waits in the middle of that."""
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    async with closing_when_refused(request, socket, grace=0.2):
+        while True:
+            await socket.send_bytes(b"x" * 1_000_000)
+    request.app[LEFT].set()
+    return socket
 
 
 async def _echo(request: web.Request) -> web.WebSocketResponse:

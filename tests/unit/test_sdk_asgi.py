@@ -193,6 +193,28 @@ async def test_where_the_server_can_the_refusal_of_a_socket_is_a_whole_answer(
     await socket.finish()
 
 
+async def test_an_application_that_does_not_heed_the_end_is_cancelled(service: Service) -> None:
+    """It may be waiting for a client that does not read."""
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def busy(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    middleware = AuthMiddleware(busy, service.issuer.verifier(service.feed), grace=0.05)
+    socket = Connection(middleware, "websocket", "/", bearer(service.issuer.token(sid="deaf")))
+    await started.wait()
+
+    service.feed.revoke_session("deaf")
+
+    await socket.finish()
+    assert ended.is_set()
+
+
 async def test_a_client_that_left_is_not_closed_again(service: Service) -> None:
     """A revocation right after the disconnection says nothing to a connection that is gone."""
     app = Leaving()

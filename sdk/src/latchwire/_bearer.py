@@ -15,6 +15,7 @@ from latchwire.verifier import STALE, Verifier
 PROTOCOL_PREFIX: Final = b"latchwire.bearer."
 RETRY_AFTER_SECONDS: Final = 1
 CLOSE_REFUSED: Final = 4401  # the application range of RFC 6455, after HTTP's 401
+GRACE_SECONDS: Final = 5.0  # from the close of a WebSocket until its connection is cut
 CLOSE_LATER: Final = 1013  # "try again later"
 
 

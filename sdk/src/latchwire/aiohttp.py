@@ -21,7 +21,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from latchwire._bearer import Refusal, authenticate, close_code
+from latchwire._bearer import GRACE_SECONDS, Refusal, authenticate, close_code
 from latchwire.claims import Claims
 from latchwire.verifier import Verifier
 
@@ -54,27 +54,37 @@ def auth_middleware(verifier: Verifier, *, public: Collection[str] = ()) -> Midd
 
 @asynccontextmanager
 async def closing_when_refused(
-    request: web.Request, socket: web.WebSocketResponse
+    request: web.Request, socket: web.WebSocketResponse, *, grace: float = GRACE_SECONDS
 ) -> AsyncIterator[None]:
     """While inside, *socket* (prepared) is closed the moment *request*'s token is refused.
 
     With 4401 and the code (``token_revoked``, ``token_expired``) as reason, or with 1013 when the feed went
-    stale; the handler's ``async for`` then ends as if the client had left.
+    stale; the handler's ``async for`` then ends as if the client had left. *grace* seconds later the
+    connection is cut and the handler leaves the block, whatever it waits for: a client that does not read
+    cannot keep it.
     """
-    verifier, claims = request[VERIFIER], request[CLAIMS]
-    watch = asyncio.create_task(_close_when_refused(verifier, claims, socket))
+    limit = asyncio.timeout(None)
     try:
-        yield
-    finally:
-        watch.cancel()
-        with suppress(asyncio.CancelledError):
-            await watch
+        async with limit:
+            watch = asyncio.create_task(_close_when_refused(request, socket, limit, grace))
+            try:
+                yield
+            finally:
+                watch.cancel()
+                with suppress(asyncio.CancelledError):
+                    await watch
+    except TimeoutError:
+        if not limit.expired():
+            raise  # the handler's own
+        if request.transport is not None:
+            request.transport.abort()
 
 
 async def _close_when_refused(
-    verifier: Verifier, claims: Claims, socket: web.WebSocketResponse
+    request: web.Request, socket: web.WebSocketResponse, limit: asyncio.Timeout, grace: float
 ) -> None:
-    refused = await verifier.until_refused(claims)
+    refused = await request[VERIFIER].until_refused(request[CLAIMS])
+    limit.reschedule(asyncio.get_running_loop().time() + grace)
     await socket.close(code=close_code(refused), message=refused.code.encode())
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from latchwire._bearer import CLOSE_REFUSED, Refusal, authenticate, close_code
+from latchwire._bearer import CLOSE_REFUSED, GRACE_SECONDS, Refusal, authenticate, close_code
 from latchwire.claims import Claims
 from latchwire.tokens import Refused
 from latchwire.verifier import Verifier
@@ -35,7 +35,8 @@ class AuthMiddleware:
     *public* are exact paths (``scope["path"]``) that anybody may call. The others hear 401 (RFC 6750), 400
     for two credentials, 503 with ``Retry-After`` while nobody can tell what is revoked. With
     *close_when_refused* an open WebSocket is closed the moment its token is refused: 4401 and the code as
-    reason, or 1013 when the feed went stale.
+    reason, or 1013 when the feed went stale. *grace* seconds later the application is cancelled, should it
+    still be there: a client that does not read cannot keep it.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class AuthMiddleware:
         *,
         public: Collection[str] = (),
         close_when_refused: bool = True,
+        grace: float = GRACE_SECONDS,
     ) -> None:
         self._app = app
         self._verifier = verifier
         self._public = frozenset(public)
         self._closes = close_when_refused
+        self._grace = grace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, one WebSocket, or the application's own life."""
@@ -63,7 +66,7 @@ class AuthMiddleware:
         inner = {**scope, "state": {**scope.get("state", {}), CLAIMS: outcome}}
         if scope["type"] == "websocket" and self._closes:
             refusal = partial(self._verifier.until_refused, outcome)
-            await _Guarded(send, receive).run(self._app, inner, refusal)
+            await _Guarded(send, receive, self._grace).run(self._app, inner, refusal)
         else:
             await self._app(inner, receive, send)
 
@@ -89,9 +92,10 @@ def claims_of(scope: Scope) -> Claims:
 class _Guarded:
     """One WebSocket that somebody else may close: a refusal ends it for the client and for the application."""
 
-    def __init__(self, send: Send, receive: Receive) -> None:
+    def __init__(self, send: Send, receive: Receive, grace: float) -> None:
         self._send = send
         self._receive = receive
+        self._grace = grace
         self._sending = asyncio.Lock()
         self._ended = asyncio.Event()
         self._over = False  # the client, or the application, has closed it
@@ -99,16 +103,23 @@ class _Guarded:
 
     async def run(self, app: Application, scope: Scope, refusal: Refusing) -> None:
         """*app*, until it is done; *refusal* is awaited beside it."""
-        watch = asyncio.create_task(self._close_at(refusal))
+        limit = asyncio.timeout(None)
         try:
-            await app(scope, self._hear, self._say)
-        finally:
-            watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await watch
+            async with limit:
+                watch = asyncio.create_task(self._close_at(refusal, limit))
+                try:
+                    await app(scope, self._hear, self._say)
+                finally:
+                    watch.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await watch
+        except TimeoutError:
+            if not limit.expired():
+                raise  # the application's own
 
-    async def _close_at(self, refusal: Refusing) -> None:
+    async def _close_at(self, refusal: Refusing, limit: asyncio.Timeout) -> None:
         refused = await refusal()
+        limit.reschedule(asyncio.get_running_loop().time() + self._grace)
         self._code = close_code(refused)
         self._ended.set()
         async with self._sending:
