@@ -163,6 +163,24 @@ async def test_a_missed_document_is_caught_up(bus_of: BusFactory) -> None:
     assert (documents.seq, reader.keys) == (2, [2])
 
 
+async def test_what_is_read_after_a_newer_one_was_heard_is_no_alarm(bus_of: BusFactory) -> None:
+    """A gap that is filled late holds documents that were replaced, and nobody replayed them."""
+    operator, reader, edge = await bus_of("operator"), Reader(), await bus_of("edge-1")
+    documents = reader.documents(edge)
+    await documents.start(edge.client)
+    await documents.stop()  # deaf for the first two
+    for generation in (1, 2):
+        await write(operator, KEYS, signed(jwks(), generation))
+    await documents.start(edge.client)
+    await edge.client.flush()
+    await write(operator, KEYS, signed(jwks(), 3))
+    await eventually(lambda: reader.keys == [3])
+
+    await documents.catch_up(3)
+
+    assert (documents.seq, documents.refused, documents.problems) == (3, 0, {})
+
+
 async def test_a_stream_that_was_lost_does_not_bring_older_documents_back(
     bus_of: BusFactory,
 ) -> None:

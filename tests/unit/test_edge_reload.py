@@ -17,7 +17,7 @@ class Reader:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.changes = 0
+        self.changes = self.seq = 0
         self.documents: Documents = follow(
             desk.checker, operators(), file="", api_prefix="CORE.API", on_applied=self._count
         )
@@ -28,7 +28,8 @@ class Reader:
     def take(self, name: str, jws: bytes) -> None:
         document = self.documents._genuine(name, jws)
         if document is not None:
-            self.documents._put_in_force(document)
+            self.seq += 1
+            self.documents._put_in_force(document, self.seq)
 
     def keys(self, generation: int, *keys: object) -> None:
         self.take(KEYS, signed(jwks(*keys), generation))  # type: ignore[arg-type]

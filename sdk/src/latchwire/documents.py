@@ -140,6 +140,7 @@ class Documents:
         if on_catalogue is not None:
             self._takers[CATALOGUE] = partial(_take_catalogue, on_catalogue)
         self._in_force: dict[str, Document] = {}
+        self._found_at: dict[str, int] = {}  # by name: where in the stream the one in force was
         self._api_prefix = api_prefix
         self._reader: DocumentReader | None = None
         self._subscription: Subscription | None = None
@@ -171,24 +172,27 @@ class Documents:
         assert self._reader is not None
         if seq < self.seq and await self._reader.last_seq() < self.seq:
             self.seq = 0  # another stream than it was: lost, or restored from a copy
-        genuine: dict[str, list[Document]] = {}
+            self._found_at.clear()
+        genuine: dict[str, list[tuple[Document, int]]] = {}
         at = self.seq
         while at < seq and (stored := await self._reader.next(at + 1)) is not None:
             at = stored.seq
             document = self._genuine(stored.name, stored.body)
             if document is not None:
-                genuine.setdefault(document.name, []).append(document)
-        for documents in genuine.values():
-            self._put_newest_in_force(documents)
+                genuine.setdefault(document.name, []).append((document, stored.seq))
+        for found in genuine.values():
+            self._put_newest_in_force(found)
         self.seq = max(self.seq, seq, at)
 
     async def _on_delta(self, message: Msg) -> None:
         name = message.subject.removeprefix(DELTA_PREFIX)
         sequence = (message.headers or {}).get("Nats-Sequence", "")
+        if not (sequence.isascii() and sequence.isdigit()):
+            return
         document = self._genuine(name, message.data)
         if document is not None:
-            self._put_in_force(document)
-        if sequence.isascii() and sequence.isdigit() and int(sequence) == self.seq + 1:
+            self._put_in_force(document, int(sequence))
+        if int(sequence) == self.seq + 1:
             self.seq += 1  # a gap is read by `catch_up`
 
     def _genuine(self, name: str, jws: bytes) -> Document | None:
@@ -203,37 +207,30 @@ class Documents:
         self._refuse(name, document.detail)
         return None
 
-    def _put_newest_in_force(self, documents: list[Document]) -> None:
-        """Of several in the order of the stream: the greatest generation that can be used."""
-        high = 0
-        for document in documents:
-            if document.generation < high:
-                self._refuse_older(document)
-            high = max(high, document.generation)
-        for document in sorted(documents, key=lambda d: d.generation, reverse=True):
-            if self._put_in_force(document) or document.generation <= self.generation(
-                document.name
-            ):
-                break
+    def _put_newest_in_force(self, found: list[tuple[Document, int]]) -> None:
+        """Of several, each with its sequence: the greatest generation that can be used.
 
-    def _put_in_force(self, document: Document) -> bool:
-        """Whether *document* is in force now."""
+        The others are looked at too: one that was written after it is an older document come again.
+        """
+        for document, seq in sorted(found, key=lambda each: each[0].generation, reverse=True):
+            self._put_in_force(document, seq)
+
+    def _put_in_force(self, document: Document, seq: int) -> bool:
+        """Whether *document*, found at *seq*, is in force now."""
         known = self._in_force.get(document.name)
         if known is not None and document.generation <= known.generation:
-            if document != known:
-                self._refuse_older(document)
+            if document != known and seq > self._found_at.get(document.name, 0):
+                generation = document.generation
+                self._refuse(document.name, f"generation {generation} is there or past already")
             return document == known
         try:
             self._takers[document.name](document)
         except (DocumentError, InvalidJWKSError) as error:
             self._refuse(document.name, f"generation {document.generation}: {error}")
             return False
-        self._in_force[document.name] = document
+        self._in_force[document.name], self._found_at[document.name] = document, seq
         _log.info("document.in_force name=%s generation=%d", document.name, document.generation)
         return True
-
-    def _refuse_older(self, document: Document) -> None:
-        self._refuse(document.name, f"generation {document.generation} is there or past already")
 
     def _refuse(self, name: str, detail: str) -> None:
         self.refused += 1
