@@ -52,6 +52,7 @@ class RedisAttempts:
                 self._scripts.subject(attempt.email, attempt.purpose),
                 self._scripts.subject(attempt.email, "browsers"),
                 TRUSTED,
+                SINCE,
             ],
             [
                 *(attempt.login_id, ttl_ms, attempt.muted, self._browser(attempt.browser)),

@@ -16,7 +16,8 @@ they compute (a person's sessions), so this is for one Redis with replicas, not 
 Read, and written by the revocation worker:
 
     lw:bl:trusted                  there while this store has lost nothing and forgets nothing
-    lw:life:since                  the instant (ms) since which that is so
+    lw:life:since                  the instant (ms) since which that is so; what is single-use and not
+                                   later does not count
 """
 
 import hmac

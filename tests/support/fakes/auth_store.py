@@ -112,7 +112,7 @@ class FakeAttempts:
             store.limits[address.subject][attempt.login_id] = now
         if not muted:
             store.limits[budgets.whole.subject][attempt.login_id] = now
-        asked = max(now, after_ms + 1)
+        asked = max(now, after_ms + 1, store.since + 1)
         self._keep(replace(attempt, muted=muted), asked, ttl_ms)
         return Opened(asked, muted)
 
@@ -143,7 +143,7 @@ class FakeAttempts:
         store, now = self._store, self._store.enter("unopened")
         if store.is_blocked(email):
             return 0
-        voided = max(watermark, store.voided.get(email, 0), store.since - 1)
+        voided = max(watermark, store.voided.get(email, 0), store.since)
         return sum(
             found.state == "open" and not found.muted and now < found.expires_at_ms
             for found in store.attempts.values()
@@ -175,7 +175,7 @@ class FakeAttempts:
         voided = max(exchange.watermark, store.voided.get(sub, 0))
         if found.state != "open" or found.muted or store.is_blocked(sub):
             return NotExchanged("closed")
-        if found.requested_at_ms <= voided or found.requested_at_ms < store.since:
+        if found.requested_at_ms <= voided or found.requested_at_ms <= store.since:
             return NotExchanged("voided")
         sst = max(now, voided + 1)
         session = replace(

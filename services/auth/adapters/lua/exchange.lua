@@ -53,8 +53,8 @@ if tonumber(a[3]) <= voided then
   return {'refused', 'voided'}
 end
 
--- Older than what this store remembers: it may have been used or cancelled in what was lost.
-if tonumber(a[3]) < tonumber(redis.call('GET', KEYS[10]) or '0') then
+-- Not later than what this store has lost: it may have been used or cancelled in that.
+if tonumber(a[3]) <= tonumber(redis.call('GET', KEYS[10]) or '0') then
   return {'refused', 'voided'}
 end
 

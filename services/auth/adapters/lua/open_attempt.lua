@@ -1,7 +1,7 @@
 -- Count the limits and store the attempt. The same commands run for every address.
 -- KEYS: clock, attempt, address limit, the limit of a browser that the person signed in with, 3 network limits,
 --       whole limit, subject, subject of the mailbox, open attempts, browsers of the subject,
---       trust
+--       trust, since when this store has been whole
 -- ARGV: login_id, ttl_ms, muted, browser, 5 x (count, window_ms), after_ms,
 --       then field/value pairs of the attempt
 -- -> {'opened', now, muted} | {'limited', now, wait_ms}
@@ -63,7 +63,8 @@ end
 take(address, address_room, address_window)
 take(KEYS[8], muted == '', whole_window)
 
-local asked = math.max(now, tonumber(ARGV[15]) + 1)
+local since = tonumber(redis.call('GET', KEYS[14]) or '0')
+local asked = math.max(now, tonumber(ARGV[15]) + 1, since + 1)
 local expires = asked + ttl
 redis.call('HSET', KEYS[2], 'requested_at', asked, 'expires_at', expires, 'muted', muted,
   'state', 'open', 'tries', 0, unpack(ARGV, 16))

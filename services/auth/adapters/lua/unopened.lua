@@ -9,7 +9,7 @@ local voided = math.max(tonumber(ARGV[2]), tonumber(redis.call('HGET', KEYS[2], 
 local since = tonumber(redis.call('GET', KEYS[4]) or '0')
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. string.format('%d', now), '+inf')) do
   local a = redis.call('HMGET', ARGV[1] .. id, 'state', 'muted', 'requested_at')
-  if a[1] == 'open' and a[2] == '' and tonumber(a[3]) > voided and tonumber(a[3]) >= since then
+  if a[1] == 'open' and a[2] == '' and tonumber(a[3]) > voided and tonumber(a[3]) > since then
     count = count + 1
   end
 end
