@@ -79,7 +79,7 @@ async def test_nothing_in_redis_outlives_what_is_said_of_it(
     lives: dict[str, float] = {}
     async for raw in redis.scan_iter("lw:*"):
         key = raw.decode()
-        if not key.startswith(("lw:bl:", "lw:clock")):
+        if not key.startswith(("lw:bl:", "lw:life:", "lw:clock")):
             kind, left = await kind_of(redis, key), await redis.pttl(key) / 1000
             assert left > 0, f"{key} is kept for ever"
             lives[kind] = max(left, lives.get(kind, 0))
