@@ -14,12 +14,14 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Generic, TypeVar
 
 import nats.errors
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 
 from shared.bus.consumer import (
@@ -191,8 +193,8 @@ class Intake(Generic[T]):
         del self._held[id(held)]
         if not self._held or self._room() >= self.window // 4:
             self._wake.set()
-        DELIVERIES.labels(self.durable.name, outcome).inc()
-        HANDLING.labels(self.durable.name).observe(self.clock.monotonic() - started)
+        delivered(self.durable.name, outcome).inc()
+        handling(self.durable.name).observe(self.clock.monotonic() - started)
 
     async def _settle(self, message: Msg, delivery: Delivery, stopping: asyncio.Event) -> str:
         try:
@@ -259,6 +261,18 @@ class Intake(Generic[T]):
                 held.told_at = now
                 with contextlib.suppress(nats.errors.Error):
                     await held.message.in_progress()
+
+
+@cache
+def delivered(consumer: str, outcome: str) -> Counter:
+    """The counter of one consumer and outcome."""
+    return DELIVERIES.labels(consumer, outcome)
+
+
+@cache
+def handling(consumer: str) -> Histogram:
+    """The times of one consumer."""
+    return HANDLING.labels(consumer)
 
 
 def place(delivery: Delivery) -> dict[str, str | int]:

@@ -20,6 +20,7 @@ from shared.messages.revocation import AppliedOutcome
 
 MOST_WAITING = 20_000  # more is not told of: a signal promises nothing
 AGAIN_SECONDS = 0.25
+GATHER_SECONDS = 0.005  # between two questions to the leader: many events share one
 WORDS: dict[type[Outcome], AppliedOutcome] = {Stored: "stored", Known: "known", Lapsed: "lapsed"}
 
 
@@ -69,6 +70,7 @@ class Announcer:
             self._wake.clear()
             try:
                 await self._say_all()
+                await asyncio.sleep(GATHER_SECONDS)
                 await self._wake.wait()
             except BusUnavailableError:
                 await asyncio.sleep(AGAIN_SECONDS)

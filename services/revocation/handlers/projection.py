@@ -17,6 +17,7 @@ from services.revocation.ports import ProjectionUnavailableError
 log = structlog.get_logger()
 
 ROUND_SECONDS = 1.0
+AGAIN_SECONDS = 0.2  # after a round that could not be: logins wait for the next one that can
 GATHER_SECONDS = 0.05  # what changes meanwhile is one round
 NOT_NOW = (ProjectionUnavailableError, EmptiedError, EvictingError, NotReadError, AheadError)
 
@@ -41,7 +42,7 @@ class Rounds:
             if trouble != self._trouble:
                 self._say(trouble)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(ROUND_SECONDS):
+                async with asyncio.timeout(AGAIN_SECONDS if trouble else ROUND_SECONDS):
                     await (stopping if trouble else self._changed).wait()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(GATHER_SECONDS):
