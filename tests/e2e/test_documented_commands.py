@@ -97,6 +97,7 @@ async def workers_know_every_edge(stack: Stack, folder: Path) -> None:
     await eventually(whole, within=30)
 
 
+@pytest.mark.timeout(300)  # some thirty commands, each a process
 async def test_the_runbook_does_what_it_says(stack: Stack, tmp_path: Path) -> None:
     """Each block of the runbook ends well; the one for a bare NATS client is acknowledged by TOKEN."""
     await workers_know_every_edge(stack, tmp_path)
