@@ -3,7 +3,7 @@
 Linear hashing: whenever the table is fuller than `_LOAD` entries per bucket, one bucket, always the next in
 turn, is split in two. A bucket is one immutable `bytes` of fixed-width entries one after the other, found by
 `bytes.find`; so an entry costs its own bytes and a share of its bucket's header, and the garbage collector
-has one object to pass over for a dozen of them. Most look-ups end before that, in `filter`: one byte per
+has one object to pass over for two dozen of them. Most look-ups end before that, in `filter`: one byte per
 slot, zero when no key of the table has these hash bits. A slot's bits include its bucket's, so a bucket
 alone decides about its slots.
 
@@ -19,8 +19,8 @@ from typing import Final
 
 KEY_BYTES: Final = 16
 _TIME_BYTES: Final = 8
-_LOAD: Final = 12  # entries per bucket, on average
-_SLOTS: Final = 128  # of the filter, per bucket when a round of splits begins
+_LOAD: Final = 24  # entries per bucket, on average
+_SLOTS: Final = 256  # of the filter, per bucket when a round of splits begins
 _MOST_RESERVED: Final = 1 << 20  # buckets; more than that grow one by one
 
 
