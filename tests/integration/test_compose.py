@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import jwt
 import pytest
 
 from ctl import init
@@ -430,9 +431,16 @@ async def _operate(production: Installation, url: str, doors: dict[str, int]) ->
     assert "2 of 2 live edges refuse" in done.stdout
     for edge in ("edge-1", "edge-2"):
         assert await _ask_edge(production, edge, url, access) == (401, "")
-    for words in (("status",), ("edges", "list"), ("catalogue", "check")):
+    told = ("catalogue", "check"), ("catalogue", "apply"), ("keys", "rotate", "--settle", "1")
+    for words in (("status",), ("edges", "list"), *told, ("keys", "list")):
         done = await asyncio.to_thread(production.run, "ctl", *words)
         assert done.returncode == 0, done.stdout + done.stderr
+    # What is mounted is enough for a new key to sign, and both edges accept what it signed.
+    async with open_client(url) as client:
+        access = (await log_in(client, inbox, "after@example.com"))["access_token"]
+    assert jwt.get_unverified_header(access)["kid"] in done.stdout.split("signing")[0].split()
+    for edge in ("edge-1", "edge-2"):
+        assert await _ask_edge(production, edge, url, access) == (200, "after@example.com")
 
 
 async def _ask_edge(production: Installation, edge: str, url: str, access: str) -> tuple[int, str]:
