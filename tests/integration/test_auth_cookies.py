@@ -138,3 +138,37 @@ async def test_another_site_cannot_log_out_with_the_csrf_token_of_a_planted_twin
 
     assert 403 == answer.status
     assert 200 == await refreshes(auth, victim)
+
+
+@pytest.mark.parametrize("first", ["ours", "planted"])
+async def test_a_planted_twin_of_the_refresh_cookie_stops_nobody(
+    auth: AuthWorkers, first: str
+) -> None:
+    """Only ours is of the session of the access cookie, which nobody else can set."""
+    victim, attacker = await auth.sign_in_with_cookies(), await auth.sign_in_with_cookies()
+    twins = [(REFRESH, victim[REFRESH]), (REFRESH, attacker[REFRESH]), (REFRESH, "x")]
+    cookie = pairs((ACCESS, victim[ACCESS]), *(twins if first == "ours" else twins[::-1]))
+    account = await send(auth, "GET", "/auth/account", cookie)
+    continued = await auth.call(
+        "GET", "/auth/continue?next=/demo", headers={**NAVIGATION, "Cookie": cookie}
+    )
+    renewed = await send(auth, "POST", "/auth/refresh", cookie)
+
+    assert [200, 200] == [account.status, renewed.status]
+    assert "/demo" == continued.headers["Location"]
+    who = await auth.call("GET", "/auth/me", headers=bearer(renewed.cookies[ACCESS].value))
+    assert 200 == who.status
+    assert 200 == await refreshes(auth, attacker)
+
+
+async def test_of_two_twins_of_one_session_neither_counts(auth: AuthWorkers) -> None:
+    """Nobody can say which one is ours; nothing is cleared."""
+    victim = await auth.sign_in_with_cookies()
+    forged = victim[REFRESH][:-3] + "AAA"
+    cookie = pairs((ACCESS, victim[ACCESS]), (REFRESH, forged), (REFRESH, victim[REFRESH]))
+
+    renewed = await send(auth, "POST", "/auth/refresh", cookie)
+
+    assert 401 == renewed.status
+    assert not renewed.cookies
+    assert 200 == await refreshes(auth, victim)

@@ -50,12 +50,15 @@ def read_bearer(request: web.Request) -> str:
 def read_credentials(request: web.Request, refresh: str = "") -> Credentials:
     """Bearer before cookie; *refresh* (from a body) before the refresh cookie.
 
+    Among several refresh cookies the one bound to the access cookie's session counts, or none.
+
     Raises:
-        Problem: a credential is there twice, or bearer and cookie belong to different people.
+        Problem: an access credential is there twice, or bearer and cookie belong to different people.
     """
     names = context_of(request).cookies
     bearer, cookie = read_bearer(request), read_cookie(request, names.access)
-    refresh_cookie = read_cookie(request, names.refresh)
+    shown = read_cookies(request, names.refresh)
+    refresh_cookie = shown[0] if len(shown) == 1 else _bound_to(request, cookie, shown)
     if bearer and cookie:
         _refuse_two_people(request, bearer, cookie)
     return Credentials(
@@ -69,16 +72,14 @@ def read_bound_refresh(request: web.Request) -> str:
     """The refresh cookie, "" when it is not of the same session as the access cookie.
 
     A sibling subdomain can set ``__Secure-`` cookies for us, and so plant the refresh token of a session of
-    its own; it cannot set the ``__Host-`` one. The access token may have run out.
+    its own, beside ours or alone; it cannot set the ``__Host-`` one. The access token may have run out.
 
     Raises:
-        Problem: one of the two is there twice.
+        Problem: the access cookie is there twice.
     """
     names = context_of(request).cookies
-    access, refresh = read_cookie(request, names.access), read_cookie(request, names.refresh)
-    claims = context_of(request).sessions.access_tokens.read_expired(access) if access else None
-    token = parse_refresh_token(refresh)
-    return refresh if claims and token and claims.sid == token.sid else ""
+    access = read_cookie(request, names.access)
+    return _bound_to(request, access, read_cookies(request, names.refresh))
 
 
 def read_every_credential(request: web.Request, refresh: str = "") -> list[Credentials]:
@@ -139,6 +140,14 @@ def require_same_site(request: web.Request, *, always: bool = False) -> None:
         expected=_expected_csrf(request, *map(_only, carried)),
     ):
         raise Problem(403, "csrf_failed")
+
+
+def _bound_to(request: web.Request, access: str, shown: list[str]) -> str:
+    """The one of the refresh tokens *shown* that is of the session of *access*; "" when none, or two, are."""
+    claims = context_of(request).sessions.access_tokens.read_expired(access) if access else None
+    parsed = {text: parse_refresh_token(text) for text in shown}
+    own = [text for text, token in parsed.items() if claims and token and token.sid == claims.sid]
+    return own[0] if len(own) == 1 else ""
 
 
 def _only(values: list[str]) -> str:
