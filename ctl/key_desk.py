@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from ctl.documents import DocumentDesk, Words
-from ctl.key_states import added, from_files, next_key, switched
+from ctl.key_states import KeyStateError, added, from_files, next_key, switched
 from ctl.session import Session
 from ctl.signing_files import SigningFiles
 from latchwire.documents import KEYS
-from shared.bus import BusUnavailableError
 from shared.contract import KEY_ROTATED
 from shared.documents import KeysBody, read_keys_body
 from shared.messages import KeyRotated
@@ -27,7 +26,7 @@ class KeyDesk:
         self.files = SigningFiles(session.installation.secrets_dir)
 
     async def open(self) -> None:
-        """Read what is in force. Raises: BusUnavailableError, SecretsError."""
+        """Read what is in force. Raises: BusUnavailableError, SecretsError, KeyStateError."""
         await self.documents.open()
         self.body = self._read()
 
@@ -92,7 +91,9 @@ class KeyDesk:
             return from_files(keys, signing, self.session.clock.now_ms())
         body = read_keys_body(document.body)
         if body is None:
-            raise BusUnavailableError(f"generation {document.generation} of keys cannot be read")
+            raise KeyStateError(
+                f"generation {document.generation} is not one this version can read"
+            )
         return body
 
     def _algorithm(self) -> str:

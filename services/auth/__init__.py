@@ -1,6 +1,7 @@
 """Auth: people sign in by a link, keep a session, and end it.
 
-Consumes  the revocation feed, like every edge; answers ``op.users.*`` and ``op.revocation.match``.
+Consumes  the revocation feed and the keys document, like every edge; answers ``op.users.*`` and
+          ``op.revocation.match``.
 Publishes ``login.requested``, ``login.succeeded``, ``login.failed`` and ``token.revoked``.
 Owns      login attempts, limits, sessions and blocks (Redis, ``lw:*``; see adapters/redis_scripts.py), and the
           signing, refresh and CSRF keys; shares the link key with the mailer.

@@ -179,3 +179,14 @@ def test_what_no_stream_would_take_is_not_signed() -> None:
     """Instead of an error that names no cause."""
     with pytest.raises(DocumentTooLargeError, match="catalogue"):
         operator_key().sign("catalogue", 1, 1, "x" * MAX_DOCUMENT_BYTES)
+
+
+def test_no_bit_of_a_document_can_be_changed() -> None:
+    """Each one of them, one at a time."""
+    jws = operator_key().sign("keys", 7, 1, {"keys": "short"})
+    assert read(jws) == "believed"
+    for place in range(len(jws)):
+        for bit in range(8):
+            changed = bytearray(jws)
+            changed[place] ^= 1 << bit
+            assert read(bytes(changed)) != "believed", (place, bit)
