@@ -1,0 +1,88 @@
+"""How long a client may wait, where several revocations are all true, and how often anybody may ask."""
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from services.auth.domain.limits import Rate, Throttle
+from services.auth.domain.reach import Place, furthest
+from services.auth.http.prefer import read_wait
+from shared.messages import RevocationApplied
+from shared.messages.revocation import AppliedOutcome
+
+
+def said(outcome: AppliedOutcome, seq: int = 0) -> RevocationApplied:
+    """What a worker says of one event."""
+    return RevocationApplied(event="e", token_seq=1, outcome=outcome, epoch="a", seq=seq)
+
+
+@pytest.mark.parametrize(
+    ("lines", "seconds"),
+    [
+        ([], 0),
+        (["wait=1"], 1),
+        (["WAIT = 2"], 2),
+        (['wait="3"'], 3),
+        (["respond-async, wait=4; x=y"], 4),
+        (["respond-async", "wait=2, wait=5"], 2),
+        (["wait=6"], 5),
+        (["wait=999999999"], 5),
+        (["wait=0"], 0),
+        (["wait"], 0),
+        (["wait=-1"], 0),
+        (["wait=1.5"], 0),
+        (["wait=٣"], 0),
+        (["wait=" + "9" * 400], 0),
+        (["waits=1"], 0),
+        (["x=wait=1"], 0),
+    ],
+)
+def test_a_preference_is_read_as_the_rfc_says_and_bounded(lines: list[str], seconds: int) -> None:
+    """RFC 7240 §2: the first counts, what is not understood is ignored; nobody waits longer than five."""
+    headers = CIMultiDict([("Prefer", line) for line in lines])
+
+    assert seconds == read_wait(make_mocked_request("POST", "/auth/logout", headers=headers))
+
+
+def test_several_are_everywhere_when_the_last_of_them_is() -> None:
+    """What hits nothing alive needs no edge."""
+    assert furthest([]) is None
+    assert furthest([said("lapsed")]) is None
+    assert furthest([said("stored", 4), said("lapsed"), said("known", 9)]) == Place("a", 9)
+
+
+def test_what_was_put_aside_is_never_called_true() -> None:
+    """Whatever became of the others."""
+    with pytest.raises(ValueError, match="refused"):
+        furthest([said("stored", 4), said("refused")])
+
+
+@given(st.integers(1, 50), st.integers(1, 100_000), st.lists(st.integers(0, 5_000), max_size=200))
+def test_never_more_than_the_rate_in_any_window(count: int, window: int, pauses: list[int]) -> None:
+    """Twice the rate over any two halves, which is what a bucket promises; and each wait is long enough."""
+    throttle, now, let_in = Throttle(Rate(count, window)), 1_000, []
+    for pause in pauses:
+        now += pause
+        wait = throttle.wait_ms("a", now)
+        if wait == 0:
+            let_in.append(now)
+        else:
+            assert throttle.wait_ms("a", now + wait) == 0
+            let_in.append(now + wait)
+            now += wait
+
+    for start in let_in:
+        assert sum(start <= at < start + window for at in let_in) <= 2 * count
+
+
+def test_each_key_has_room_of_its_own_and_the_oldest_is_forgotten() -> None:
+    """Memory is bounded: who is forgotten begins anew."""
+    throttle = Throttle(Rate(1, 60_000))
+    assert 0 == throttle.wait_ms("first", 1_000)
+    assert throttle.wait_ms("first", 1_000) > 0
+    for n in range(Throttle.MANY):
+        assert 0 == throttle.wait_ms(f"key {n}", 1_000)
+
+    assert 0 == throttle.wait_ms("first", 1_000)
