@@ -21,7 +21,7 @@ from latchwire.snapshots import Loading, SnapshotError, SnapshotHead
 STREAM: Final = "SNAPSHOT"
 SUBJECT_PREFIX: Final = "snapshot."
 TRIES: Final = 3
-SLICE_SECONDS: Final = 0.003  # of decoding, between two turns of the loop
+SLICE_SECONDS: Final = 0.002  # of decoding, between two turns of the loop
 
 _log = logging.getLogger("latchwire.feed")
 

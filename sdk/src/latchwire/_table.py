@@ -22,6 +22,7 @@ _TIME_BYTES: Final = 8
 _LOAD: Final = 24  # entries per bucket, on average
 _SLOTS: Final = 256  # of the filter, per bucket when a round of splits begins
 _MOST_RESERVED: Final = 1 << 20  # buckets; more than that grow one by one
+_STEP: Final = 1 << 20  # bytes of fresh memory at a time: the system hands them out page by page
 
 
 @cache
@@ -66,16 +67,21 @@ class Table:
         self._room = _LOAD
         self._cursor = 0  # the bucket where the next sweep begins
 
-    def reserve(self, entries: int) -> None:
-        """Make room for *entries* at once, while the table is empty."""
+    def reserve(self, entries: int) -> Iterator[None]:
+        """Make room for *entries* in an empty table, in steps; given up when something comes in meanwhile."""
         buckets = min(-(-entries // _LOAD), _MOST_RESERVED)
         if self.count or buckets <= len(self._buckets):
             return
         whole = 1 << (buckets.bit_length() - 1)
-        self._buckets = [b""] * buckets
-        self._mask, self._split = whole - 1, buckets - whole
-        self._room = buckets * _LOAD
-        self.filter, self.slots = bytearray(whole * _SLOTS), whole * _SLOTS - 1
+        slots, filter_ = whole * _SLOTS, bytearray()
+        while len(filter_) < slots:
+            filter_ += bytes(min(slots - len(filter_), _STEP))
+            yield
+        if not self.count:
+            self._buckets = [b""] * buckets
+            self._mask, self._split = whole - 1, buckets - whole
+            self._room = buckets * _LOAD
+            self.filter, self.slots = filter_, slots - 1
 
     def get(self, key: bytes, hash_: int) -> bytes | None:
         """The entry of *key*, or None."""

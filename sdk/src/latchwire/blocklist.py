@@ -166,9 +166,9 @@ class Blocklist:
         """How many records of one scope there are."""
         return self._tables[letter].count
 
-    def reserve(self, letter: str, entries: int) -> None:
-        """Make room for *entries* of one scope at once: they are loaded faster then."""
-        self._tables[letter].reserve(entries)
+    def reserve(self, letter: str, entries: int) -> Iterator[None]:
+        """Make room for *entries* of one scope, in steps: they are loaded faster then."""
+        return self._tables[letter].reserve(entries)
 
     def load(self, letter: str, entries: bytes) -> Iterator[int]:
         """Merge packed *entries* of one scope, `SLICE` of them for each step; how many so far.

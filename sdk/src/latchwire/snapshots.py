@@ -149,9 +149,13 @@ class Loading:
         """
         part = Part.unpack(body)
         self._tally.add(body, part.records)
+        return self._merge(part)
+
+    def _merge(self, part: Part) -> Iterator[int]:
         if part.total <= self._head.records:
-            self._into.reserve(part.letter, part.total)
-        return self._into.load(part.letter, part.entries)
+            for _ in self._into.reserve(part.letter, part.total):
+                yield 0
+        yield from self._into.load(part.letter, part.entries)
 
     def finish(self) -> None:
         """All parts are in.
