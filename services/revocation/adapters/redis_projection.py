@@ -48,18 +48,22 @@ local mark = redis.call('HMGET', KEYS[1], 'epoch', 'seq')
 return {mark[1] or '', mark[2] or '', beat, past}
 """
 
-# The greater of each field, whatever the order of writers (struct: Redis's own Lua library).
+# The greater of each field, whatever the order of writers (struct: Redis's own Lua library). What is there
+# already is not written again: after a restart all of it is.
 MERGE = """
 local layout = '>BI8I8I8'
 for i, key in ipairs(KEYS) do
-  local version, till, sessions, tokens = struct.unpack(layout, ARGV[i])
+  local body = ARGV[i]
   local known = redis.call('GET', key)
-  if known and #known == 25 then
-    local _, a, b, c = struct.unpack(layout, known)
-    till, sessions, tokens = math.max(till, a), math.max(sessions, b), math.max(tokens, c)
+  if known ~= body then
+    local version, till, sessions, tokens = struct.unpack(layout, body)
+    if known and #known == 25 then
+      local _, a, b, c = struct.unpack(layout, known)
+      till, sessions, tokens = math.max(till, a), math.max(sessions, b), math.max(tokens, c)
+      body = struct.pack(layout, version, till, sessions, tokens)
+    end
+    redis.call('SET', key, body, 'PXAT', string.format('%.0f', till))
   end
-  local body = struct.pack(layout, version, till, sessions, tokens)
-  redis.call('SET', key, body, 'PXAT', string.format('%.0f', till))
 end
 """
 
