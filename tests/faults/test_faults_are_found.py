@@ -12,7 +12,7 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-TRUSTING, DEAF, HONEST = "edge-1", "edge-2", "edge-3"
+TRUSTING, HONEST, DEAF = "edge-1", "edge-2", "edge-3"
 SOME = 5  # acknowledged revocations
 
 

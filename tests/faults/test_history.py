@@ -32,7 +32,7 @@ def seen(sid: str, at: float, what: Seen, edge: str = EDGE) -> Check:
 
 def judged(history: History, *healthy: Window) -> list[str]:
     """What the judge says."""
-    return violations(history, bound=BOUND, healthy=healthy, edges=(EDGE, OTHER))
+    return violations(history, bounds={EDGE: BOUND, OTHER: BOUND}, healthy=healthy)
 
 
 def test_a_good_history_passes() -> None:

@@ -46,7 +46,11 @@ from tests.support.waiting import eventually
 
 ADMIN = "admin"
 EDGES = ("edge-1", "edge-2", "edge-3")
-MAX_STALENESS = 4.0  # seconds; ten in production
+MAX_STALENESS = 4.0  # seconds, so that tests are short
+PATIENT = (
+    "edge-3"  # is as patient as in production: what costs the others a second costs it nothing
+)
+PRODUCTION = 10.0  # seconds
 ACK_WAIT = (
     1.0  # seconds; three in production: a dead worker's message is another's before an edge closes
 )
@@ -65,6 +69,9 @@ class Fleet:
     workers: list[Worker] = field(default_factory=list)
     edges: dict[str, EdgeProcess] = field(default_factory=dict)
     links: dict[str, Proxy] = field(default_factory=dict)
+    patience: dict[str, float] = field(
+        default_factory=dict
+    )  # max_staleness of each edge, in seconds
     cluster: "Cluster | None" = None
 
     @property
@@ -223,7 +230,6 @@ async def running_fleet(
     servers: int = 1,
     workers: int = 2,
     edges: tuple[str, ...] = EDGES,
-    max_staleness: float = MAX_STALENESS,
     prepare: Callable[[Fleet], None] = lambda _fleet: None,
 ) -> AsyncIterator[Fleet]:
     """Everything ready; *servers* is one, or three for a cluster that keeps three copies.
@@ -246,16 +252,16 @@ async def running_fleet(
             _drop_slow_readers(fleet.nats[0])
         await _start([fleet.redis, *fleet.nats])
         await _provision(fleet, replicas=servers)
-        patience = f"{max_staleness:g}"
         for number in range(workers):
             # Each begins at a server of its own; in a cluster it learns of the others there.
             home = fleet.nats[number % len(fleet.nats)]
-            fleet.another_worker(MAX_STALENESS=patience, NATS_URL=home.url)
+            fleet.another_worker(NATS_URL=home.url)
         for number, name in enumerate(edges):
             home = fleet.nats[number % len(fleet.nats)]
             link = await stack.enter_async_context(proxy_to(home.port))
             fleet.links[name] = link
-            url = f"nats://127.0.0.1:{link.port}"
+            fleet.patience[name] = PRODUCTION if name == PATIENT else MAX_STALENESS
+            patience, url = f"{fleet.patience[name]:g}", f"nats://127.0.0.1:{link.port}"
             fleet.edges[name] = make_edge(
                 home, directory, edge_id=name, nats_url=url, max_staleness=patience
             )

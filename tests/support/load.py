@@ -28,7 +28,8 @@ PUBLISHERS = ("auth", "operator", "operator")
 PAUSE = 0.02  # seconds between two events of a publisher, and between two rounds of an asker
 HELD = 2.0  # seconds a check may take: a stopped edge holds its askers
 STRIDE = 7919  # a prime: askers come by every acknowledged session, old and new
-BOUND = MAX_STALENESS + 0.25  # the edge's own bound and what a busy machine needs to answer
+SLACK = 0.25  # seconds a busy machine needs to answer
+BOUND = MAX_STALENESS + SLACK  # within which an edge closes
 
 
 @dataclass
@@ -165,11 +166,10 @@ class Load:
             sid = sids.get(found.key, found.key)
             self.history.effects.append(Effect(sid, position.epoch, seq))
 
-    def violations(self, *, bound: float = BOUND) -> list[str]:
+    def violations(self) -> list[str]:
         """What this history shows to be broken."""
-        return violations(
-            self.history, bound=bound, healthy=self.healthy, edges=tuple(self.fleet.edges)
-        )
+        bounds = {name: patience + SLACK for name, patience in self.fleet.patience.items()}
+        return violations(self.history, bounds=bounds, healthy=self.healthy)
 
     def __str__(self) -> str:
         return summary(self.history)
