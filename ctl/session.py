@@ -43,7 +43,7 @@ class UnreachableError(Exception):
 
 def operate(arguments: argparse.Namespace, work: Work, *, role: Role = Role.OPERATOR) -> int:
     """Run *work* as *role*; the exit code."""
-    _quiet_libraries()
+    quiet_libraries()
     try:
         return asyncio.run(_operate(arguments, work, role))
     except (NoInstallationError, SecretsError) as error:
@@ -84,7 +84,7 @@ async def _operate(arguments: argparse.Namespace, work: Work, role: Role) -> int
         return await work(session)
 
 
-def _quiet_libraries() -> None:
+def quiet_libraries() -> None:
     """What goes wrong is said once, by the command; standard output is the answer and nothing else."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),

@@ -18,6 +18,7 @@ from ctl.installation import (
     find_secrets,
 )
 from ctl.output import complain, say, say_json, table
+from ctl.session import quiet_libraries
 from ctl.up.reload import reload_nats
 from shared.bus import connect_bus
 from shared.bus.permissions import EDGE_API
@@ -72,6 +73,7 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when it is done, 1 when it cannot be."""
+    quiet_libraries()  # NATS refuses the new credential until it has read its accounts
     try:
         code: int = arguments.work(arguments, _place(arguments.context))
     except (NoInstallationError, GuestError, SecretsError) as error:
