@@ -1,25 +1,22 @@
-"""examples/websocket as a process, with real NATS, a real revocation worker and a real revocation."""
+"""examples/websocket beside the whole product: people log in, chat, log out, and are out of it at once."""
 
 import asyncio
 import json
 import os
-import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
-from shared.clock import SystemClock
-from tests.support.revocation import make_worker
-from tests.support.servers import ROOT, NatsServer, Server, free_port, start_in_thread
-from tests.support.tokens import ISSUER, jwks, make_claims, sign
+from tests.support.servers import ROOT, Server, free_port
+from tests.support.stack import Stack
+from tests.support.visitor import log_in, open_client
 from tests.support.waiting import eventually
-
-NO_REDIS = "redis://127.0.0.1:1/0"  # nothing listens there: the feed does not need it
 
 
 @dataclass(frozen=True)
@@ -28,52 +25,50 @@ class Chat:
 
     url: str
     http: aiohttp.ClientSession
-    nats: NatsServer
 
-    async def join(self, name: str, sid: str) -> ClientWebSocketResponse:
-        """A socket of session *sid*, as a browser opens it."""
-        claims = make_claims(now_ms=SystemClock().now_ms(), email=f"{name}@example.com", sid=sid)
-        protocols = ["chat", "latchwire.bearer." + sign(claims).decode("ascii")]
+    async def join(self, tokens: dict[str, Any]) -> ClientWebSocketResponse:
+        """A socket, as a browser opens it."""
+        protocols = ["chat", f"latchwire.bearer.{tokens['access_token']}"]
         return await self.http.ws_connect(f"{self.url}/chat", protocols=protocols)
 
-    async def revoke(self, sid: str) -> None:
-        """As ``latchwire revoke session`` does; returns with the PubAck."""
-        body = json.dumps({"scope": "session", "sid": sid, "reason": "stolen"}).encode()
-        async with self.nats.connect("operator") as operator:
-            await operator.client.request("token.revoked", body, timeout=5)
+    async def is_ready(self) -> bool:
+        """What its health check says."""
+        async with self.http.get(f"{self.url}/health") as answer:
+            return answer.status == 200
+
+
+@pytest.fixture(scope="module")
+def example(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The example as a process, with the credential that `services add` made."""
+    added = stack.command("--json", "services", "add", "chat")
+    assert added.returncode == 0, added.stderr
+    example = _example(stack, json.loads(added.stdout), tmp_path_factory.mktemp("chat"))
+    try:
+        example.start()
+        yield example
+    finally:
+        example.kill()
+        stack.command("services", "remove", "chat")
 
 
 @pytest.fixture
-async def chat(nats_server: NatsServer, secrets_dir: Path, tmp_path: Path) -> AsyncIterator[Chat]:
-    """The example, ready; all it was given is what a service is handed."""
-    handed = tmp_path / "handed"
-    (handed / "nats").mkdir(parents=True)
-    shutil.copy(secrets_dir / "blocklist.key", handed)
-    shutil.copy(secrets_dir / "operator.jwks.json", handed)
-    shutil.copy(secrets_dir / "nats" / "service-shop.seed", handed / "nats")
-    (handed / "jwks.json").write_text(json.dumps(jwks()), "ascii")
-    worker = make_worker(nats_server, NO_REDIS, tmp_path)
-    example = _example(nats_server, handed, tmp_path)
-    try:
-        await start_in_thread(worker)
-        await start_in_thread(example)
-        async with aiohttp.ClientSession() as http:
-            chat = Chat(f"http://127.0.0.1:{example.port}", http, nats_server)
-            await eventually(lambda: _is_ready(chat), within=15)
-            yield chat
-    finally:
-        for part in (example, worker):
-            await asyncio.to_thread(part.kill)
+async def chat(example: Server) -> AsyncIterator[Chat]:
+    """The example, ready."""
+    async with aiohttp.ClientSession() as http:
+        chat = Chat(f"http://127.0.0.1:{example.port}", http)
+        await eventually(chat.is_ready, within=15)
+        yield chat
 
 
-def _example(nats: NatsServer, handed: Path, tmp_path: Path) -> Server:
+def _example(stack: Stack, told: dict[str, Any], tmp_path: Path) -> Server:
     port = free_port()
     variables = {
         "PATH": os.defpath,
         "PYTHONPATH": str(ROOT / "sdk" / "src"),
-        "NATS_URL": nats.url,
-        "SECRETS": str(handed),
-        "ISSUER": ISSUER,
+        "SECRETS": str(stack.run["secrets_dir"]),
+        "NAME": told["credential"],
+        "NATS_URL": told["nats_url"],
+        "ISSUER": stack.url,
         "PORT": str(port),
     }
     given = [f"{name}={value}" for name, value in variables.items()]
@@ -81,32 +76,48 @@ def _example(nats: NatsServer, handed: Path, tmp_path: Path) -> Server:
     return Server(["env", "-i", *given, sys.executable, str(app)], port, tmp_path / "chat.log")
 
 
-async def _is_ready(chat: Chat) -> bool:
-    async with chat.http.get(f"{chat.url}/health") as answer:
-        return answer.status == 200
-
-
-async def test_only_the_socket_whose_session_is_revoked_closes_and_it_does_at_once(
-    chat: Chat,
+async def test_a_socket_closes_when_its_session_is_ended_and_the_others_stay(
+    stack: Stack, chat: Chat
 ) -> None:
-    """By the revocation itself: nobody has sent or asked anything in between."""
-    ada, eve = await chat.join("ada", "ada-1"), await chat.join("eve", "eve-1")
-    await ada.send_str("hello")
-    assert {"from": "ada@example.com", "text": "hello"} == await eve.receive_json(timeout=5)
+    """By the logout itself: nobody has sent or asked anything in between."""
+    async with open_client(stack.url) as client:
+        here = await log_in(client, stack.inbox, "chat-ada@example.com")
+        there = await log_in(client, stack.inbox, "chat-ada@example.com")
+        ada, phone = await chat.join(here), await chat.join(there)
+        await ada.send_str("hello")
+        said = {"from": "chat-ada@example.com", "text": "hello"}
+        assert said == await ada.receive_json(timeout=5)
+        assert said == await phone.receive_json(timeout=5)
 
-    await chat.revoke("eve-1")
-    end = await eve.receive(timeout=5)
+        status, _ = await client.post("/auth/logout", token=there["access_token"])
+        end = await phone.receive(timeout=5)
 
-    assert (WSMsgType.CLOSE, 4401, "token_revoked") == (end.type, end.data, end.extra)
-    await ada.receive_json(timeout=5)
-    await ada.send_str("is anybody there?")
-    assert {"from": "ada@example.com", "text": "is anybody there?"} == (
-        await ada.receive_json(timeout=5)
-    )
-    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        await chat.join("eve", "eve-1")
-    assert 401 == refused.value.status
-    with pytest.raises(aiohttp.WSServerHandshakeError):
-        await chat.http.ws_connect(f"{chat.url}/chat")
-    await (await chat.join("eve", "eve-2")).close()
-    await ada.close()
+        assert status in {200, 204}
+        assert (WSMsgType.CLOSE, 4401, "token_revoked") == (end.type, end.data, end.extra)
+        await ada.send_str("still here")
+        assert "still here" == (await ada.receive_json(timeout=5))["text"]
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await chat.join(there)
+        assert 401 == refused.value.status
+        for socket in (ada, phone):
+            await socket.close()
+
+
+async def test_a_person_whom_an_operator_puts_out_is_out_of_every_socket(
+    stack: Stack, chat: Chat
+) -> None:
+    """`latchwire revoke person`; who signs in again comes back in."""
+    async with open_client(stack.url) as client:
+        tokens = await log_in(client, stack.inbox, "chat-eve@example.com")
+        socket = await chat.join(tokens)
+
+        done = await asyncio.to_thread(
+            stack.command, "revoke", "person", "chat-eve@example.com", "--reason", "stolen"
+        )
+        end = await socket.receive(timeout=5)
+
+        assert done.returncode == 0, done.stderr
+        assert (4401, "token_revoked") == (end.data, end.extra)
+        await socket.close()
+        anew = await log_in(client, stack.inbox, "chat-eve@example.com")
+        await (await chat.join(anew)).close()
