@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +84,9 @@ async def test_a_revocation_is_confirmed_by_each_edge(
     assert "edge-1      refuses after " in answer.out
     assert "edge-2      refuses after " in answer.out
     assert "2 of 2 live edges refuse" in answer.out
+    assert re.search(r"^applied     BLOCKLIST \d+$", answer.out, re.MULTILINE), (
+        "its own word was heard"
+    )
 
 
 async def test_the_token_it_names_is_refused_by_the_edge_that_confirmed(
@@ -271,6 +275,8 @@ async def test_repeating_a_revocation_is_confirmed_as_well(
     assert (first.code, second.code) == (exits.DONE, exits.DONE)
     assert record is not None
     assert second.json["complete"] is True
+    # The second may live a little longer, and then is stored as well.
+    assert {first.json["outcome"], second.json["outcome"]} <= {"stored", "known"}
 
 
 @pytest.mark.parametrize(
