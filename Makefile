@@ -16,7 +16,8 @@ check: .venv/.dev ## the inner loop: lint, types, unit and contract tests
 test: .venv/.dev ## every test, against the real servers
 	@sh tests/support/install-debian.sh
 	$(V)/pytest -q -n 2 --dist loadfile tests/unit tests/contract tests/integration
-	$(V)/pytest -q tests/e2e tests/faults
+	$(V)/pytest -q tests/e2e
+	$(V)/pytest -q -n 2 --dist loadfile tests/faults
 
 lint: .venv/.dev ## ruff, mypy --strict, import contracts
 	$(V)/ruff check .
@@ -24,8 +25,8 @@ lint: .venv/.dev ## ruff, mypy --strict, import contracts
 	$(V)/mypy
 	PYTHONPATH=.:sdk/src $(V)/lint-imports
 
-faults: .venv/.dev ## only the fault tests: kill -9 of every part
-	$(V)/pytest -q tests/faults
+faults: .venv/.dev ## only the fault tests: whatever dies, stops, is cut off or full
+	$(V)/pytest -q -n 2 --dist loadfile tests/faults
 
 bench: .venv/.dev ## the figures, as ratios of paired runs on this machine
 	PYTHONPATH=.:sdk/src $(V)/python -m tests.bench
