@@ -16,8 +16,7 @@ check: .venv/.dev ## the inner loop: lint, types, unit and contract tests
 test: .venv/.dev ## every test, against the real servers
 	@sh tests/support/install-debian.sh
 	$(V)/pytest -q -n 2 --dist loadfile tests/unit tests/contract tests/integration
-	$(V)/pytest -q tests/e2e
-	$(V)/pytest -q -n 2 --dist loadfile tests/faults
+	$(V)/pytest -q tests/e2e && $(V)/pytest -q -n 2 --dist loadfile tests/faults
 
 lint: .venv/.dev ## ruff, mypy --strict, import contracts
 	$(V)/ruff check .
