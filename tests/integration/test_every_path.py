@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from latchwire.claims import Claims
-from shared.contract import OP_USERS_SET, TOKEN_REVOKED, TOKEN_REVOKED_BY
+from shared.contract import OP_USERS_SET, TOKEN_REVOKED, TOKEN_REVOKED_BY, Role
 from shared.messages import SetUser, TokenRevoked
 from shared.secrets import load_symmetric, signing_paths
 from tests.support.auth_workers import ORIGIN, bearer
@@ -390,3 +390,6 @@ async def test_every_door_that_can_end_a_session_has_its_row() -> None:
     rows = {door for path in PATHS.values() for door in path.doors} | KEY_PATHS
 
     assert doors_that_end_sessions() - rows == set()
+    # Nobody else may publish it, so nowhere else need be looked.
+    assert {Role.AUTH, Role.OPERATOR} == set(TOKEN_REVOKED.producers)
+    assert (Role.SERVICE,) == TOKEN_REVOKED_BY.producers
