@@ -18,6 +18,7 @@ from shared.messages import TokenRevoked
 from tests.bench.goals import ratio_at_least
 from tests.bench.revocation_latency import CLOCK, IDS
 from tests.bench.revocation_site import Site
+from tests.support.servers import Server
 from tests.support.waiting import eventually
 
 ROUNDS = 3
@@ -43,12 +44,13 @@ async def many(count: int, work: Callable[[int], Awaitable[None]]) -> float:
     return time.monotonic() - began
 
 
-async def raw(site: Site, count: int) -> float:
-    """Seconds until all have their PubAck."""
+async def raw(site: Site, count: int, *, streams: int = 1) -> float:
+    """Seconds until all have their PubAck, from each of *streams* one after the other."""
     js = site.bare.jetstream(timeout=30)
 
     async def publish(_number: int) -> None:
-        await js.publish(f"{RAW}.x", BODY)
+        for number in range(streams):
+            await js.publish(f"{RAW}{number}.x", BODY)
 
     return await many(count, publish)
 
@@ -94,24 +96,57 @@ async def revocations(site: Site, events: list[Event]) -> tuple[float, float]:
     return acknowledged, (max(ends) - began) / 1e9
 
 
+def cpu_seconds(site: Site) -> dict[str, float]:
+    """Processor time of the parts so far."""
+    edges = sum(_cpu(edge) for edge in site.edges)
+    return {
+        "edges": edges,
+        "worker": _cpu(site.worker),
+        "nats-server": _cpu(site.nats),
+        "client": time.process_time(),
+    }
+
+
+def _cpu(part: Server) -> float:
+    assert part.process is not None
+    return time.clock_gettime((~part.process.pid << 3) | 2)
+
+
 async def report(site: Site, count: int) -> None:
-    """Rounds of both in turn."""
-    await site.bare.jetstream().add_stream(
-        StreamConfig(name=RAW, subjects=[f"{RAW}.*"], storage=StorageType.FILE)
-    )
-    rows: list[tuple[float, float, float]] = []
+    """Rounds of all three in turn."""
+    for number in range(2):
+        await site.bare.jetstream().add_stream(
+            StreamConfig(
+                name=f"{RAW}{number}", subjects=[f"{RAW}{number}.*"], storage=StorageType.FILE
+            )
+        )
+    rows: list[tuple[float, float, float, float]] = []
+    spent: dict[str, float] = {}
     for number in range(ROUNDS + 1):
-        floor = await raw(site, count)
-        events = make_events(site, f"mass{number}", count)
+        size = count if number else count // 4  # the first round only warms up
+        one, two = await raw(site, size), await raw(site, size, streams=2)
+        events = make_events(site, f"mass{number}", size)
+        before = cpu_seconds(site)
         acknowledged, applied = await revocations(site, events)
-        rows.append((floor, acknowledged, applied))
-    counted = rows[1:]  # the first round only warms up
-    rates = [statistics.median(count / row[n] for row in counted) for n in range(3)]
-    print(f"mass revoke: {ROUNDS} rounds of {count} sessions, {UNDER_WAY} under way")
-    print(f"  raw js.publish          {rates[0]:8.0f} /s")
-    print(f"  token.revoked, PubAck   {rates[1]:8.0f} /s")
-    print(f"  in force at all edges   {rates[2]:8.0f} /s")
-    ratios = [floor / applied for floor, _, applied in counted]
+        spent = {name: value - before[name] for name, value in cpu_seconds(site).items()}
+        rows.append((one, two, acknowledged, applied))
+    _print(rows[1:], count, spent, len(site.edges))
+
+
+def _print(
+    rows: list[tuple[float, float, float, float]], count: int, spent: dict[str, float], edges: int
+) -> None:
+    names = (
+        "raw js.publish",
+        "two of them in turn",
+        "token.revoked, PubAck",
+        "in force at all edges",
+    )
+    print(f"mass revoke: {ROUNDS} rounds of {count} sessions, {UNDER_WAY} under way, {edges} edges")
+    for number, name in enumerate(names):
+        print(f"  {name:24}{statistics.median(count / row[number] for row in rows):8.0f} /s")
+    ratios = [row[0] / row[3] for row in rows]
     shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
     print(f"  in force, of raw        {ratio_at_least(statistics.median(ratios), GOAL)} ({shown})")
-    print(flush=True)
+    parts = ", ".join(f"{name} {value / count * 1e6:.0f}" for name, value in spent.items())
+    print(f"  CPU us per revocation: {parts} (all share this machine's cores)\n", flush=True)

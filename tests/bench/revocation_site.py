@@ -60,6 +60,7 @@ async def running_site(directory: Path, *, edges: int, lag: bool = False) -> Asy
         redis.start()
         await server.provision()
         worker.start()
+        await eventually(lambda: answers_ready(worker.port), within=READY_WITHIN)
         async with asyncio.TaskGroup() as group:
             for edge in fleet:
                 group.create_task(asyncio.to_thread(edge.start))
@@ -99,6 +100,15 @@ def measured_edge(server: NatsServer, directory: Path, name: str, *, lag: bool) 
 
 async def is_ready(edge: EdgeProcess) -> bool:
     """Whether the edge says so."""
+    return await answers_ready(edge.admin)
+
+
+async def answers_ready(admin: int) -> bool:
+    """Whether the worker with this admin port says that it is ready."""
     with contextlib.suppress(aiohttp.ClientError, OSError):
-        return (await edge.ready())[0] == 200
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"http://127.0.0.1:{admin}/ready") as answer,
+        ):
+            return answer.status == 200
     return False
