@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from latchwire._join import Join
+from latchwire._stream import FeedReadError, StreamReader, StreamState
 from latchwire.blocklist import Blocklist
 from latchwire.snapshots import Part, SnapshotHead, Tally, parts_of
 from shared import contract
@@ -148,3 +150,30 @@ async def test_a_service_of_another_team_joins_from_the_snapshot_too(
         await feed.wait_ready(5)
 
         assert holds(feed, "only in the snapshot")
+
+
+async def test_a_snapshot_that_cannot_be_read_at_once_is_asked_for_again(
+    edge: Bus, writer: Writer, nats_server: NatsServer
+) -> None:
+    """Otherwise a server that is slow after its start would have every edge read a million messages."""
+    await writer.revoke("before")
+    await write_snapshot(writer, "before", "only in the snapshot")
+    join, into = Join(edge.client, edge.api_prefix), Blocklist(HASH_KEY)
+    state = await StreamReader(edge.client, edge.api_prefix).state()
+    nats_server.kill()
+    await eventually(lambda: not edge.connected)
+
+    with pytest.raises(FeedReadError):
+        await join.read(into, state)
+
+    await start_in_thread(nats_server)
+    await eventually(lambda: edge.connected, within=10)
+    await eventually(lambda: _reads(join, into, state), within=10)
+    assert len(into) == 2
+
+
+async def _reads(join: Join, into: Blocklist, state: StreamState) -> bool:
+    try:
+        return await join.read(into, state) == state.last_seq
+    except FeedReadError:
+        return False

@@ -93,6 +93,8 @@ class Join:
         try:
             body = await self._reader.last_of("head")
         except FeedReadError:
+            if self._tries:
+                raise
             return None  # no such stream, or not for us: the list itself can be read all the same
         head = None if body is None else SnapshotHead.unpack(body)
         if head is None or head.epoch != state.epoch or head.watermark > state.last_seq:
