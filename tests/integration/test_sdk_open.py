@@ -1,5 +1,6 @@
 """`RevocationFeed.open` against real servers: who is let in, what wakes, how it ends."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,14 @@ from latchwire import (
     Revoked,
     Verifier,
 )
+from shared.bus.permissions import render_accounts
 from shared.clock import SystemClock
+from shared.secrets import public_key
 from tests.conftest import BusFactory
 from tests.support.documents import operators, signed, write
 from tests.support.feed import FAR_MS, Writer
-from tests.support.sdk_worlds import feed_options, open_feed
-from tests.support.servers import NatsServer, free_port, start_in_thread
+from tests.support.sdk_worlds import MAX_STALENESS, feed_options, open_feed
+from tests.support.servers import CREDENTIALS, NatsServer, free_port, start_in_thread
 from tests.support.tokens import POLICY, SigningKey, jwks, make_claims, ring, sign, signing_key
 from tests.support.waiting import eventually
 
@@ -192,3 +195,29 @@ async def test_a_server_that_dies_and_returns_costs_the_service_nothing(
 
     assert isinstance(event, Revoked)
     assert "session" == event.scope
+
+
+async def test_a_credential_that_was_withdrawn_leaves_the_service_refusing_until_it_is_given_back(
+    nats_server: NatsServer, secrets_dir: Path, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """NATS reads accounts without it: stale, and the log says why, once and not at each of many tries."""
+    async with open_feed(nats_server, secrets_dir) as feed:
+        await feed.wait_ready(10)
+        events = feed.events()
+        let_in(nats_server, *(name for name in CREDENTIALS if name != "service-shop"))
+
+        await eventually(feed.is_stale, within=MAX_STALENESS + 10)
+        assert 1 <= caplog.text.count("Authorization Violation") <= 3
+        assert "no proof" in (feed.problem() or "")
+        let_in(nats_server, *CREDENTIALS)
+        await feed.wait_ready(15)
+        await writer.revoke("afterwards")
+
+        assert isinstance(await anext(events), Revoked)
+
+
+def let_in(server: NatsServer, *names: str) -> None:
+    """Have a running server read accounts with exactly these credentials."""
+    accounts = server.log.with_name("accounts.conf")
+    accounts.write_text(render_accounts({name: public_key(server.seed(name)) for name in names}))
+    server.signal(signal.SIGHUP)

@@ -33,19 +33,22 @@ class _Log:
     def __init__(self) -> None:
         self.closing = False
         self.last_error = ""
+        self._told: set[str] = set()  # since the last connection
 
     async def failed(self, error: Exception) -> None:
         text = str(error) or type(error).__name__
-        if (
-            isinstance(error, NatsError) or not self.last_error
-        ):  # a server's word before a lost socket
+        # A server's word tells more than a socket that was lost.
+        if isinstance(error, NatsError) or not self.last_error:
             self.last_error = text
-        self._warn("feed.connection_error %s", text)
+        if text not in self._told:  # many tries a second may end alike
+            self._told.add(text)
+            self._warn("feed.connection_error %s", text)
 
     async def disconnected(self) -> None:
         self._warn("feed.disconnected")
 
     async def reconnected(self) -> None:
+        self._told.clear()
         _log.info("feed.reconnected")
 
     async def closed(self) -> None:
