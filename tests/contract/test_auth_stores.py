@@ -717,3 +717,13 @@ async def test_only_links_that_would_open_a_session_are_counted(stores: Stores) 
     assert 1 == await count("bob@acme.com")
     await stores.people.block("bob@acme.com", "left", "operator")
     assert 0 == await count("bob@acme.com")
+
+
+async def test_who_signs_out_everywhere_can_sign_in_again_in_the_same_instant(
+    stores: Stores,
+) -> None:
+    """What is asked for afterwards is later than what it ended, and so is the session it opens."""
+    for _ in range(20):
+        end = await stores.sessions.end_all(ADA, "everywhere", "user")
+        session = await sign_in(stores)
+        assert session.sst > end.at_ms

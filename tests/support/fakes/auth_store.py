@@ -112,7 +112,8 @@ class FakeAttempts:
             store.limits[address.subject][attempt.login_id] = now
         if not muted:
             store.limits[budgets.whole.subject][attempt.login_id] = now
-        asked = max(now, after_ms + 1, store.since + 1)
+        voided = store.voided.get(attempt.email, 0)
+        asked = max(now, after_ms + 1, store.since + 1, voided + 1)
         self._keep(replace(attempt, muted=muted), asked, ttl_ms)
         return Opened(asked, muted)
 

@@ -63,8 +63,10 @@ end
 take(address, address_room, address_window)
 take(KEYS[8], muted == '', whole_window)
 
+-- Strictly after whatever voids the links before it, or the new one would be born void.
 local since = tonumber(redis.call('GET', KEYS[14]) or '0')
-local asked = math.max(now, tonumber(ARGV[15]) + 1, since + 1)
+local voided = tonumber(redis.call('HGET', KEYS[9], 'voided_before') or '0')
+local asked = math.max(now, tonumber(ARGV[15]) + 1, since + 1, voided + 1)
 local expires = asked + ttl
 redis.call('HSET', KEYS[2], 'requested_at', asked, 'expires_at', expires, 'muted', muted,
   'state', 'open', 'tries', 0, unpack(ARGV, 16))
