@@ -1,6 +1,7 @@
 """A joining reader and the snapshots it finds: a good one saves it the stream, a bad one costs nothing else."""
 
 import dataclasses
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from latchwire.snapshots import Part, SnapshotHead, Tally, parts_of
 from shared import contract
 from shared.bus import Bus
 from tests.conftest import BusFactory
-from tests.support.feed import FOREVER, HASH_KEY, Writer, holds, make_feed, session_key
+from tests.support.feed import FAR_MS, FOREVER, HASH_KEY, Writer, holds, make_feed, session_key
 from tests.support.servers import NatsServer, start_in_thread
 from tests.support.waiting import eventually
 
@@ -150,6 +151,31 @@ async def test_a_service_of_another_team_joins_from_the_snapshot_too(
         await feed.wait_ready(5)
 
         assert holds(feed, "only in the snapshot")
+
+
+async def test_what_is_revoked_while_a_snapshot_is_loaded_is_in_the_new_list(
+    edge: Bus, writer: Writer
+) -> None:
+    """Deltas reach the list that is being filled and the one that still refuses."""
+    await writer.revoke("before")
+    blocklist, tally = Blocklist(HASH_KEY), Tally()
+    keys = (hashlib.sha256(number.to_bytes(8, "big")).digest()[:16] for number in range(100_000))
+    for _ in blocklist.load("s", b"".join(key + FAR_MS.to_bytes(8, "big") for key in keys)):
+        pass
+    for number, part in enumerate(parts_of(blocklist)):
+        tally.add(part, Part.unpack(part).records)
+        await writer.bus.js.publish(f"snapshot.large.{number}", part)
+    position = await writer.bus.stream_position(contract.BLOCKLIST)
+    head = tally.head("large", position.epoch, position.last_seq)
+    await writer.bus.js.publish(contract.SNAPSHOT_HEAD, head.pack())
+
+    async with make_feed(edge) as feed:
+        await eventually(lambda: feed._incoming is not None and len(feed._incoming) > 1_000)
+        seq = await writer.revoke("during")
+        await eventually(lambda: feed.staleness_seconds() < 5)
+
+        await eventually(lambda: feed.seq == seq and holds(feed, "during"))
+        assert len(feed.blocklist) == 100_001
 
 
 async def test_a_snapshot_that_cannot_be_read_at_once_is_asked_for_again(
