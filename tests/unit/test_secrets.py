@@ -29,7 +29,10 @@ def test_secret_files_are_the_owners_alone(secrets_dir: Path) -> None:
     """Every file but the public key sets has mode 0600."""
     modes = {p.name: p.stat().st_mode & 0o777 for p in secrets_dir.rglob("*") if p.is_file()}
 
-    assert {name for name, mode in modes.items() if mode != 0o600} <= {"jwks.json", "operator.jwks.json"}
+    assert {name for name, mode in modes.items() if mode != 0o600} <= {
+        "jwks.json",
+        "operator.jwks.json",
+    }
 
 
 @pytest.mark.parametrize("name", ["blocklist.key"])
