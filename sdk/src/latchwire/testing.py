@@ -1,6 +1,7 @@
 """For your own tests: an issuer of tokens and a feed that do what you say, without a server.
 
-    issuer, feed = FakeIssuer(), FakeFeed()
+    clock = FakeClock()                 # one for both: it stands still until clock.advance(seconds)
+    issuer, feed = FakeIssuer(clock=clock), FakeFeed(clock=clock)
     verifier = issuer.verifier(feed)
     token = issuer.token(sub="ada@example.com", sid="s1")
 
@@ -45,7 +46,11 @@ class FakeClock:
 
 
 class FakeIssuer:
-    """Issues access tokens as Latchwire does, with a key of its own (EdDSA, so that it is made at once)."""
+    """Issues access tokens as Latchwire does, with a key of its own (EdDSA, so that it is made at once).
+
+    *clock*: give the one your feed has; for an application that reads the wall clock itself, that
+    (``lambda: time.time_ns() // 1_000_000``) to both.
+    """
 
     def __init__(
         self,
@@ -108,7 +113,11 @@ class FakeIssuer:
 
 
 class FakeFeed(Feed):
-    """Loaded and fresh from the start, until you say otherwise."""
+    """Loaded and fresh from the start, until you say otherwise.
+
+    *clock*: the issuer's. A person revoked and issued anew in one millisecond is refused: let time pass
+    (the platform sees to that by itself).
+    """
 
     def __init__(
         self, *, max_staleness: float = 10.0, clock: Callable[[], int] | None = None
