@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Generic, Protocol, TypeVar
 
 import nats.errors
@@ -112,8 +113,8 @@ class Consumer(Generic[T]):
                 outcome=outcome,
                 duration_ms=round(duration * 1000, 1),
             )
-        DELIVERIES.labels(self.durable.name, outcome).inc()
-        HANDLING.labels(self.durable.name).observe(duration)
+        delivered(self.durable.name, outcome).inc()
+        handling(self.durable.name).observe(duration)
 
     async def _settle(self, message: Msg, delivery: Delivery) -> str:
         try:
@@ -188,6 +189,18 @@ class Consumer(Generic[T]):
     def _delay(self, deliveries: int) -> float:
         full: float = min(MAX_DELAY, 0.25 * 2.0 ** min(deliveries, 10))
         return full * (0.5 + self.ids.random() / 2)
+
+
+@cache
+def delivered(consumer: str, outcome: str) -> Counter:
+    """The counter of one consumer and outcome."""
+    return DELIVERIES.labels(consumer, outcome)
+
+
+@cache
+def handling(consumer: str) -> Histogram:
+    """The times of one consumer."""
+    return HANDLING.labels(consumer)
 
 
 def describe(message: Msg, consumer: str) -> Delivery:

@@ -14,24 +14,22 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Generic, TypeVar
 
 import nats.errors
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 
 from shared.bus.consumer import (
-    DELIVERIES,
-    HANDLING,
     MAX_DELAY,
     DeadLetters,
     Delivery,
     Handler,
+    delivered,
     describe,
+    handling,
 )
 from shared.bus.errors import BusUnavailableError, Reject, Retry
 from shared.clock import Clock
@@ -95,6 +93,7 @@ class Intake(Generic[T]):
     _held: dict[int, Held] = field(default_factory=dict)
     _requests: Requests = field(default_factory=Requests)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _holding: str = ""
 
     async def run(self, *, stopping: asyncio.Event) -> None:
         """Consume until *stopping*; returns when what was begun is finished."""
@@ -234,12 +233,24 @@ class Intake(Generic[T]):
         """
         while True:
             try:
-                return await self.handler(body, delivery)
+                await self.handler(body, delivery)
             except Retry as verdict:
                 if verdict.after > HOLD_SECONDS or stopping.is_set():
                     raise
+                self._say_holding(verdict.reason)
                 await _pause(verdict.after, stopping)
+            else:
+                self._say_holding("")
+                return
             delivery = replace(delivery, deliveries=delivery.deliveries + 1)
+
+    def _say_holding(self, reason: str) -> None:
+        """One line when messages begin to wait here, and one when they do no more."""
+        if reason and not self._holding:
+            log.warning("consumer.holding", consumer=self.durable.name, reason=reason)
+        elif self._holding and not reason:
+            log.info("consumer.resumed", consumer=self.durable.name)
+        self._holding = reason
 
     async def _bury(self, message: Msg, delivery: Delivery, body: T | None, reason: str) -> str:
         log.error("message.buried", reason=reason, **place(delivery))
@@ -261,18 +272,6 @@ class Intake(Generic[T]):
                 held.told_at = now
                 with contextlib.suppress(nats.errors.Error):
                     await held.message.in_progress()
-
-
-@cache
-def delivered(consumer: str, outcome: str) -> Counter:
-    """The counter of one consumer and outcome."""
-    return DELIVERIES.labels(consumer, outcome)
-
-
-@cache
-def handling(consumer: str) -> Histogram:
-    """The times of one consumer."""
-    return HANDLING.labels(consumer)
 
 
 def place(delivery: Delivery) -> dict[str, str | int]:
