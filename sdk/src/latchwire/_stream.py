@@ -18,6 +18,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from latchwire._asking import LineLostError, answered
 from latchwire.records import Record, RecordError, is_foreign, is_record_key
 
 T = TypeVar("T")
@@ -27,7 +28,6 @@ STATE_PREFIX: Final = "bl."
 BATCH: Final = 2_000  # some 600 kB, so that a slow link brings it in time
 ASK_SECONDS: Final = 1.5
 BATCH_SECONDS: Final = 10.0
-LOOK_SECONDS: Final = 0.05  # how soon a lost connection is seen
 READ_TRIES: Final = 3
 LAG_PAUSE_SECONDS: Final = 0.05
 NOTHING: Final = Record(0)
@@ -163,12 +163,16 @@ class StreamReader:
     async def probe(self, subject: str, body: bytes) -> Freshness:
         """Ask the revocation workers how far a reader must be.
 
+        A worker that hangs keeps the questions that fall to it: what is not answered soon is asked again.
+
         Raises:
             FeedReadError: no answer, or not one that can be read.
         """
-        return await self._ask(subject, body, _read_freshness)
+        return await self._ask(subject, body, _read_freshness, repeat=True)
 
-    async def _ask(self, subject: str, body: bytes, read: Callable[[bytes], T]) -> T:
+    async def _ask(
+        self, subject: str, body: bytes, read: Callable[[bytes], T], *, repeat: bool = False
+    ) -> T:
         """The first reply that can be *read*; others are passed over.
 
         Raises:
@@ -185,7 +189,7 @@ class StreamReader:
             with suppress(*_UNREADABLE):
                 done.set_result(read(message.data))
 
-        return await self._exchange(subject, body, on_reply, done, ASK_SECONDS)
+        return await self._exchange(subject, body, on_reply, done, ASK_SECONDS, repeat=repeat)
 
     async def _exchange(
         self,
@@ -194,32 +198,26 @@ class StreamReader:
         callback: Callable[[Msg], Awaitable[None]],
         done: "asyncio.Future[T]",
         seconds: float,
+        *,
+        repeat: bool = False,
     ) -> T:
         inbox = f"{self._client.new_inbox()}.{secrets.token_hex(16)}"
+        ask = partial(self._client.publish, subject, body, reply=inbox)
         try:
             async with asyncio.timeout(seconds):
                 subscription = await self._client.subscribe(
                     inbox, cb=callback, pending_msgs_limit=0, pending_bytes_limit=0
                 )
                 try:
-                    await self._client.publish(subject, body, reply=inbox)
-                    return await self._answer(done)
+                    await ask()
+                    return await answered(self._client, done, ask if repeat else None)
                 finally:
                     with suppress(NatsError):
                         await subscription.unsubscribe()
         except TimeoutError as error:
             raise FeedReadError(f"no answer on {subject} that can be read") from error
-        except NatsError as error:
+        except (NatsError, LineLostError) as error:
             raise FeedReadError(f"{subject}: {error}") from error
-
-    async def _answer(self, done: "asyncio.Future[T]") -> T:
-        """What *done* brings; a question that went down with its connection is not waited for."""
-        asked_over = self._client.stats["reconnects"]
-        while not done.done():
-            await asyncio.wait((done,), timeout=LOOK_SECONDS)
-            if not self._client.is_connected or self._client.stats["reconnects"] != asked_over:
-                raise FeedReadError("the connection was lost")
-        return done.result()
 
 
 class Transfer:
