@@ -15,6 +15,7 @@ import nats
 import nats.errors
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from latchwire import Claims, RevocationFeed, decode_access_token
 from latchwire.records import Record, record_key
@@ -271,6 +272,38 @@ async def test_a_service_reads_the_feed_and_revokes_within_its_row(
 
         assert ack.stream == "TOKEN_BY"
         await eventually(lambda: feed.is_revoked(claims))
+
+
+async def test_a_service_reads_snapshots_and_documents_and_no_other_stream(
+    house: NatsServer, secrets_dir: Path
+) -> None:
+    """Under the prefix it was told: the head of a snapshot, a document, and the news of one; nobody's mail."""
+    heard: list[str] = []
+
+    async def hear(message: Msg) -> None:
+        heard.append(f"{message.subject} {message.data.decode()}")
+
+    async with (
+        house.connect("revocation") as worker,
+        house.connect("operator") as operator,
+        as_thief(house, "service-shop") as shop,
+    ):
+        await shop.subscribe("documents.*", cb=hear)
+        await shop.flush()
+        await worker.js.publish(contract.SNAPSHOT_HEAD, b"a head")
+        await operator.js.publish(contract.DOCUMENT_KEYS, b"a document")
+
+        for stream, subject, body in (
+            ("SNAPSHOT", "snapshot.head", b"a head"),
+            ("DOCUMENT", "document.keys", b"a document"),
+        ):
+            question = json.dumps({"last_by_subj": subject}).encode()
+            answer = await shop.request(f"CORE.API.DIRECT.GET.{stream}", question, timeout=5)
+            assert answer.data == body
+        await eventually(lambda: heard == ["documents.keys a document"])
+        for stream in ("TOKEN", "TOKEN_BY", "LOGIN", "USER", "DEADLETTER"):
+            with pytest.raises(nats.errors.Error):
+                await shop.request(f"CORE.API.STREAM.INFO.{stream}", b"", timeout=0.2)
 
 
 async def test_a_service_cannot_empty_the_stream_it_writes_to(
