@@ -15,7 +15,7 @@ import pytest
 
 from latchwire.records import Record, record_key
 from shared.bus import Bus
-from tests.support.cluster import ACK_WAIT, MAX_STALENESS, PATIENT, Fleet, now
+from tests.support.cluster import ACK_WAIT, MAX_STALENESS, PATIENT, PRODUCTION, Fleet, now
 from tests.support.load import BOUND, Load, under_load
 from tests.support.proxy import Lost
 from tests.support.servers import start_in_thread
@@ -76,7 +76,7 @@ async def test_an_edge_behind_a_silent_network_closes_in_time_is_named_and_heals
     cut_off, others = "edge-1", ("edge-2", "edge-3")
     async with under_load(fleet) as load:
         await load.more(BETWEEN)
-        async with load.all_well(*others):
+        async with load.all_well(PATIENT):
             fleet.links[cut_off].swallow(lost)
             cut = now()
             said = await revoked_by_command(fleet, load)
@@ -120,6 +120,22 @@ async def test_a_bus_that_stands_still_is_noticed_by_every_edge_and_costs_nothin
     assert load.violations() == []
 
 
+async def test_one_of_two_revocation_workers_that_hangs_goes_unnoticed(fleet: Fleet) -> None:
+    """SIGSTOP: it keeps its connection and its share of the questions, and answers none."""
+    async with under_load(fleet) as load:
+        await load.more(BETWEEN)
+        async with load.all_well(PATIENT, within=PRODUCTION):
+            fleet.workers[0].signal(signal.SIGSTOP)
+            try:
+                hung = now()
+                await eventually(lambda: now() > hung + BOUND, within=BOUND + 1)
+                await load.more(BETWEEN)
+            finally:
+                fleet.workers[0].signal(signal.SIGCONT)
+    await load.settle()
+    assert load.violations() == []
+
+
 async def test_an_edge_that_nats_dropped_as_too_slow_catches_up_and_never_serves_stale(
     fleet: Fleet,
 ) -> None:
@@ -128,7 +144,7 @@ async def test_an_edge_that_nats_dropped_as_too_slow_catches_up_and_never_serves
     async with under_load(fleet, publishers=("auth",)) as load:
         await load.more(BETWEEN)
         before, lost = slow.resident_bytes(), lost_lines(fleet, "edge-1")
-        async with load.all_well("edge-2", "edge-3", within=BOUND):
+        async with load.all_well(PATIENT, within=BOUND):
             link.swallow(Lost.DOWN)
             cut = now()
             async with fleet.bus("revocation") as bus:
