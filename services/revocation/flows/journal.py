@@ -52,7 +52,7 @@ class Journal:
         if not self._may_speak(now_ms // 1000):
             self._unsaid += 1
         elif isinstance(outcome, Lapsed):
-            log.info("revocation.lapsed", scope=event.scope, token_seq=token_seq)
+            log.info("revocation.lapsed", scope=event.scope, event_seq=token_seq)
         else:
             log.info(
                 "revocation.applied",
@@ -60,7 +60,7 @@ class Journal:
                 outcome=name,
                 key=outcome.key,
                 seq=outcome.seq,
-                token_seq=token_seq,
+                event_seq=token_seq,
             )
 
     def _may_speak(self, second: int) -> bool:

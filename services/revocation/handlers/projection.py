@@ -28,7 +28,7 @@ class Rounds:
     def __init__(self, projector: Projector, changed: asyncio.Event) -> None:
         self._projector = projector
         self._changed = changed
-        self._trouble = ""
+        self._trouble = _reason(NotReadError())  # how each worker begins: nothing to warn of
 
     def trouble(self) -> str | None:
         """Why the projection is not kept up just now, or None."""
@@ -52,7 +52,7 @@ class Rounds:
         try:
             await self._projector.round()
         except NOT_NOW as error:
-            return (type(error).__doc__ or "").partition(":")[0].rstrip(".")
+            return _reason(error)
         return ""
 
     def _say(self, trouble: str) -> None:
@@ -61,3 +61,8 @@ class Rounds:
         else:
             log.info("projection.resumed")
         self._trouble = trouble
+
+
+def _reason(error: Exception) -> str:
+    """The error's own words, without what follows a colon."""
+    return (type(error).__doc__ or "").partition(":")[0].rstrip(".")
