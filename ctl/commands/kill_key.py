@@ -16,7 +16,7 @@ from ctl.fate import Word
 from ctl.heartbeats import RollCall
 from ctl.key_desk import KeyDesk
 from ctl.key_states import KeyStateError, compromised, state_of
-from ctl.output import clock_time_in_words, one_line, say, say_json
+from ctl.output import clock_time_in_words, complain, one_line, say, say_json
 from ctl.receipts import Published, Receipts, collect
 from ctl.session import Session
 from shared.contract import TOKEN_REVOKED
@@ -46,7 +46,8 @@ def _run(arguments: argparse.Namespace, *, operate: Operate) -> int:
             scope="key", kid=arguments.kid, reason=arguments.reason, actor="operator"
         )
     except ValueError:
-        raise SystemExit(exits.USAGE) from None
+        complain("the kid or the reason is too long, or has control characters in it")
+        return exits.USAGE
     if not confirmed(WARNING.format(one_line(arguments.kid)), yes=arguments.yes):
         return exits.USAGE
     return operate(arguments, partial(_compromise, event=event))

@@ -1,0 +1,53 @@
+"""The command line of keys and catalogue before it speaks to anybody."""
+
+from pathlib import Path
+
+import pytest
+
+from ctl import exits
+from ctl.main import main
+
+
+def test_no_key_is_killed_without_a_second_word(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a script that is --yes; what it would do is said."""
+    assert main(["keys", "compromise", "20261122-sig-ab12cd"]) == exits.USAGE
+    told = capsys.readouterr().err
+    assert "Every token of 20261122-sig-ab12cd is refused everywhere, for ever" in told
+    assert "--yes" in told
+
+
+@pytest.mark.parametrize("kid", ["", "a\nb", "k" * 300])
+def test_what_cannot_name_a_key_is_refused(kid: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is sent."""
+    assert main(["keys", "compromise", kid, "--yes"]) == exits.USAGE
+    assert "kid" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seconds", ["-1", "x", "86400"])
+def test_a_pause_that_makes_no_sense_is_refused(seconds: str) -> None:
+    """By the parser, with the usage."""
+    with pytest.raises(SystemExit) as ended:
+        main(["keys", "rotate", "--settle", seconds])
+    assert ended.value.code == exits.USAGE
+
+
+def test_a_catalogue_that_is_not_right_is_not_published(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Line and cure are said, and nobody is spoken to."""
+    file = tmp_path / "services.yaml"
+    file.write_text("services:\n  shop:\n    paths: [shop]\n")
+
+    assert main(["catalogue", "apply", str(file)]) == exits.FAILED
+    assert "services.yaml:3" in capsys.readouterr().err
+
+
+def test_the_file_of_an_up_that_adds_an_application_has_to_be_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the application would be gone from every edge."""
+    (tmp_path / "services.yaml").write_text("services: {}\n")
+    (tmp_path / "run.json").write_text('{"app": "http://localhost:3000"}')
+
+    assert main(["--context", str(tmp_path), "catalogue", "apply"]) == exits.USAGE
+    assert "name the file" in capsys.readouterr().err
