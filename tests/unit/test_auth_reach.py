@@ -1,5 +1,8 @@
 """How long a client may wait, where several revocations are all true, and how often anybody may ask."""
 
+from contextlib import AsyncExitStack
+from typing import cast
+
 import pytest
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
@@ -8,9 +11,12 @@ from multidict import CIMultiDict
 
 from services.auth.domain.limits import Rate, Throttle
 from services.auth.domain.reach import Place, furthest
+from services.auth.flows.reach import AT_ONCE, Watching
 from services.auth.http.prefer import read_wait
+from services.auth.ports import Signals
 from shared.messages import RevocationApplied
 from shared.messages.revocation import AppliedOutcome
+from tests.support.fakes.clock import FakeClock
 
 
 def said(outcome: AppliedOutcome, seq: int = 0) -> RevocationApplied:
@@ -86,3 +92,15 @@ def test_each_key_has_room_of_its_own_and_the_oldest_is_forgotten() -> None:
         assert 0 == throttle.wait_ms(f"key {n}", 1_000)
 
     assert 0 == throttle.wait_ms("first", 1_000)
+
+
+async def test_who_comes_on_top_of_many_is_served_without_waiting() -> None:
+    """Open requests are bounded; when one is through there is room again."""
+    watching = Watching(cast("Signals", None), FakeClock())
+    async with AsyncExitStack() as stack:
+        for _ in range(AT_ONCE):
+            assert watching.has_room
+            await stack.enter_async_context(watching.begin(1))
+        assert not watching.has_room
+
+    assert watching.has_room
