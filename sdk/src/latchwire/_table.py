@@ -2,10 +2,10 @@
 
 Linear hashing: whenever the table is fuller than `_LOAD` entries per bucket, one bucket, always the next in
 turn, is split in two. A bucket is one immutable `bytes` of fixed-width entries one after the other, found by
-`bytes.find`; so an entry costs its own bytes and a share of its bucket's header, and the garbage collector
-has one object to pass over for two dozen of them. Most look-ups end before that, in `filter`: one byte per
-slot, zero when no key of the table has these hash bits. A slot's bits include its bucket's, so a bucket
-alone decides about its slots.
+`bytes.find`; so an entry costs its own bytes and a share of its bucket's header. The buckets are in a
+dictionary, which the garbage collector leaves alone while there are only numbers and bytes in it; it would
+walk a list. Most look-ups end before that, in `filter`: one byte per slot, zero when no key of the table has
+these hash bits. A slot's bits include its bucket's, so a bucket alone decides about its slots.
 
 An entry is the key and then big-endian 64-bit times, the first of them ``until``. Two entries of one key
 merge to the greater of each time. The keys are keyed hashes already, so part of the key is its hash: nobody
@@ -48,6 +48,7 @@ class Table:
         "_cursor",
         "_mask",
         "_room",
+        "_size",
         "_split",
         "count",
         "filter",
@@ -61,7 +62,8 @@ class Table:
         # Read by whoever looks a key up: `filter[hash & slots]` is 0 when the key is not here.
         self.filter = bytearray(_SLOTS)
         self.slots = _SLOTS - 1
-        self._buckets = [b""]
+        self._buckets: dict[int, bytes] = {}  # those that are not empty
+        self._size = 1  # how many there are with the empty ones
         self._mask = 0  # hash bits of a bucket not yet split in this round
         self._split = 0  # buckets below it are split in this round
         self._room = _LOAD
@@ -70,7 +72,7 @@ class Table:
     def reserve(self, entries: int) -> Iterator[None]:
         """Make room for *entries* in an empty table, in steps; given up when something comes in meanwhile."""
         buckets = min(-(-entries // _LOAD), _MOST_RESERVED)
-        if self.count or buckets <= len(self._buckets):
+        if self.count or buckets <= self._size:
             return
         whole = 1 << (buckets.bit_length() - 1)
         slots, filter_ = whole * _SLOTS, bytearray()
@@ -78,8 +80,7 @@ class Table:
             filter_ += bytes(min(slots - len(filter_), _STEP))
             yield
         if not self.count:
-            self._buckets = [b""] * buckets
-            self._mask, self._split = whole - 1, buckets - whole
+            self._size, self._mask, self._split = buckets, whole - 1, buckets - whole
             self._room = buckets * _LOAD
             self.filter, self.slots = filter_, slots - 1
 
@@ -87,7 +88,7 @@ class Table:
         """The entry of *key*, or None."""
         if not self.filter[hash_ & self.slots]:
             return None
-        blob = self._buckets[self._bucket(hash_)]
+        blob = self._buckets.get(self._bucket(hash_), b"")
         at = self._find(blob, key)
         return None if at < 0 else blob[at : at + self.width]
 
@@ -95,9 +96,10 @@ class Table:
         """Put *entry* in, or merge it with the one of its key; whether that changed anything."""
         slot = hash_ & self.slots
         bucket = self._bucket(hash_)
-        if self.filter[slot] and (at := self._find(self._buckets[bucket], entry[:KEY_BYTES])) >= 0:
+        blob = self._buckets.get(bucket, b"")
+        if self.filter[slot] and (at := self._find(blob, entry[:KEY_BYTES])) >= 0:
             return self._raise(bucket, at, entry)
-        self._buckets[bucket] += entry
+        self._buckets[bucket] = blob + entry
         self.filter[slot] = 1
         self.count += 1
         if self.count > self._room:
@@ -117,10 +119,10 @@ class Table:
         The next call goes on where this one ended. At most one round is made per call.
         """
         before = self.count
-        for _ in range(len(self._buckets)):
+        for _ in range(self._size):
             if limit <= 0:
                 break
-            if self._cursor >= len(self._buckets):
+            if self._cursor >= self._size:
                 self._cursor = 0
             limit -= 1 + self._sweep_bucket(self._cursor, now_ms)
             self._cursor += 1
@@ -132,14 +134,15 @@ class Table:
         A split only moves entries from a bucket to a new last one, so nothing escapes a walk.
         """
         at = 0
-        while at < len(self._buckets):
-            yield self._buckets[at]
+        while at < self._size:
+            if at in self._buckets:
+                yield self._buckets[at]
             at += 1
 
     def dismantle(self, limit: int) -> bool:
         """Free at most about *limit* entries of a table that is no longer used; whether any are left."""
         while limit > 0 and self._buckets:
-            entries = len(self._buckets.pop()) // self.width
+            entries = len(self._buckets.popitem()[1]) // self.width
             self.count -= entries
             limit -= 1 + entries
         return bool(self._buckets)
@@ -168,18 +171,28 @@ class Table:
         return True
 
     def _split_next(self) -> None:
-        blob, width, new = self._buckets[self._split], self.width, self._mask + 1
+        blob, width, new = self._buckets.get(self._split, b""), self.width, self._mask + 1
         hashes = _hashes_of(len(blob) // width, width)(blob)
         parts: tuple[list[bytes], list[bytes]] = ([], [])
         for number, hash_ in enumerate(hashes):
             parts[hash_ & new != 0].append(blob[number * width : (number + 1) * width])
-        self._buckets[self._split] = b"".join(parts[0])
-        self._buckets.append(b"".join(parts[1]))
+        self._keep(self._split, parts[0])
+        self._keep(self._size, parts[1])
+        self._size += 1
         self._set_slots(hashes, hashes)
         self._room += _LOAD
         self._split += 1
         if self._split == new:
             self._begin_round()
+
+    def _keep(self, bucket: int, entries: list[bytes]) -> bytes:
+        """Let *bucket* hold just these *entries*; its new content."""
+        blob = b"".join(entries)
+        if blob:
+            self._buckets[bucket] = blob
+        else:
+            self._buckets.pop(bucket, None)
+        return blob
 
     def _begin_round(self) -> None:
         """Every bucket is split: one more hash bit counts. The filter's copy is put right by the splits."""
@@ -199,13 +212,13 @@ class Table:
 
     def _sweep_bucket(self, bucket: int, now_ms: int) -> int:
         """Forget what has lapsed in *bucket*; how many entries were looked at."""
-        blob, width = self._buckets[bucket], self.width
+        blob, width = self._buckets.get(bucket, b""), self.width
         count = len(blob) // width
         untils = _untils_of(count, width)(blob)
         if count and min(untils) < now_ms:
             pairs = enumerate(untils)
             alive = [blob[n * width : (n + 1) * width] for n, until in pairs if until >= now_ms]
-            self._buckets[bucket] = kept = b"".join(alive)
+            kept = self._keep(bucket, alive)
             self.count -= count - len(alive)
             self._set_slots(_hashes_of(count, width)(blob), _hashes_of(len(alive), width)(kept))
         return count

@@ -153,8 +153,7 @@ class Blocklist:
         """
         for letter, table in self._tables.items():
             for blob in table.blobs():
-                if blob:
-                    yield letter, blob
+                yield letter, blob
 
     def records(self) -> Iterator[tuple[str, Record]]:
         """Every record under its key, with the promise of `pieces`."""
