@@ -2,7 +2,7 @@
 
 It also hears a bare core subject over a second connection of its own, in the same loop, and notes that: what
 both are compared in is then one process under one load. Arguments: the page's path, the server for the bare
-subject, and "lag" for the loop's longest stalls as well.
+subject, and "lag" to note the loop's longest stalls instead of both.
 """
 
 import asyncio
@@ -39,11 +39,13 @@ async def start_measured(settings: EdgeSettings, runtime: Runtime) -> None:
     async def heard(message: Msg) -> None:
         page.note(message.data)
 
+    if "lag" in sys.argv[3:]:
+        await start(settings, runtime)
+        runtime.spawn("lag", _note_stalls(page, runtime.stopping), drains=False)
+        return
     await start(settings, runtime, watch=watch)
     bare = await nats.connect(sys.argv[2], user="bare", password="bare")
     await bare.subscribe(BARE, cb=heard)
-    if "lag" in sys.argv[3:]:
-        runtime.spawn("lag", _note_stalls(page, runtime.stopping), drains=False)
 
 
 async def _note_stalls(page: Page, stopping: asyncio.Event) -> None:

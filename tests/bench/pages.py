@@ -24,10 +24,12 @@ class Page:
                 made.truncate(size)
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), size)
-        self._count = 0
+        self._rows, self._count = rows, 0
 
     def note(self, tag: bytes) -> None:
-        """*tag* (at most 32 bytes) happened now."""
+        """*tag* (at most 32 bytes) happened now. A full page takes no more."""
+        if self._count == self._rows:
+            return
         at = _COUNT.size + self._count * _ROW.size
         _ROW.pack_into(self._map, at, tag, time.monotonic_ns())
         self._count += 1
