@@ -28,7 +28,7 @@ def test_a_ratio_is_bounded_from_above_or_from_below() -> None:
 
 
 def test_a_page_is_read_by_another_process_as_it_was_written(tmp_path: Path) -> None:
-    """The first time of a tag counts; tags shorter than their room come back as they were; what is full is full."""
+    """The first time of a tag counts, short tags come back as they were, and a full page takes no more."""
     writer = Page(tmp_path / "page", rows=3)
     reader = Page(tmp_path / "page", rows=3)
     for tag in (b"a", b"b" * 32, b"a", b"c"):
