@@ -14,7 +14,10 @@ from tests.support.load import BOUND, Load, under_load
 from tests.support.servers import start_in_thread
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(240),  # each lost leader is an election of five seconds or more
+]
 
 BETWEEN = 10  # acknowledged revocations between two deaths
 SILENCE = 2.5  # seconds after which a leader that hears no majority proves nothing (adr/0015)
@@ -61,6 +64,9 @@ async def test_a_leader_that_was_cut_off_proves_nothing(fleet: Fleet) -> None:
     """
     alone, edge = 0, "edge-1"
     assert fleet.cluster is not None
+    for part in (fleet.edges[edge], fleet.workers[alone]):
+        await part.restart()  # each begins at the server that will be alone
+    await fleet.whole()
     await eventually(lambda: all_current(fleet), within=30)
     await move_leaders(fleet, alone)
     async with under_load(fleet, publishers=()) as load, ClientSession() as http:

@@ -21,7 +21,7 @@ from tests.support.proxy import Lost
 from tests.support.servers import start_in_thread
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "2"))
 BETWEEN = 20  # acknowledged revocations between two faults
