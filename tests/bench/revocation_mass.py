@@ -148,5 +148,7 @@ def _print(
     ratios = [row[0] / row[3] for row in rows]
     shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
     print(f"  in force, of raw        {ratio_at_least(statistics.median(ratios), GOAL)} ({shown})")
+    bound = statistics.median(row[1] / row[3] for row in rows)
+    print(f"  in force, of two raw    {bound:6.2f} x  (what two synced writes in turn allow)")
     parts = ", ".join(f"{name} {value / count * 1e6:.0f}" for name, value in spent.items())
     print(f"  CPU us per revocation: {parts} (all share this machine's cores)\n", flush=True)
