@@ -126,7 +126,7 @@ def test_the_document_in_force_may_be_heard_again(reader: Reader) -> None:
         {"keys": [{"kty": "oct", "k": "AA", "kid": "x", "alg": "HS256", "use": "sig"}]},
         {"keys": jwks(NEW)["keys"] * 2},
     ],
-    ids=str,
+    ids=["empty", "no list", "no keys", "a list", "a text", "symmetric", "one twice"],
 )
 def test_a_key_set_that_cannot_be_used_leaves_the_old_one(reader: Reader, body: object) -> None:
     """An operator's mistake shuts nobody out."""
