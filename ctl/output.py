@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.messages.base import MAX_TIME_MS
+
 
 def say(text: str) -> None:
     """A line of the answer."""
@@ -30,19 +32,24 @@ def table(rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def _utc(ms: int) -> datetime:
+    """Of any number: one that others said is no reason to stop. Beyond 2100 it is 2100."""
+    return datetime.fromtimestamp(min(max(ms, 0), MAX_TIME_MS) / 1000, UTC)
+
+
 def clock_time(ms: int) -> str:
     """``14:02:03Z``."""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M:%SZ")
+    return _utc(ms).strftime("%H:%M:%SZ")
 
 
 def clock_time_in_words(ms: int) -> str:
     """``14:02:03 UTC``."""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M:%S UTC")
+    return _utc(ms).strftime("%H:%M:%S UTC")
 
 
 def date_time(ms: int) -> str:
     """``2026-11-22T14:02:03Z``."""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _utc(ms).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def masked(text: str) -> str:

@@ -2,9 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
+from shared.durations import MAX_STALENESS_SECONDS
 from shared.messages.base import Identifier, Message, Millis, ShortText
+
+# No edge may go on for longer without a proof than an access token lives: settings and catalogue refuse more.
+LONGEST_STALENESS_MS = int(MAX_STALENESS_SECONDS * 1000)
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 class Probe(Message):
@@ -30,21 +35,21 @@ class Heartbeat(Message):
     """``edge.heartbeat.<edge_id>``: applied so far, cumulative.
 
     *max_staleness_ms* is the most that any route of this edge allows: that long after its last proof
-    it has closed.
+    it has closed. Bounded, because others wait for that long: a heartbeat beyond the bounds is skipped.
     """
 
     edge_id: Identifier
     at: Millis
     epoch: ShortText
-    seq: int
+    seq: Count
     ready: bool
-    staleness_ms: int
-    blocklist_size: int
+    staleness_ms: Millis
+    blocklist_size: Count
     version: ShortText = ""
     started_at: Millis = 0
-    max_staleness_ms: int = 10_000
-    keys_generation: int = 0
-    catalogue_generation: int = 0
+    max_staleness_ms: Annotated[int, Field(ge=0, le=LONGEST_STALENESS_MS)] = 10_000
+    keys_generation: Count = 0
+    catalogue_generation: Count = 0
 
 
 class ListEdges(Message):

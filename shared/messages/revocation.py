@@ -1,8 +1,11 @@
 """What became of a revocation: its place in BLOCKLIST, which edges have it, whom it hits."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from shared.messages.base import Identifier, Message, Millis, ShortText
+from shared.messages.edge import LONGEST_STALENESS_MS
 from shared.messages.token import RevocationScope
 
 AppliedOutcome = Literal["stored", "known", "lapsed", "refused"]
@@ -44,7 +47,7 @@ class ReceiptsAnswer(Message):
 
     edges: tuple[EdgeReceipt, ...] = ()
     whole: bool = False
-    safe_in_ms: int = 0
+    safe_in_ms: Annotated[int, Field(ge=0, le=LONGEST_STALENESS_MS + 60_000)] = 0
 
     @property
     def complete(self) -> bool:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from services.auth.domain.limits import Rate, Throttle
-from services.auth.domain.reach import Place, furthest
+from services.auth.domain.reach import Place, Reached, furthest
 from services.auth.flows.reach import AT_ONCE, Watching
-from services.auth.http.prefer import read_wait
+from services.auth.http.prefer import _answer, read_wait
 from services.auth.ports import Signals
 from shared.messages import RevocationApplied
 from shared.messages.revocation import AppliedOutcome
@@ -104,3 +104,22 @@ async def test_who_comes_on_top_of_many_is_served_without_waiting() -> None:
         assert not watching.has_room
 
     assert watching.has_room
+
+
+@pytest.mark.parametrize("safe_at_ms", [10**18, -(10**18), 1 << 70])
+def test_no_time_that_somebody_said_turns_a_logout_into_an_error(safe_at_ms: int) -> None:
+    """A stolen edge's patience came into it: the answer is 202 all the same."""
+    answer = _answer(Reached(1, 0, complete=False, safe_at_ms=safe_at_ms), 1)
+
+    assert answer.status == 202
+
+
+async def test_whatever_goes_wrong_in_the_wait_the_client_is_told_that_nobody_can_say() -> None:
+    """The revocation is stored already; here the signals are no signals at all."""
+    watching = Watching(cast("Signals", None), FakeClock())
+    async with watching.begin(1) as watch:
+        assert await watch.reached() == Reached(
+            0, 0, complete=True, safe_at_ms=FakeClock().now_ms()
+        )
+        watch._expected = 1
+        assert await watch.reached() == Reached(0, 0, complete=False, safe_at_ms=None)

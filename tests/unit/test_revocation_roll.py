@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 
+import pytest
+from pydantic import ValidationError
+
 from services.revocation.flows.roll import MAX_EDGES, EdgeRoll
 from shared.messages import EdgeList, Heartbeat, ListEdges
+from shared.messages.edge import LONGEST_STALENESS_MS
 from tests.support.fakes.clock import FakeClock
 
 WINDOW_MS = 12_000  # max_staleness of 10 s and the margin
@@ -120,3 +124,26 @@ async def test_a_second_heartbeat_replaces_the_first() -> None:
     await desk.hear("edge-1")
 
     assert [seen.age_ms for seen in (await desk.told()).edges] == [0]
+
+
+LIES = {
+    "max_staleness_ms": [LONGEST_STALENESS_MS + 1, 10**15, -1],
+    "seq": [-1, 1 << 63],
+    "staleness_ms": [-1, 10**15],
+    "blocklist_size": [-1, 1 << 63],
+    "keys_generation": [-1, 1 << 63],
+    "catalogue_generation": [-1, 1 << 63],
+}
+
+
+@pytest.mark.parametrize(("field", "value"), [(f, v) for f, vs in LIES.items() for v in vs])
+def test_a_heartbeat_beyond_every_bound_is_none(field: str, value: int) -> None:
+    """A stolen edge's patience of years would keep everybody waiting: such a word is skipped."""
+    beat = {
+        "edge_id": "edge-1", "at": 0, "epoch": "e", "seq": 1, "ready": True, "staleness_ms": 0,
+        "blocklist_size": 0,
+    }  # fmt: skip
+    Heartbeat.model_validate(beat)
+
+    with pytest.raises(ValidationError):
+        Heartbeat.model_validate(beat | {field: value})

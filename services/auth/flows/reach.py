@@ -9,13 +9,18 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+import structlog
+
 from services.auth.domain.reach import Place, Reached, furthest
 from services.auth.ports import BusUnavailableError, NoAnswerError, Signals
 from shared.clock import Clock
 from shared.contract import BLOCKLIST_PROBE, REVOCATION_APPLIED, REVOCATION_RECEIPTS
 from shared.messages import Probe, ReceiptsAnswer, ReceiptsRequest, RevocationApplied
 
+log = structlog.get_logger()
+
 SPARE_SECONDS = 0.1  # of what is left, kept for the way of an answer
+UNKNOWN = Reached(0, 0, complete=False, safe_at_ms=None)
 AT_ONCE = 256  # waiting requests of one process; who comes on top is served without waiting
 
 
@@ -44,7 +49,12 @@ class EdgeWatch:
             place = await self._place()
             answer = await self._receipts(place) if place else None
         except (TimeoutError, BusUnavailableError, NoAnswerError, ValueError):
-            return Reached(0, 0, complete=False, safe_at_ms=None)
+            return UNKNOWN
+        except (
+            Exception
+        ):  # the revocation is stored: nothing about the wait may turn that into a 500
+            log.exception("wait.failed")
+            return UNKNOWN
         now_ms = self.clock.now_ms()
         if answer is None:
             return Reached(0, 0, complete=True, safe_at_ms=now_ms)

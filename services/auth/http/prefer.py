@@ -17,6 +17,7 @@ from aiohttp import web
 from services.auth.domain.reach import MAX_WAIT_SECONDS, Reached
 from services.auth.http.context import context_of
 from services.auth.ports import NOBODY, Watch
+from shared.messages.base import MAX_TIME_MS
 
 _WAIT = re.compile(r'wait\s*=\s*"?([0-9]{1,9})"?', re.ASCII | re.IGNORECASE)
 
@@ -61,5 +62,6 @@ def _answer(reached: Reached, seconds: int) -> web.Response:
 def _utc(at_ms: int | None) -> str | None:
     if at_ms is None:
         return None
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    # An answer from elsewhere is in it: whatever number that was, the logout is done and is answered.
+    at = datetime.fromtimestamp(min(max(at_ms, 0), MAX_TIME_MS) / 1000, UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
