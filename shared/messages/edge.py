@@ -67,12 +67,14 @@ class EdgeList(Message):
     """The answer: every edge that has not had the time to close by itself since its last heartbeat.
 
     *whole* is False while the worker has listened (*listening_ms*) for too short a time to know of an
-    edge that fell silent before.
+    edge that fell silent before: less than *window_ms*, after which every edge that fell silent has closed
+    (0: not told).
     """
 
     edges: tuple[SeenEdge, ...] = ()
     whole: bool = False
     listening_ms: int = 0
+    window_ms: int = 0
 
 
 class ExplainRequest(Message):
@@ -121,7 +123,8 @@ class ExplainedRule(Message):
 class Explanation(Message):
     """The answer: *outcome* and *reason* are the codes of the edge's decision table.
 
-    *record* is there when the token is revoked, whatever else refuses it.
+    *record* is there when the token is revoked, whatever else refuses it. *kid* without *sub*: the token only
+    names that key, which this edge does not have (any more); *record* is then the key's.
     """
 
     edge_id: Identifier
