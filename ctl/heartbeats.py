@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
+from ctl.installation import usual_staleness_ms
 from ctl.output import complain
 from shared.bus import Bus, NoAnswerError
 from shared.clock import Clock
@@ -16,6 +17,7 @@ from shared.messages import EdgeList, Heartbeat, ListEdges, SeenEdge
 
 ROLL_CALL_SECONDS = 1.5  # edges beat once a second
 ASK_AGAIN_SECONDS = 1.0
+MARGIN_MS = 2_000  # the clocks of two hosts may be this far apart
 ONLY_HEARD = "no revocation worker told which edges are live: only those heard just now are shown"
 
 
@@ -44,6 +46,7 @@ class RollCall:
     def __init__(self, clock: Clock) -> None:
         self.edges: dict[str, HeardEdge] = {}
         self.told: EdgeList | None = None
+        self._told_window_ms = 0
         self._ask_at = 0.0
         self._clock = clock
         self._heard = asyncio.Event()
@@ -56,6 +59,15 @@ class RollCall:
     def whole(self) -> bool:
         """Whether no live edge can be missing."""
         return self.told is not None and self.told.whole
+
+    def window_ms(self) -> int:
+        """After so long every edge, heard of or not, has taken what is published now, or closed itself.
+
+        A worker knows; where none answers, it is as long as the settings here and the edges heard allow.
+        """
+        usual = self._told_window_ms or usual_staleness_ms() + MARGIN_MS
+        allowed = [edge.last.max_staleness_ms + MARGIN_MS for edge in self.edges.values()]
+        return max([usual, *allowed])
 
     async def ask(self, bus: Bus) -> None:
         """Ask a worker which edges are live; at most once a second."""
@@ -82,6 +94,7 @@ class RollCall:
             if seen.beat.edge_id not in self.edges:
                 self._note(seen.beat, now - seen.age_ms / 1000)
         self.told = told
+        self._told_window_ms = max(self._told_window_ms, told.window_ms)
 
     async def more(self, seconds: float) -> None:
         """Wait for the next heartbeat, at most *seconds*."""

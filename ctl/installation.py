@@ -4,12 +4,18 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
+from shared.durations import MAX_STALENESS_SECONDS
+from shared.setting_types import MaxStaleness
 from shared.settings import ENV_FILE, PREFIX, SettingsError, read_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 STATE = ROOT / ".latchwire"
 NATS_URL = "nats://127.0.0.1:4222"
 REVOKERS = "revokers.yaml"
+DEFAULT_STALENESS_SECONDS = 10.0  # of `MaxStaleness` in the workers' settings
+_STALENESS: TypeAdapter[float] = TypeAdapter(MaxStaleness)
 
 
 class NoInstallationError(Exception):
@@ -81,6 +87,19 @@ def find_revokers(state: Path | None = None) -> Path:
     if _speak(settings, "URL", "SECRETS_DIR"):
         return Path(settings.get("REVOKERS", REVOKERS))
     return STATE / REVOKERS
+
+
+def usual_staleness_ms() -> int:
+    """How stale an edge may be where neither it nor a worker says so: ``LATCHWIRE_MAX_STALENESS``.
+
+    What cannot be read is no reason to promise less: then it is the longest that is allowed.
+    """
+    try:
+        text = read_environment().get("MAX_STALENESS")
+        seconds = DEFAULT_STALENESS_SECONDS if text is None else _STALENESS.validate_python(text)
+    except (SettingsError, ValidationError):
+        seconds = MAX_STALENESS_SECONDS
+    return round(seconds * 1000)
 
 
 def _speak(settings: dict[str, str], *names: str) -> bool:

@@ -8,8 +8,6 @@ from shared.bus import Ack, Bus, BusUnavailableError, Position
 from shared.clock import Clock
 
 POLL_ROLL_SECONDS = 0.25
-MARGIN_MS = 2_000  # the clocks of two hosts may be this far apart
-MAX_STALENESS_MS = 10_000  # an edge that cannot prove to be fresher than this refuses by itself
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,8 @@ async def collect(
     if position is not None:
         await _confirmed(bus, roll, position, clock, published.acked, deadline)
     edges = tuple(_receipt(roll, edge_id, position, published) for edge_id in sorted(roll.edges))
-    return Receipts(fate, edges, _safe_at_ms(roll, published), roll.whole)
+    # The last edge, heard or not, has applied it by then, or has closed for want of a fresher proof.
+    return Receipts(fate, edges, published.acked_at_ms + roll.window_ms(), roll.whole)
 
 
 async def _confirmed(
@@ -112,9 +111,3 @@ def _receipt(
 
 def _after_ms(at: float, published: Published) -> float:
     return round(max(0.0, at - published.acked) * 1000, 1)
-
-
-def _safe_at_ms(roll: RollCall, published: Published) -> int:
-    """When the last edge, heard or not, has applied it or has closed for want of a fresher proof."""
-    allowed = [edge.last.max_staleness_ms for edge in roll.edges.values()]
-    return published.acked_at_ms + max([MAX_STALENESS_MS, *allowed]) + MARGIN_MS

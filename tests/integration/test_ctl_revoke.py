@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,7 @@ class Cast:
     edges: tuple[str, ...] = ("edge-1", "edge-2")
     confirming: tuple[str, ...] = ("edge-1", "edge-2")
     at_start: int = 0
+    window_ms: int = 0
     asked: list[MatchRequest] = field(default_factory=list)
     events: list[TokenRevoked] = field(default_factory=list)
 
@@ -79,7 +81,9 @@ class Cast:
 
         async def told(_: ListEdges) -> EdgeList:
             seen = [SeenEdge(beat=a_beat(n, self.at_start), age_ms=100) for n in self.edges]
-            return EdgeList(edges=tuple(seen), whole=True, listening_ms=60_000)
+            return EdgeList(
+                edges=tuple(seen), whole=True, listening_ms=60_000, window_ms=self.window_ms
+            )
 
         async def counted(request: MatchRequest) -> Match:
             self.asked.append(request)
@@ -185,6 +189,27 @@ async def test_a_silent_edge_is_exit_3_with_the_time_at_which_all_is_safe(
     safe, stored = str(told.json["safe_everywhere_at"]), str(told.json["stored_at"])
     assert safe.endswith("Z")
     assert safe > stored
+
+
+def _wait_ms(told: dict[str, object]) -> float:
+    """From the PubAck to the time at which all is safe, to the second."""
+    safe, stored = str(told["safe_everywhere_at"]), str(told["stored_at"])
+    return (datetime.fromisoformat(safe) - datetime.fromisoformat(stored)).total_seconds() * 1000
+
+
+async def test_safe_everywhere_is_not_before_the_most_patient_edge_has_closed(
+    latchwire: CommandLine, bus_of: BusFactory
+) -> None:
+    """As the worker tells it; where none answers, by the settings: never a guess of 10 s."""
+    command = ("revoke", "session", SID, *WHY, "--timeout", "1", "--json")
+    latchwire.variables["LATCHWIRE_MAX_STALENESS"] = "3m"
+    alone = await latchwire.run(*command)
+    async with Cast(became("stored"), confirming=(), window_ms=902_000).on(bus_of):
+        told = await latchwire.run(*command)
+
+    assert (alone.code, told.code) == (exits.PARTLY, exits.PARTLY)
+    assert _wait_ms(alone.json) == pytest.approx(182_000, abs=1_000)
+    assert _wait_ms(told.json) == pytest.approx(902_000, abs=1_000)
 
 
 async def test_nothing_matched_is_a_warning_and_it_is_sent_all_the_same(

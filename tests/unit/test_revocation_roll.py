@@ -87,6 +87,15 @@ async def test_what_was_silent_before_one_listened_is_not_claimed_to_be_known() 
     assert not (await desk.told()).whole, "one with such a route may have fallen silent before"
 
 
+async def test_it_says_how_long_a_silent_edge_may_go_on() -> None:
+    """By then even one that nobody has heard of has closed itself: the operator's time is counted by it."""
+    desk = Desk()
+    assert (await desk.told()).window_ms == WINDOW_MS
+
+    await desk.hear("edge-1", patience_ms=60_000)
+    assert (await desk.told()).window_ms == 62_000
+
+
 async def test_after_a_lost_connection_listening_begins_anew() -> None:
     """Beats that were missed meanwhile may have been an edge's last."""
     desk = Desk()

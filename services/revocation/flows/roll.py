@@ -57,7 +57,12 @@ class EdgeRoll:
         """The live edges, by name."""
         live, now = self.live(), self._now()
         seen = (SeenEdge(beat=heard.beat, age_ms=heard.age_ms(now)) for heard in live.values())
-        return EdgeList(edges=tuple(seen), whole=self.whole(), listening_ms=self._listening_ms())
+        return EdgeList(
+            edges=tuple(seen),
+            whole=self.whole(),
+            listening_ms=self._listening_ms(),
+            window_ms=self.window_ms(),
+        )
 
     def _listening_ms(self) -> int:
         return round((self._now() - self._since) * 1000)
