@@ -18,6 +18,11 @@ MEANING = {
     "csrf_failed": "another site may have caused this request",
     "not_allowed": "whoever this is may not use this service",
 }
+KEY_REVOKED = "its key was revoked, and what it signed counts nowhere"
+KEY_UNKNOWN = (
+    "its key {} is not known here (any more): if it is ours at all, it was retired, "
+    "or it is so new that this edge has not heard of it"
+)
 _FOR_ALL = "for ever"
 
 
@@ -28,7 +33,7 @@ def sentences(told: Explanation, now_ms: int) -> Iterator[str]:
         yield _revoked(told, told.record, now_ms)
     if told.route is not None:
         yield _rule(told.route)
-    if told.kid:
+    if told.sub:
         yield _token(told, now_ms)
     yield _asked(told)
 
@@ -60,7 +65,13 @@ def _verdict(told: Explanation) -> str:
     if told.outcome == "allow":
         return f"{verdict(told)}."
     detail = f" ({one_line(told.detail)})" if told.detail else ""
-    return f"{verdict(told)}: {MEANING.get(told.reason, 'see the reason')}{detail}."
+    return f"{verdict(told)}: {_meaning(told)}{detail}."
+
+
+def _meaning(told: Explanation) -> str:
+    if told.reason == "token_invalid" and told.kid and not told.sub:
+        return KEY_UNKNOWN.format(one_line(told.kid)) if told.record is None else KEY_REVOKED
+    return MEANING.get(told.reason, "see the reason")
 
 
 def _revoked(told: Explanation, record: ExplainedRecord, now_ms: int) -> str:

@@ -34,6 +34,10 @@ class Revocations(Protocol):
         """The keys under which *claims* could be revoked; the same for the life of the process."""
         ...
 
+    def key_fingerprint(self, kid: str) -> Fingerprint:
+        """With it `find` says whether the signing key *kid* is revoked, and nothing else."""
+        ...
+
     def find(self, fingerprint: Fingerprint, now_ms: int) -> Hit | None:
         """Why the token is revoked, or None."""
         ...

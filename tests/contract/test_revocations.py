@@ -94,6 +94,17 @@ def test_a_fingerprint_stays_good_for_the_life_of_the_process(subject: Subject) 
     assert subject.revocations.fingerprint(CLAIMS) == subject.revocations.fingerprint(CLAIMS)
 
 
+def test_a_key_is_found_by_its_name_alone(subject: Subject) -> None:
+    """What else a token of it names is not looked at."""
+    key = subject.revocations.key_fingerprint("k1")
+    subject.revoke("session", "k1", Record(NOW_MS))
+    assert subject.revocations.find(key, NOW_MS) is None
+
+    subject.revoke("key", "k1", Record(NOW_MS))
+
+    assert subject.revocations.find(key, NOW_MS) == Hit("key", record_key(KEY, "key", "k1"))
+
+
 def test_without_a_feed_nothing_is_known_and_nothing_is_fresh() -> None:
     """The edge before it has a connection."""
     alone = FeedRevocations(KEY)

@@ -14,7 +14,7 @@ from shared.messages import ExplainedRule, ExplainRequest, Explanation
 from tests.conftest import BusFactory
 from tests.support.edge import Desk, make_desk, token
 from tests.support.servers import NatsServer
-from tests.support.tokens import NOW_MS
+from tests.support.tokens import NOW_MS, make_claims, sign, signing_key
 
 SID = "01J00000000000000000000S1D"
 HOST = "localhost:8080"
@@ -118,6 +118,28 @@ async def test_watermarks_stand_against_the_tokens_own_times(
     assert (told.record.scope, told.record.sessions_before) == ("subject", before)
     assert told.session_began_at == before
     assert (later.outcome, later.record) == ("allow", None)
+
+
+async def test_a_key_that_was_taken_off_the_ring_is_told_by_its_name(
+    desk: Desk, bus_of: BusFactory
+) -> None:
+    """Compromised: its record. Retired: its name, which is all that can be known. Nothing of the claims."""
+    compromised, retired = signing_key(name="compromised"), signing_key(name="retired")
+    record, worker = Record(NOW_MS + 60_000), await bus_of("revocation")
+    key = record_key(HASH_KEY, "key", compromised.kid)
+    ack = await worker.put_state(key, record.pack(), expected_seq=0, ttl_seconds=60)
+    desk.revocations.revoke("key", compromised.kid, record)
+
+    hit = await ask(bus_of, token=sign(make_claims(), compromised).decode(), host=HOST, uri="/demo")
+    miss = await ask(bus_of, token=sign(make_claims(), retired).decode())
+
+    assert ack is not None
+    assert (hit.reason, hit.detail, hit.kid) == ("token_invalid", "kid unknown", compromised.kid)
+    assert hit.record is not None
+    assert (hit.record.scope, hit.record.key, hit.record.seq) == ("key", key, ack.seq)
+    assert hit.record.stored_at is not None
+    assert (miss.reason, miss.kid, miss.record) == ("token_invalid", retired.kid, None)
+    assert (hit.sub, hit.jti, miss.sub, miss.jti) == ("", "", "", "")
 
 
 async def test_it_answers_without_the_records_place_when_that_cannot_be_read(

@@ -97,6 +97,28 @@ def test_a_key_without_an_end_is_for_ever_and_a_place_that_was_not_read_is_said(
     )
 
 
+def test_a_key_that_was_taken_away_is_told_with_its_revocation_or_as_unknown() -> None:
+    """Not as a stranger's token: after a compromise that is what every holder of a good one brings."""
+    nobody = {"outcome": "deny", "reason": "token_invalid", "status": 401, "detail": "kid unknown"}
+    unknown = an_explanation(**nobody, sub="", sid="", jti="", expires_at=None)
+    revoked = unknown.model_copy(
+        update={"record": ExplainedRecord(**a_record("key", until=None))}  # type: ignore[arg-type]
+    )
+    stranger = unknown.model_copy(update={"kid": ""})
+
+    assert text_of(revoked).splitlines()[:2] == [
+        "refused: token_invalid (401): its key was revoked, and what it signed counts nowhere (kid unknown).",
+        "Key kid-1 was revoked 4 min ago (BLOCKLIST 1180, skey), for ever.",
+    ]
+    assert text_of(unknown).splitlines()[0] == (
+        "refused: token_invalid (401): its key kid-1 is not known here (any more): if it is ours at all, it "
+        "was retired, or it is so new that this edge has not heard of it (kid unknown)."
+    )
+    assert "this is no token of this installation (kid unknown)" in text_of(stranger)
+    for told in (unknown, revoked, stranger):
+        assert "Token: " not in text_of(told), "nobody checked what it says of itself"
+
+
 @pytest.mark.parametrize(
     ("rule", "told"),
     [

@@ -39,5 +39,8 @@ class FeedRevocations:
     def fingerprint(self, claims: Claims) -> Fingerprint:
         return self._fingerprints.fingerprint(claims)
 
+    def key_fingerprint(self, kid: str) -> Fingerprint:
+        return self._fingerprints.key_fingerprint(kid)
+
     def find(self, fingerprint: Fingerprint, now_ms: int) -> Hit | None:
         return None if self._feed is None else self._feed.blocklist.find(fingerprint, now_ms)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from latchwire.blocklist import Fingerprint
+from services.edge.domain.claimed_key import claimed_kid
 from services.edge.domain.decision import STATUS, Decision, Denied, VerifiedToken
 from services.edge.domain.original import Fields
 from services.edge.domain.paths import plain_path
@@ -26,7 +28,11 @@ class Explainer:
     clock: Clock
 
     async def explain(self, request: ExplainRequest) -> Explanation:
-        """With a host the whole check for that request; without one, the token alone."""
+        """With a host the whole check for that request; without one, the token alone.
+
+        An answer with a ``kid`` and no ``sub``: the token names that key and this edge does not have it
+        (any more), so nobody can say who signed it; the record is then the key's.
+        """
         token_bytes = request.token.strip().encode("utf-8", "replace")
         fields = _fields(request, token_bytes)
         found = self.checker.check_token(token_bytes) if token_bytes else None
@@ -47,14 +53,18 @@ class Explainer:
             keys_generation=self.checker.keys_generation,
             catalogue_generation=self.checker.catalogue_generation,
         )
-        if token is None:
+        if token is not None:
+            record = await self._record(token.fingerprint)
+            return explanation.model_copy(update={**_of(token), "record": record})
+        kid = claimed_kid(token_bytes) if _names_no_key_of_ours(found) else ""
+        if not kid:
             return explanation
-        record = await self._record(token)
-        return explanation.model_copy(update={**_of(token), "record": record})
+        record = await self._record(self.revocations.key_fingerprint(kid))
+        return explanation.model_copy(update={"kid": kid, "record": record})
 
-    async def _record(self, token: VerifiedToken) -> ExplainedRecord | None:
-        """The record that revokes *token*; its place and time when BLOCKLIST tells them at once."""
-        hit = self.revocations.find(token.fingerprint, self.clock.now_ms())
+    async def _record(self, fingerprint: Fingerprint) -> ExplainedRecord | None:
+        """The record that revokes it; its place and time when BLOCKLIST tells them at once."""
+        hit = self.revocations.find(fingerprint, self.clock.now_ms())
         if hit is None:
             return None
         stored = await self.stored.find(hit.key)
@@ -80,6 +90,11 @@ def _decided(
     if request.host:
         return checker.check(fields)
     return Denied("no_credentials") if found is None else found
+
+
+def _names_no_key_of_ours(found: VerifiedToken | Denied | None) -> bool:
+    """A key that was compromised or retired is taken off the ring, and then it is as any stranger's."""
+    return isinstance(found, Denied) and found.detail == "kid unknown"
 
 
 def _fields(request: ExplainRequest, token: bytes) -> Fields:

@@ -25,6 +25,9 @@ class FakeRevocations:
     def fingerprint(self, claims: Claims) -> Fingerprint:
         return self._blocklist.fingerprint(claims)
 
+    def key_fingerprint(self, kid: str) -> Fingerprint:
+        return self._blocklist.key_fingerprint(kid)
+
     def find(self, fingerprint: Fingerprint, now_ms: int) -> Hit | None:
         return self._blocklist.find(fingerprint, now_ms)
 
