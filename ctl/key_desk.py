@@ -59,16 +59,18 @@ class KeyDesk:
         patience = self.session.timeout if timeout is None else timeout
         return await self.documents.words(self.generation, patience)
 
-    async def publish_next(self, algorithm: str | None) -> str:
+    async def publish_next(self, algorithm: str | None, *, fresh: bool = False) -> str:
         """Phase 1: a key that waits, its public half in force. Goes on where an earlier one stopped.
+
+        With *fresh* it is made now: an earlier one may have been read by whoever stole the one that signs.
 
         Raises: SecretsError: it cannot be made here, or the one begun elsewhere is not here.
         """
         self.files.require_writable()
-        kid = next_key(self.body)
+        kid = None if fresh else next_key(self.body)
         if kid is not None:
             return kid
-        kid = self.files.prepared()
+        kid = None if fresh else self.files.prepared()
         if kid is None or kid in self.body.history:
             kid = self.files.prepare(self._date(), algorithm or self._algorithm())
         key = self.files.public(kid)

@@ -44,9 +44,14 @@ def state_of(body: KeysBody, kid: str) -> State | None:
     return "retired" if kid in body.history else None
 
 
+def next_keys(body: KeysBody) -> list[str]:
+    """Keys that are published and have never signed."""
+    return [kid for kid in body.kids if state_of(body, kid) == "next"]
+
+
 def next_key(body: KeysBody) -> str | None:
     """A key that is published and has never signed: a rotation is under way."""
-    return next((kid for kid in body.kids if state_of(body, kid) == "next"), None)
+    return next(iter(next_keys(body)), None)
 
 
 def added(body: KeysBody, key: JWK, now_ms: int, generation: int) -> KeysBody:

@@ -53,10 +53,13 @@ class SigningFiles:
             raise SecretsError(f"no key of {self._jwks} is in {self._directory}")
         return keys, signing[-1]
 
+    def waiting(self) -> list[str]:
+        """New keys that wait, by name."""
+        return [p.name.removesuffix(NEXT) for p in sorted(self._directory.glob(f"*{NEXT}"))]
+
     def prepared(self) -> str | None:
         """A new key that waits, or None."""
-        found = sorted(self._directory.glob(f"*{NEXT}"))
-        return found[-1].name.removesuffix(NEXT) if found else None
+        return next(reversed(self.waiting()), None)
 
     def prepare(self, date: str, algorithm: str) -> str:
         """Make a key that waits; its kid."""

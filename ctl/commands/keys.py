@@ -44,7 +44,7 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
     retire = add_command(verbs, "retire", "accept a key no more whose tokens have run out")
     retire.add_argument("kid")
     retire.set_defaults(run=_run_retire)
-    kill_key.register(verbs, _operate)
+    kill_key.register(verbs)
 
 
 def _settle(text: str) -> float:

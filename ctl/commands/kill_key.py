@@ -1,12 +1,15 @@
 """``keys compromise``: the kill switch. Every token of a key is refused everywhere, for ever.
 
-Where the key signs, another one does first: nobody who is at work in that second may be left without. Then
-the revocation, which every edge refuses by within milliseconds, then the key leaves the document.
+The revocation goes out first: every edge refuses within milliseconds, whatever becomes of the rest. Then new
+keys that wait beside the stolen one are given up like it, a key made this moment signs, and the stolen one
+leaves the document. What cannot be done is said and stops nothing else; a rerun does what is left.
 """
 
 import argparse
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
@@ -15,32 +18,53 @@ from ctl.documents import Words, tell
 from ctl.fate import Word
 from ctl.heartbeats import RollCall
 from ctl.key_desk import KeyDesk
-from ctl.key_states import KeyStateError, compromised, state_of
+from ctl.key_states import KeyStateError, compromised, next_keys, state_of
 from ctl.output import clock_time_in_words, complain, one_line, say, say_json
 from ctl.receipts import Published, Receipts, collect
-from ctl.session import Session
+from ctl.session import Session, operate
 from shared.contract import TOKEN_REVOKED
 from shared.messages import TokenRevoked
 
 # A silent edge does not hold the kill switch up: it knows the new key before it proves itself fresh again.
 HURRY_SECONDS = 3.0
 WARNING = "Every token of {} is refused everywhere, for ever; people in browsers sign in again."
+STRANDED = (
+    "nobody can sign in: {kid} still signs, and all it signs is refused. Repeat the command where signing/ and "
+    "operator/ are"
+)
 
-Work = Callable[[Session, KeyDesk], Awaitable[int]]
-Operate = Callable[[argparse.Namespace, Work], int]
+T = TypeVar("T")
+Receiving = Callable[[], Awaitable[Receipts]]
 
 
-def register(verbs: "Commands[argparse.ArgumentParser]", operate: Operate) -> None:
+@dataclass(frozen=True)
+class Outcome:
+    """What was done, None where it was not; *done*: no step had to be left out."""
+
+    successor: str | None
+    receipts: Receipts | None
+    words: Words | None
+    done: bool
+
+    @property
+    def code(self) -> int:
+        """0 when everybody has confirmed, 3 when somebody has not, 1 when something is left to do."""
+        if not self.done or self.receipts is None or self.words is None:
+            return exits.FAILED
+        return exits.DONE if self.receipts.complete and self.words.complete else exits.PARTLY
+
+
+def register(verbs: "Commands[argparse.ArgumentParser]") -> None:
     """Add ``compromise`` to ``keys``."""
     parser = add_command(verbs, "compromise", "refuse every token of a key everywhere, for ever")
     parser.add_argument("kid")
     parser.add_argument("--reason", default="key compromised", help="kept with the event")
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.set_defaults(run=partial(_run, operate=operate))
+    parser.set_defaults(run=_run)
 
 
-def _run(arguments: argparse.Namespace, *, operate: Operate) -> int:
-    """0 when every live edge refuses, 3 when one has not confirmed, 1 when it cannot be done."""
+def _run(arguments: argparse.Namespace) -> int:
+    """0 when every live edge refuses, 3 when one has not confirmed, 1 when something could not be done."""
     try:
         event = TokenRevoked(
             scope="key", kid=arguments.kid, reason=arguments.reason, actor="operator"
@@ -50,7 +74,26 @@ def _run(arguments: argparse.Namespace, *, operate: Operate) -> int:
         return exits.USAGE
     if not confirmed(WARNING.format(one_line(arguments.kid)), yes=arguments.yes):
         return exits.USAGE
-    return operate(arguments, partial(_compromise, event=event))
+    return operate(arguments, partial(_begin, event=event))
+
+
+async def _begin(session: Session, *, event: TokenRevoked) -> int:
+    desk = await _attempt("the keys in force cannot be read", _opened(session))
+    if desk is None:
+        await _revoke(session, event)
+        complain(f"{one_line(event.target)} is revoked, and still in the keys document: repeat")
+        return exits.FAILED
+    try:
+        return await _compromise(session, desk, event=event)
+    except KeyStateError as error:
+        complain(one_line(str(error)))
+        return exits.FAILED
+
+
+async def _opened(session: Session) -> KeyDesk:
+    desk = KeyDesk(session)
+    await desk.open()
+    return desk
 
 
 async def _compromise(session: Session, desk: KeyDesk, *, event: TokenRevoked) -> int:
@@ -59,23 +102,62 @@ async def _compromise(session: Session, desk: KeyDesk, *, event: TokenRevoked) -
         raise KeyStateError(
             f"{kid} is no key of this installation (`keys list`); `revoke key` refuses any name"
         )
-    successor = await _replace(session, desk) if kid == desk.body.sign_with else None
-    receipts = await _revoke(session, event)
-    if not session.json:
-        _tell_revoked(receipts)
+    receiving = await _attempt(f"{kid} is NOT revoked yet", _revoke(session, event))
+    done = await _give_up_waiting(session, desk, event)
+    successor = None
+    if kid == desk.body.sign_with:
+        successor = await _attempt("no other key can sign", _replace(session, desk))
+    if kid == desk.body.sign_with:
+        complain(STRANDED.format(kid=one_line(kid)))
+        done = False
+    else:
+        done = await _attempt(f"{kid} is not put away", _take_out(desk, kid)) is not None and done
+    # Only now: what an edge says of itself must not keep the key in the document.
+    receipts = None
+    if receiving is not None:
+        receipts = await _attempt("no receipts", receiving())
+    words = await _attempt("the edges' generations are not known", desk.words())
+    outcome = Outcome(successor, receipts, words, done)
+    _tell(session, desk, kid, outcome)
+    return outcome.code
+
+
+async def _attempt(trouble: str, work: Awaitable[T]) -> T | None:
+    """What *work* comes to; None, and *trouble* is said, when it cannot be done."""
+    try:
+        return await work
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other steps are still to be done
+        complain(one_line(f"{trouble}: {str(error) or type(error).__name__}"))
+        return None
+
+
+async def _give_up_waiting(session: Session, desk: KeyDesk, event: TokenRevoked) -> bool:
+    """New keys that wait to sign lay beside the stolen one: they end like it. Whether all did."""
+    waiting = {*next_keys(desk.body), *desk.files.waiting()} - {event.target}
+    done = True
+    for kid in sorted(waiting):
+        complain(one_line(f"{kid} waited to sign next, and counts as stolen too"))
+        ended = await _attempt(f"{kid} is not given up", _end(session, desk, kid, event))
+        done = ended is not None and done
+    return done
+
+
+async def _end(session: Session, desk: KeyDesk, kid: str, event: TokenRevoked) -> bool:
+    await session.bus.publish(TOKEN_REVOKED, TokenRevoked(**{**event.model_dump(), "kid": kid}))
+    return await _take_out(desk, kid)
+
+
+async def _take_out(desk: KeyDesk, kid: str) -> bool:
+    """Let *kid* leave the document, then the files. Raises: what `KeyDesk.change` does, OSError."""
     await desk.change(kid, "compromised", lambda body, now, gen: compromised(body, kid, now, gen))
     desk.files.put_away(kid, "compromised")
     desk.keep_files_in_step()
-    words = await desk.words()
-    _tell(session, desk, kid, successor, receipts, words)
-    return exits.DONE if receipts.complete and words.complete else exits.PARTLY
+    return True
 
 
 async def _replace(session: Session, desk: KeyDesk) -> str:
-    """Let another key sign, in a hurry; its kid. Raises: SecretsError: there can be no other."""
-    kid = await desk.publish_next(None)
-    if not desk.files.has(kid):
-        raise KeyStateError(f"the private key of {kid}, which would sign next, is not here")
+    """Let a key made this moment sign, in a hurry; its kid. Raises: SecretsError: there can be no other."""
+    kid = await desk.publish_next(None, fresh=True)
     await desk.words(min(session.timeout, HURRY_SECONDS))
     await desk.switch(kid)
     if not session.json:
@@ -83,14 +165,23 @@ async def _replace(session: Session, desk: KeyDesk) -> str:
     return kid
 
 
-async def _revoke(session: Session, event: TokenRevoked) -> Receipts:
+async def _revoke(session: Session, event: TokenRevoked) -> Receiving:
+    """Publish the revocation; how to wait for its receipts. Raises: BusUnavailableError."""
     identity = session.ids.ulid(session.clock.now_ms())
     roll, word = RollCall(session.clock), Word(identity)
     await roll.start(session.bus)
     await word.listen(session.bus)
     ack = await session.bus.publish(TOKEN_REVOKED, event.model_copy(update={"id": identity}))
     published = Published(ack, session.clock.monotonic(), session.clock.now_ms())
-    return await collect(session.bus, roll, word, published, session.clock, session.timeout)
+    if not session.json:
+        say(f"revoked     {one_line(event.target)}: each edge refuses it from now on")
+
+    async def receive() -> Receipts:
+        passed = session.clock.monotonic() - published.acked
+        patience = session.timeout + passed
+        return await collect(session.bus, roll, word, published, session.clock, patience)
+
+    return receive
 
 
 def _tell_revoked(receipts: Receipts) -> None:
@@ -102,26 +193,29 @@ def _tell_revoked(receipts: Receipts) -> None:
         say(f"safe everywhere at {clock_time_in_words(receipts.safe_at_ms)}")
 
 
-def _tell(
-    session: Session,
-    desk: KeyDesk,
-    kid: str,
-    successor: str | None,
-    receipts: Receipts,
-    words: Words,
-) -> None:
+def _tell(session: Session, desk: KeyDesk, kid: str, outcome: Outcome) -> None:
     if not session.json:
-        say(f"taken out   {one_line(kid)}, generation {desk.generation}")
-        tell(words)
+        if outcome.receipts is not None:
+            _tell_revoked(outcome.receipts)
+        if state_of(desk.body, kid) == "compromised":
+            say(f"taken out   {one_line(kid)}, generation {desk.generation}")
+        if outcome.words is not None:
+            tell(outcome.words)
         return
-    edges = [{"edge_id": r.edge_id, "after_ms": r.after_ms} for r in receipts.edges]
-    say_json(
-        {
-            "kid": kid,
-            "signs": successor or desk.body.sign_with,
-            "revoked": {"complete": receipts.complete, "edges": edges},
-            "safe_everywhere_at": None if receipts.complete else receipts.safe_at_ms,
-            "generation": desk.generation,
-            **words.answer(),
-        }
-    )
+    say_json(_answer(desk, kid, outcome))
+
+
+def _answer(desk: KeyDesk, kid: str, outcome: Outcome) -> dict[str, object]:
+    receipts, words = outcome.receipts, outcome.words
+    edges = receipts.edges if receipts is not None else ()
+    complete = receipts is not None and receipts.complete
+    told = [{"edge_id": edge.edge_id, "after_ms": edge.after_ms} for edge in edges]
+    return {
+        "kid": kid,
+        "signs": outcome.successor or desk.body.sign_with,
+        "done": outcome.done,
+        "revoked": {"complete": complete, "edges": told},
+        "safe_everywhere_at": receipts.safe_at_ms if receipts and not complete else None,
+        "generation": desk.generation,
+        **(words.answer() if words is not None else {"complete": False}),
+    }
