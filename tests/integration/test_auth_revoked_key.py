@@ -25,7 +25,8 @@ async def test_auth_is_not_ready_while_its_signing_key_is_revoked(
             await eventually(lambda: "signing key" in health.problems())
 
         assert f"the signing key {kid} is revoked" in health.problems()["signing key"]
-        assert "put a new one under signing/" in health.problems()["signing key"]
+        assert f"`latchwire keys compromise {kid}`" in health.problems()["signing key"]
+        assert "`latchwire keys rotate`" in health.problems()["signing key"]
 
 
 async def test_a_revoked_signing_key_is_not_a_refresh_key_of_the_same_name(

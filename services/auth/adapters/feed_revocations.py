@@ -35,7 +35,10 @@ class FeedRevocations:
         blocklist = self._feed.blocklist
         if blocklist.find(blocklist.key_fingerprint(kid), now_ms) is None:
             return None
-        return f"the signing key {kid} is revoked: put a new one under signing/ and start again"
+        return (
+            f"the signing key {kid} is revoked: `latchwire keys compromise {kid}` lets another key sign and "
+            "takes it out, `latchwire keys rotate` alone the former"
+        )
 
     def not_ready(self) -> str | None:
         """For /ready: None, or why nobody can sign in or renew for now."""
