@@ -17,6 +17,8 @@ from shared.catalogue import CatalogueError, load_catalogue, parse_catalogue
 from shared.documents import DocumentTooLargeError
 from shared.secrets import SecretsError
 
+BY_HAND = "write what `catalogue show` prints into it first (in compose then `docker compose run --rm routes`)"
+
 Work = Callable[[Session, DocumentDesk], Awaitable[int]]
 
 
@@ -89,7 +91,7 @@ async def _back(session: Session, desk: DocumentDesk, *, to: int | None) -> int:
         complain(str(error))
         return exits.FAILED
     await desk.publish(before.body, await desk.next_generation(), at=session.clock.now_ms())
-    return await _confirm(session, desk, f"as {before.generation}")
+    return await _confirm(session, desk, f"as {before.generation}", back=True)
 
 
 def _find(desk: DocumentDesk, generation: int | None) -> Document:
@@ -105,7 +107,7 @@ def _find(desk: DocumentDesk, generation: int | None) -> Document:
     return earlier[-1]
 
 
-async def _confirm(session: Session, desk: DocumentDesk, how: str) -> int:
+async def _confirm(session: Session, desk: DocumentDesk, how: str, *, back: bool = False) -> int:
     generation = desk.shelf.generation
     words = await desk.words(generation, session.timeout)
     # After the edges: what a gateway sends on before they know the rule is refused.
@@ -115,7 +117,7 @@ async def _confirm(session: Session, desk: DocumentDesk, how: str) -> int:
     else:
         say(f"catalogue   generation {generation} ({how})")
         tell(words)
-        _explain(words, rerouted=rerouted)
+        _explain(words, rerouted=rerouted, back=back)
     return exits.DONE if words.complete else exits.PARTLY
 
 
@@ -125,11 +127,13 @@ def _reroute(session: Session, desk: DocumentDesk) -> bool:
     return reroute(session.installation.secrets_dir, catalogue)
 
 
-def _explain(words: Words, *, rerouted: bool) -> None:
+def _explain(words: Words, *, rerouted: bool, back: bool) -> None:
     if rerouted:
         say("traefik     routes as the edges do")
     elif words.complete:
         say("your gateway's own routes are yours to change: `catalogue traefik` writes Traefik's")
+        if back:
+            say(f"its source is services.yaml, which a rollback does not write: {BY_HAND}")
     if any(edge.after_ms is None for edge in words.edges):
         say(
             "an edge that stays behind is cut off, or cannot read it: its log says document.refused"

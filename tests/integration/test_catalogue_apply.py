@@ -1,6 +1,7 @@
 """A catalogue goes to every edge without a restart, and back."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -70,6 +71,28 @@ async def test_a_catalogue_is_in_force_everywhere_and_can_be_taken_back(
             await run(house, partial(_back, to=9))
         assert await run(house, partial(_back, to=2)) == exits.DONE
         assert await house.check(token, "/shop", 1) == "allow"
+
+
+async def test_a_rollback_says_what_to_do_with_a_gateway_that_reads_services_yaml(
+    nats_server: NatsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In compose the file is still what was rolled back: an apply says nothing of the kind."""
+    async with open_house(nats_server, tmp_path) as house:
+
+        async def told(work: partial[object]) -> str:
+            desk = DocumentDesk(replace(house.session(), json=False), "catalogue")
+            await desk.open()
+            assert await work(desk.session, desk) == exits.DONE  # type: ignore[misc]
+            return capsys.readouterr().out
+
+        await told(partial(_apply, text=CATALOGUE))
+        applied = await told(partial(_apply, text=SHOP))
+        back = await told(partial(_back, to=None))
+
+    assert "a rollback does not write" not in applied
+    assert "its source is services.yaml, which a rollback does not write" in back
+    assert "write what `catalogue show` prints into it" in back
+    assert "docker compose run --rm routes" in back
 
 
 async def test_an_edge_that_does_not_believe_the_operator_stays_behind_and_is_named(
