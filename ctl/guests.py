@@ -26,6 +26,10 @@ class GuestError(Exception):
     """It cannot be done; the message is what to print, with the cure."""
 
 
+class NotAServiceError(GuestError):
+    """What was given cannot be a service's name, or a scope of one, or names none."""
+
+
 @dataclass(frozen=True)
 class Guest:
     """One service: its credential's file, and what it may revoke (None: it has no row)."""
@@ -91,7 +95,7 @@ class Guests:
         rows = dict(self._rows().scopes)
         guest = self._guest(name, rows.pop(name, None))
         if not valid_service_name(name) or (guest.scopes is None and not guest.seed.exists()):
-            raise GuestError("there is no such service: `latchwire services list` shows them")
+            raise NotAServiceError("there is no such service: `latchwire services list` shows them")
         if guest.scopes is not None:
             self._write_table(rows, lambda text: _without_row(text, name))
         guest.seed.unlink(missing_ok=True)
@@ -100,12 +104,12 @@ class Guests:
 
     def _check(self, name: str, scopes: Sequence[str]) -> None:
         if not valid_service_name(name):
-            raise GuestError(
+            raise NotAServiceError(
                 "a service's name begins with a lower-case letter, then has lower-case letters, digits "
                 "and dashes, 40 at most"
             )
         if wrong := [scope for scope in scopes if scope not in SERVICE_SCOPES]:
-            raise GuestError(
+            raise NotAServiceError(
                 f"no service may revoke in scope {wrong[0]!r}: {', '.join(SERVICE_SCOPES)}"
             )
         if not (self.secrets / "nats").is_dir():
@@ -124,17 +128,25 @@ class Guests:
             raise GuestError(str(error)) from None
 
     def _write_table(self, wanted: dict[str, frozenset[str]], edit: Callable[[str], str]) -> None:
-        """The file with one row changed and everything else as people wrote it, whole or not at all."""
+        """The file with one row changed and everything else as people wrote it.
+
+        In place: the workers of a compose installation have this very file mounted, and look at it whenever
+        a service says a word. Half a file is either none they can use (the table before it stays in force
+        until the next look) or has fewer rows, never more.
+        """
         before = self.table.read_text("utf-8") if self.table.exists() else HEADING
         after = edit(before if before.endswith("\n") else f"{before}\n")
         if not _means(after, wanted):  # written in another style than one row a line
             after = HEADING + "".join(
                 f"{name}: [{', '.join(sorted(scopes))}]\n" for name, scopes in wanted.items()
             )
-        temporary = self.table.with_name(f"{self.table.name}.new")
-        temporary.write_text(after, "utf-8")
-        temporary.chmod(0o644)
-        temporary.replace(self.table)
+        fresh = not self.table.exists()
+        try:
+            self.table.write_text(after, "utf-8")
+            if fresh:
+                self.table.chmod(0o644)
+        except OSError as error:
+            raise GuestError(f"{self.table} cannot be written: {error.strerror}") from None
 
     def _render(self) -> None:
         try:

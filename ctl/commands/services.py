@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
-from ctl.guests import Guest, GuestError, Guests
+from ctl.guests import Guest, GuestError, Guests, NotAServiceError
 from ctl.installation import (
     NATS_URL,
     STATE,
@@ -72,10 +72,13 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when it is done, 1 when it cannot be."""
+    """0 when it is done, 1 when it cannot be, 2 when what was given names no service or scope."""
     quiet_libraries()  # NATS refuses the new credential until it has read its accounts
     try:
         code: int = arguments.work(arguments, _place(arguments.context))
+    except NotAServiceError as error:
+        complain(str(error))
+        return exits.USAGE
     except (NoInstallationError, GuestError, SecretsError) as error:
         complain(str(error))
         return exits.FAILED
@@ -141,7 +144,7 @@ def _reload(place: Place) -> bool:
     """Whether NATS was told; else how to tell it is said."""
     if place.state is None:
         complain(f"now let NATS read its accounts again: {COMPOSE_RELOAD}")
-        complain("and give the table's change to the workers: docker compose restart revocation")
+        complain("the revocation workers read revokers.yaml again by themselves")
         return False
     if reload_nats(place.state):
         return True

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ctl.guests import GuestError, Guests
-from shared.revokers import load_revokers
+from shared.revokers import RevokersFile, load_revokers
 from shared.secrets import load_seed, new_seed, public_key, write_private
 
 
@@ -47,6 +47,21 @@ def test_what_people_wrote_into_the_table_stays(guests: Guests) -> None:
     assert guests.table.read_text() == text
     guests.remove("hr")
     assert guests.table.read_text() == "# ours\n\nweb: [token]\n"
+
+
+def test_a_worker_that_has_this_very_file_mounted_sees_each_change(
+    guests: Guests, tmp_path: Path
+) -> None:
+    """A container's mount is the file, not its name: no worker has to start again."""
+    guests.table.write_text("# ours\n")
+    mounted = tmp_path / "mounted.yaml"
+    mounted.hardlink_to(guests.table)
+    worker = RevokersFile(mounted)
+
+    guests.add("shop", ["session"])
+    assert worker.allows("shop", "session")
+    guests.remove("shop")
+    assert not worker.allows("shop", "session")
 
 
 def test_a_table_in_another_style_keeps_its_meaning(guests: Guests) -> None:
