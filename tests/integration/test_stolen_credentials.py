@@ -257,6 +257,39 @@ async def test_what_a_mailer_has_delivered_elsewhere_revokes_nothing_and_closes_
             assert len(feed.blocklist) == 1, "the marker alone"
 
 
+async def test_a_record_that_auth_has_stored_elsewhere_closes_no_edge(
+    house: NatsServer, worker: Worker, secrets_dir: Path
+) -> None:
+    """It reads the list as every reader does, so it can have a true record stored anywhere in BLOCKLIST.
+
+    Under one that is no key it is passed over, by who is there already, by who comes later, by the workers.
+    """
+    async with house.connect("revocation") as bus, house.connect("operator") as operator:
+        ledger = Ledger(bus, secrets_dir)
+        await all_is_taken(operator, ledger)
+        async with opened_feed(house, secrets_dir) as feed:
+            await feed.wait_ready(10)
+            async with as_thief(house, "auth") as thief:
+                before = (await operator.stream_position(contract.BLOCKLIST)).last_seq
+                for reply in ("bl.x", "bl.sABC", "bl.q" + "a" * 26):
+                    # the first marker, as it is
+                    question = b'{"seq":1}'
+                    await thief.publish("$JS.API.DIRECT.GET.BLOCKLIST", question, reply=reply)
+                await thief.flush()
+
+                async def stored() -> bool:
+                    end = await operator.stream_position(contract.BLOCKLIST)
+                    return end.last_seq == before + 3
+
+                await eventually(stored)
+            await all_is_taken(operator, ledger)
+            await eventually(lambda: len(feed.blocklist) == 2)
+            await eventually(lambda: feed.staleness_seconds() < 1)
+            async with opened_feed(house, secrets_dir) as newcomer:
+                await newcomer.wait_ready(10)
+                assert len(newcomer.blocklist) == 2, "the markers alone"
+
+
 async def test_a_service_reads_the_feed_and_revokes_within_its_row(
     house: NatsServer, worker: Worker, secrets_dir: Path
 ) -> None:

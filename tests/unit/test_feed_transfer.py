@@ -4,7 +4,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from latchwire._stream import Batch, FeedReadError, Transfer
+from latchwire._transfer import Batch, FeedReadError, Transfer
 from latchwire.blocklist import Blocklist
 from latchwire.records import Record, record_key
 
@@ -94,3 +94,16 @@ async def test_a_record_of_a_version_to_come_is_not_passed_over(body: bytes) -> 
 
     with pytest.raises(FeedReadError, match="not a record we understand"):
         transfer.done.result()
+
+
+@pytest.mark.parametrize("subject", ["bl.x", "bl.", "bl.sABC", "bl.q" + "a" * 26, "bl.a.b"])
+async def test_a_record_under_no_record_key_is_passed_over(subject: str) -> None:
+    """A client of the workers' account had the server store a true record there: it must close no edge."""
+    elsewhere = record(7, 4)
+    assert elsewhere.headers is not None
+    elsewhere.headers["Nats-Subject"] = subject
+    transfer, into = await take(4, record(4, 0), elsewhere, record(9, 7), END)
+
+    assert transfer.done.result() == Batch(9)
+    assert len(into) == 2
+    assert transfer.passed_over == 1

@@ -28,7 +28,8 @@ from latchwire._companion import Companion
 from latchwire._errors import LatchwireError
 from latchwire._join import Join
 from latchwire._proof import CLOCK_STEP_MS, Proof
-from latchwire._stream import FeedReadError, Freshness, StreamReader, read_delta
+from latchwire._stream import FeedReadError, Freshness, StreamReader
+from latchwire._transfer import read_delta
 from latchwire.blocklist import SWEEP_LIMIT, Blocklist
 from latchwire.records import Record
 

@@ -7,52 +7,33 @@ all the same, what does not fit the question is no answer to it.
 
 import asyncio
 import json
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from latchwire._asking import LineLostError, answered
-from latchwire.records import Record, RecordError, is_foreign, is_record_key
+from latchwire._transfer import STATE_PREFIX, STREAM, Batch, Sink, Transfer
+from latchwire._transfer import FeedReadError as FeedReadError
 
 T = TypeVar("T")
+_log = logging.getLogger("latchwire.feed")
 
-STREAM: Final = "BLOCKLIST"
-STATE_PREFIX: Final = "bl."
 BATCH: Final = 2_000  # some 600 kB, so that a slow link brings it in time
 ASK_SECONDS: Final = 1.5
 BATCH_SECONDS: Final = 10.0
 READ_TRIES: Final = 3
 LAG_PAUSE_SECONDS: Final = 0.05
-NOTHING: Final = Record(0)
 NO_MESSAGE: Final = 10037  # err_code; a missing stream is a 404 too
 # What reading an answer raises when it is none.
 _UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError)
-
-
-class FeedReadError(Exception):
-    """The stream could not be read just now; nothing is wrong with what is known already."""
-
-
-class Sink(Protocol):
-    """Where records go: a `Blocklist`, or one that tells what changed."""
-
-    def apply(self, key: str, record: Record) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """One record as the server tells it: stream sequence, key, value."""
-
-    seq: int
-    key: str
-    record: Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,42 +54,15 @@ class Freshness:
     documents_seq: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """How far a direct get came: *last_seq* of its last message, 0 when it did not begin as asked."""
-
-    last_seq: int
-
-
-def read_delta(message: Msg) -> Delta | None:
-    """The record in *message*, or None unless the server's own headers say where it is from."""
-    headers = message.headers or {}
-    subject, sequence = headers.get("Nats-Subject", ""), headers.get("Nats-Sequence", "")
-    key = subject.removeprefix(STATE_PREFIX)
-    if not subject.startswith(STATE_PREFIX) or not is_record_key(key):
-        return None
-    if not (sequence.isascii() and sequence.isdigit()):
-        return None
-    try:
-        return Delta(int(sequence), key, Record.unpack(message.data))
-    except RecordError:
-        return None
-
-
-def _read_place(headers: dict[str, str]) -> Delta | None:
-    """Where something lies in BLOCKLIST that is no record: it counts as a place without a revocation."""
-    sequence = headers.get("Nats-Sequence", "")
-    if not (sequence.isascii() and sequence.isdigit()):
-        return None
-    return Delta(int(sequence), "", NOTHING)
-
-
 class StreamReader:
     """Reads BLOCKLIST over *client*; *api_prefix* is where its account finds the JetStream API."""
 
     def __init__(self, client: Client, api_prefix: str) -> None:
         self._client = client
         self._api = api_prefix
+        self.passed_over = (
+            0  # messages in BLOCKLIST that are no records, as often as they were read
+        )
 
     async def state(self) -> StreamState:
         """The leader's view.
@@ -158,7 +112,13 @@ class StreamReader:
         # The stream has no other subjects than ours, and to match none of them is faster by half.
         body = _json({"seq": seq, "batch": BATCH, "next_by_subj": ">"})
         subject = f"{self._api}.DIRECT.GET.{STREAM}"
-        return await self._exchange(subject, body, transfer.take, transfer.done, BATCH_SECONDS)
+        batch = await self._exchange(subject, body, transfer.take, transfer.done, BATCH_SECONDS)
+        if transfer.passed_over and not self.passed_over:
+            _log.warning(
+                "feed.no_record BLOCKLIST holds what is no record, before %d", batch.last_seq
+            )
+        self.passed_over += transfer.passed_over
+        return batch
 
     async def probe(self, subject: str, body: bytes) -> Freshness:
         """Ask the revocation workers how far a reader must be.
@@ -218,55 +178,6 @@ class StreamReader:
             raise FeedReadError(f"no answer on {subject} that can be read") from error
         except (NatsError, LineLostError) as error:
             raise FeedReadError(f"{subject}: {error}") from error
-
-
-class Transfer:
-    """One batch of direct get from *start* on, which exists: each message names the one before it.
-
-    So a loss shows, and so does an answer to another question.
-    """
-
-    def __init__(self, start: int, into: Sink) -> None:
-        self.done: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
-        self._start = start
-        self._into = into
-        self._previous = 0
-
-    async def take(self, message: Msg) -> None:
-        """One message of the answer."""
-        headers = message.headers or {}
-        if self.done.done():
-            return
-        if (status := headers.get("Status")) is not None:
-            self._end(status, headers)
-        elif headers.get("Nats-Stream") == STREAM:
-            self._take_record(message, headers)
-
-    def _take_record(self, message: Msg, headers: dict[str, str]) -> None:
-        delta = read_delta(message)
-        if delta is None and is_foreign(message.data):
-            delta = _read_place(headers)
-        if delta is None:
-            at = headers.get("Nats-Sequence")
-            self.done.set_exception(FeedReadError(f"BLOCKLIST {at} is not a record we understand"))
-            return
-        if headers.get("Nats-Last-Sequence") != str(self._previous):
-            self.done.set_exception(FeedReadError("a message is missing inside a batch"))
-            return
-        if not self._previous and delta.seq != self._start:
-            self.done.set_result(Batch(0))
-            return
-        if delta.record != NOTHING:
-            self._into.apply(delta.key, delta.record)
-        self._previous = delta.seq
-
-    def _end(self, status: str, headers: dict[str, str]) -> None:
-        if status == "404":
-            self.done.set_result(Batch(0))
-        elif status == "204" and headers.get("Nats-Last-Sequence") == str(self._previous):
-            self.done.set_result(Batch(self._previous))
-        else:
-            self.done.set_exception(FeedReadError(f"direct get ended with status {status}"))
 
 
 def _read_state(answer: bytes) -> StreamState:
