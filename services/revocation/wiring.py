@@ -54,7 +54,7 @@ async def start(settings: RevocationSettings, runtime: Runtime) -> None:
     revoker = Revoker(bus, store_clock, runtime.clock, hash_key, copy)
     door = Door(revoker, Journal(runtime.clock), announcer, revokers)
     consume_revocations(bus, runtime, door)
-    await bus.answer(BLOCKLIST_PROBE, desk.answer)
+    await bus.answer_all(BLOCKLIST_PROBE, desk.answer)
     roll = EdgeRoll(runtime.clock, bus, usual_staleness=settings.max_staleness)
     await keep_roll(bus, roll, ReceiptsDesk(roll, runtime.clock))
     _project(runtime, copy, RedisProjection(redis))

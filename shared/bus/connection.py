@@ -13,10 +13,11 @@ from nats.js.errors import APIError, NoStreamResponseError
 from pydantic import ValidationError
 
 from shared import contract
+from shared.bus.answers import Answers
 from shared.bus.consumer import Consumer, Delivery, Handler, decode_with
 from shared.bus.errors import BusUnavailableError, NoAnswerError
 from shared.bus.intake import Intake, Refused
-from shared.bus.replies import guard, reply_to
+from shared.bus.replies import guard
 from shared.bus.state import Ack, BlocklistState, Position, StateMessage
 from shared.clock import Clock
 from shared.contract import Durable, M, Question, R, Role, Stream, Subject
@@ -40,7 +41,7 @@ class Bus:
         self.name = name
         self._clock = clock
         self._ids = ids
-        self._answers: set[asyncio.Task[None]] = set()
+        self._answers = Answers(client, role.value)
         self.js = client.jetstream(timeout=PUBLISH_TIMEOUT)
         self.state = BlocklistState(client, self.js)
 
@@ -125,21 +126,14 @@ class Bus:
         at_once: int = CONCURRENT_ANSWERS,
     ) -> None:
         """Answer *question*, *at_once* at a time; one of the processes with this role gets each."""
-        answering = asyncio.Semaphore(at_once)  # its own: a slow answer must not hold up another
+        await self._answers.to_each(question, handler, at_once=at_once)
+        await self._settle()
 
-        async def respond(message: Msg) -> None:
-            async with answering:
-                with contextlib.suppress(nats.errors.Error):
-                    await message.respond(await reply_to(question, handler, message.data))
-
-        async def received(message: Msg) -> None:
-            # Beside the subscription's own loop, which hands over one message at a time. The set keeps
-            # the task alive and lets `close` end it; `guard` lets nothing escape.
-            task = asyncio.get_running_loop().create_task(guard(question.name, respond(message)))
-            self._answers.add(task)
-            task.add_done_callback(self._answers.discard)
-
-        await self.client.subscribe(question.name, queue=self.role.value, cb=received)
+    async def answer_all(
+        self, question: Question[M, R], handler: Callable[[M], Awaitable[R]]
+    ) -> None:
+        """Answer a *question* that is the same whoever asks it; see `shared.bus.answers`."""
+        await self._answers.to_all(question, handler)
         await self._settle()
 
     async def listen(self, subject: Subject[M], handler: Callable[[M], Awaitable[None]]) -> None:
@@ -272,8 +266,7 @@ class Bus:
 
     def stop_answering(self) -> None:
         """Give up the answers under way; their askers time out."""
-        for task in self._answers:
-            task.cancel()
+        self._answers.stop()
 
     def _headers(self, subject: str, identity: str) -> dict[str, str]:
         """CloudEvents 1.0, binary mode; the id is also what JetStream deduplicates by."""

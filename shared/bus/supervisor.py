@@ -18,6 +18,7 @@ from shared.ids import Ids
 
 log = structlog.get_logger()
 
+SAME_SECONDS = 1.0
 PING_INTERVAL = 5  # seconds; two unanswered pings close a black-holed connection
 # Seconds, drawn anew for each try: a fleet does not return at once, and an edge has to within a second.
 RECONNECT_DELAY = (0.05, 0.5)
@@ -26,7 +27,11 @@ RECONNECT_DELAY = (0.05, 0.5)
 class _Supervisor:
     """The connection's callbacks: what is logged, and what ends the process."""
 
-    def __init__(self, on_closed: Callable[[], None], on_reconnected: Callable[[], None]) -> None:
+    def __init__(
+        self, clock: Clock, on_closed: Callable[[], None], on_reconnected: Callable[[], None]
+    ) -> None:
+        self._clock = clock
+        self._said = ("", -SAME_SECONDS)
         self._on_closed = on_closed
         self._on_reconnected = on_reconnected
         self.closing = False
@@ -45,8 +50,11 @@ class _Supervisor:
         self._on_reconnected()
 
     async def failed(self, error: Exception) -> None:
-        if not self.closing:
-            log.warning("bus.error", error=str(error) or type(error).__name__)
+        """One line a second of a kind: whoever floods a subscription makes one of each message."""
+        kind, now = type(error).__name__, self._clock.monotonic()
+        if not self.closing and (kind != self._said[0] or now >= self._said[1] + SAME_SECONDS):
+            self._said = (kind, now)
+            log.warning("bus.error", error=str(error) or kind)
 
 
 def _nothing() -> None:
@@ -78,7 +86,7 @@ async def connect_bus(
     *on_closed* is called when the client gives up for good (an authorisation error after a reload): the
     worker then ends, because nats-py never leaves that state.
     """
-    supervisor = _Supervisor(on_closed, on_reconnected)
+    supervisor = _Supervisor(clock, on_closed, on_reconnected)
     client = QuickClient()
     await client.connect(
         url.split(","),
