@@ -21,6 +21,7 @@ from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 
 from shared.bus.errors import BusUnavailableError, Pause, Reject, Retry
+from shared.bus.undecodable import why_undecodable
 from shared.clock import Clock
 from shared.contract import Durable, M, Subject
 from shared.ids import Ids
@@ -128,9 +129,7 @@ class Consumer(Generic[T]):
         try:
             body = self.decode(message)
         except (ValidationError, ValueError, RecursionError) as error:
-            return await self._bury(
-                message, delivery, f"undecodable: {type(error).__name__}", False
-            )
+            return await self._bury(message, delivery, why_undecodable(error), False)
         try:
             await self._handle_in_time(message, body, delivery)
         except Retry as verdict:

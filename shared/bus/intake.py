@@ -32,6 +32,7 @@ from shared.bus.consumer import (
     handling,
 )
 from shared.bus.errors import BusUnavailableError, Reject, Retry
+from shared.bus.undecodable import why_undecodable
 from shared.clock import Clock
 from shared.contract import Durable
 
@@ -207,8 +208,7 @@ class Intake(Generic[T]):
         try:
             body = self.decode(message)
         except (ValidationError, ValueError, RecursionError) as error:
-            reason = f"undecodable: {type(error).__name__}"
-            return await self._bury(message, delivery, None, reason)
+            return await self._bury(message, delivery, None, why_undecodable(error))
         try:
             await self._try(body, delivery, stopping)
         except Retry as verdict:

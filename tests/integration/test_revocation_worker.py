@@ -276,29 +276,59 @@ async def recorded(bus: Bus, least: int) -> bool:
     return (await bus.stream_position(contract.BLOCKLIST)).last_seq >= least
 
 
+# What was sent, and what an operator reads about it. None of the latter repeats what was sent.
+TOO_LARGE = "Unable to parse input string as an integer, exceeded maximum size"
+ONE_ID = "Value error, scope session takes exactly the id sid (value_error)"
 POISON = {
-    "not JSON": b"\xff\xfe{",
-    "empty": b"",
-    "no object": b"[]",
-    "wrong types": b'{"scope":"session","sid":7}',
-    "unknown scope": b'{"scope":"everybody","sub":"x"}',
-    "two ids": b'{"scope":"session","sid":"s","sub":"ada@example.com"}',
-    "no id": b'{"scope":"session"}',
-    "another scope's id": b'{"scope":"session","jti":"t"}',
-    "an end in the far future": b'{"scope":"session","sid":"s","affected_until":9e99}',
-    "not a number": b'{"scope":"session","sid":"s","affected_until":NaN}',
-    "negative time": b'{"scope":"subject","sub":"s","before":-1}',
-    "an id of 60 kB": b'{"scope":"token","jti":"' + b"j" * 60_000 + b'"}',
-    "control characters": b'{"scope":"session","sid":"a\\u0000b"}',
-    "nested": b'{"scope":"session","sid":"s","more":' + b"[" * 25_000 + b"]" * 25_000 + b"}",
-    "watermark for a session's access": b'{"scope":"session","sid":"s","applies_to":"access"}',
+    "not JSON": (b"\xff\xfe{", "not JSON: expected value at line 1 column 1"),
+    "empty": (b"", "not JSON: EOF while parsing a value at line 1 column 0"),
+    "no object": (b"[]", "Input should be an object (model_type)"),
+    "wrong types": (
+        b'{"scope":"session","sid":7}',
+        "sid: Input should be a valid string (string_type)",
+    ),
+    "unknown scope": (
+        b'{"scope":"everybody","sub":"x"}',
+        "scope: Input should be 'token', 'session', 'subject', 'service' or 'key' (literal_error)",
+    ),
+    "two ids": (b'{"scope":"session","sid":"s","sub":"ada@example.com"}', ONE_ID),
+    "no id": (b'{"scope":"session"}', ONE_ID),
+    "another scope's id": (b'{"scope":"session","jti":"t"}', ONE_ID),
+    "an end in the far future": (
+        b'{"scope":"session","sid":"s","affected_until":9e99}',
+        f"affected_until: {TOO_LARGE} (int_parsing_size)",
+    ),
+    "not a number": (
+        b'{"scope":"session","sid":"s","affected_until":NaN}',
+        "affected_until: Input should be a finite number (finite_number)",
+    ),
+    "negative time": (
+        b'{"scope":"subject","sub":"s","before":-1}',
+        "before: Input should be greater than or equal to 0 (greater_than_equal)",
+    ),
+    "an id of 60 kB": (
+        b'{"scope":"token","jti":"' + b"j" * 60_000 + b'"}',
+        "jti: String should have at most 255 characters (string_too_long)",
+    ),
+    "control characters": (
+        b'{"scope":"session","sid":"a\\u0000b"}',
+        r"sid: String should match pattern '^[^\x00-\x1f\x7f]+$' (string_pattern_mismatch)",
+    ),
+    "nested": (
+        b'{"scope":"session","sid":"s","more":' + b"[" * 25_000 + b"]" * 25_000 + b"}",
+        "not JSON: recursion limit exceeded at line 1 column 237",
+    ),
+    "watermark for a session's access": (
+        b'{"scope":"session","sid":"s","applies_to":"access"}',
+        "Value error, applies_to belongs to scope subject (value_error)",
+    ),
 }
 
 
 async def test_poison_is_put_aside_without_its_payload_and_the_next_event_goes_on(
     worker_of: WorkerFactory, operator: Bus, ledger: Ledger
 ) -> None:
-    """Each kind becomes one dead letter with hash and size only; what follows is done in a second."""
+    """One dead letter each: hash, size, and which field broke which rule; the next is done in a second."""
     letters: list[DeadLetter] = []
 
     async def keep(letter: DeadLetter) -> None:
@@ -307,14 +337,14 @@ async def test_poison_is_put_aside_without_its_payload_and_the_next_event_goes_o
     await operator.listen(contract.DEADLETTER_TOKEN, keep)
     await start_in_thread(worker_of())
     await eventually(lambda: freshness(operator))
-    for name, body in POISON.items():
+    for name, (body, _) in POISON.items():
         await revoke(operator, body)
         await revoke(operator, {"scope": "session", "sid": name})
         await eventually(lambda sid=name: ledger.record("session", sid), within=1)
     await eventually(lambda: len(letters) == len(POISON))
 
-    assert {letter.payload_sha256 for letter in letters} == {
-        hashlib.sha256(body).hexdigest() for body in POISON.values()
+    assert {letter.payload_sha256: letter.reason for letter in letters} == {
+        hashlib.sha256(body).hexdigest(): f"undecodable: {why}" for body, why in POISON.values()
     }
     assert {letter.payload for letter in letters} == {None}
     assert await eventually(lambda: drained(operator))
