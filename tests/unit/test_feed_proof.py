@@ -3,9 +3,12 @@
 import time
 
 import pytest
+from nats.aio.client import Client
 
 from latchwire._clock import monotonic
 from latchwire._proof import Proof
+from latchwire._replica import SWEEP_LATER_MS, Replica
+from latchwire.records import Record, record_key
 from shared.clock import SystemClock
 
 
@@ -107,3 +110,79 @@ def test_the_clock_counts_the_machines_sleep() -> None:
 
     assert before <= monotonic() <= SystemClock().monotonic()
     assert SystemClock().monotonic() <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+LIFE_MS = 600_000
+KEY = record_key(b"k" * 32, "session", "revoked")
+
+
+@pytest.fixture
+def replica(machine: Machine) -> Replica:
+    """A proven list with one session that is revoked for ten minutes; `tick` is one turn of its loop."""
+    replica = Replica(
+        Client(), hash_key=b"k" * 32, monotonic=lambda: machine.at, now_ms=lambda: machine.wall_ms
+    )
+    replica.blocklist.apply(KEY, Record(machine.wall_ms + LIFE_MS))
+    replica._start_over = False
+    prove(replica._proof)
+    tick(replica)
+    return replica
+
+
+def tick(replica: Replica) -> None:
+    """What the loop does at the end of each turn."""
+    replica._sweep()
+
+
+def test_a_clock_that_is_put_back_proves_nothing_before_the_list_is_read_again(
+    machine: Machine, replica: Replica
+) -> None:
+    """An hour ahead the record is swept; back again it would be alive, and the proof is as young as before."""
+    machine.pause(3_600)
+    prove(replica._proof)
+    tick(replica)
+    assert replica.blocklist.get(KEY) is None
+    assert replica.staleness_seconds() == 0
+
+    machine.pause(-3_600)
+
+    assert replica.staleness_seconds() == float("inf")
+    tick(replica)
+    assert replica._start_over
+    assert replica.staleness_seconds() == float("inf")
+
+
+def test_a_clock_that_goes_forth_and_back_in_small_steps_is_noticed_too(
+    machine: Machine, replica: Replica
+) -> None:
+    """No step is long enough to be called one; what counts is how far the list was swept."""
+    steps = 400
+    for seconds in [1.9] * steps + [-1.9] * steps:
+        machine.pause(seconds)
+        machine.run(0.1)
+        tick(replica)
+        if not replica._start_over:
+            prove(replica._proof)
+
+    assert replica.blocklist.get(KEY) is None
+    assert replica._start_over
+    assert replica.staleness_seconds() == float("inf")
+
+
+def test_a_clock_that_is_put_back_a_little_costs_nothing(
+    machine: Machine, replica: Replica
+) -> None:
+    """What has lapsed stays a minute longer, so that such a step brings nothing back to life."""
+    machine.run(LIFE_MS / 1000 + 1)
+    prove(replica._proof)
+    tick(replica)
+    assert replica.blocklist.get(KEY) is not None
+
+    machine.pause(-30)
+    tick(replica)
+    assert not replica._start_over
+    assert replica.staleness_seconds() == 0
+
+    machine.run(31 + SWEEP_LATER_MS / 1000)
+    tick(replica)
+    assert replica.blocklist.get(KEY) is None

@@ -62,6 +62,10 @@ class Join:
         self._reader = SnapshotReader(client, api_prefix)
         self._tries = TRIES
 
+    def leave_snapshots(self) -> None:
+        """Read the next list from the stream alone."""
+        self._tries = 0
+
     async def read(self, into: Blocklist, state: StreamState) -> int:
         """Fill the new list *into*; the sequence up to which it is then complete.
 

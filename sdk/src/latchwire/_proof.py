@@ -2,7 +2,8 @@
 
 It dates from the moment the question was *sent*, less the age of what the workers had not yet written. It
 is void once the wall clock has run ahead of the monotonic one: then the machine stood still (a paused
-virtual machine), and nobody can say for how long the proof has been lying there.
+virtual machine), and nobody can say for how long the proof has been lying there. And it is void while the
+wall clock stands before what the list was swept by: what was forgotten as lapsed is alive again then.
 """
 
 from collections.abc import Callable
@@ -37,6 +38,7 @@ class Proof:
         self._now_ms = now_ms
         self._proven = Moment(NEVER, 0.0)
         self._candidate: Candidate | None = None
+        self.swept_until_ms = 0  # what lapsed before it is not in the list any more
 
     @property
     def waits(self) -> bool:
@@ -50,8 +52,9 @@ class Proof:
 
     def age_seconds(self) -> float:
         """The age of the last proof; infinite without one that still counts."""
-        proven, at = self._proven, self._monotonic()
-        if self._now_ms() - at * 1000 - proven.offset_ms > CLOCK_STEP_MS:
+        proven, at, now_ms = self._proven, self._monotonic(), self._now_ms()
+        ahead_ms = now_ms - at * 1000 - proven.offset_ms
+        if ahead_ms > CLOCK_STEP_MS or now_ms < self.swept_until_ms:
             return float("inf")
         return max(0.0, at - proven.at)
 

@@ -29,6 +29,7 @@ from latchwire._errors import LatchwireError
 from latchwire._join import Join
 from latchwire._proof import CLOCK_STEP_MS, Proof
 from latchwire._stream import FeedReadError, Freshness, StreamReader
+from latchwire._telling import Telling
 from latchwire._transfer import read_delta
 from latchwire.blocklist import SWEEP_LIMIT, Blocklist
 from latchwire.records import Record
@@ -37,6 +38,7 @@ DELTA_PREFIX: Final = "blocklist."
 PROBE_SECONDS: Final = 1.0
 AGAIN_SECONDS: Final = 0.25  # between probes that nobody answers
 TICK_SECONDS: Final = 0.1
+SWEEP_LATER_MS: Final = 60_000  # after a record has lapsed: clocks are put back by less than this
 SWEEP_TICKS: Final = 400  # a round of the whole list: within a minute, however long it is
 
 _log = logging.getLogger("latchwire.feed")
@@ -44,21 +46,6 @@ _log = logging.getLogger("latchwire.feed")
 
 class FeedClosedError(LatchwireError):
     """The NATS connection was closed for good: the feed can never be fresh again."""
-
-
-class Telling:
-    """A list that says what changes it."""
-
-    def __init__(self, blocklist: Blocklist, tell: Callable[[str, Record], None]) -> None:
-        self._blocklist = blocklist
-        self._tell = tell
-
-    def apply(self, key: str, record: Record) -> bool:
-        """Merge *record* under *key*; whether that changed anything."""
-        changed = self._blocklist.apply(key, record)
-        if changed:
-            self._tell(key, record)
-        return changed
 
 
 class Replica:
@@ -285,12 +272,22 @@ class Replica:
         step_ms = (now_ms - then_ms) - (monotonic - then) * 1000
         if step_ms > CLOCK_STEP_MS:
             self.reconnected()  # the proof is void already: ask for another one at once
-        if step_ms < -CLOCK_STEP_MS:
-            # What was swept while the clock stood in the future may still be alive: read it again.
-            self._start_over = True
-        self.blocklist.sweep(now_ms, max(SWEEP_LIMIT, len(self.blocklist) // SWEEP_TICKS))
+        if now_ms < self._proof.swept_until_ms:
+            self._read_again_what_was_swept()
+        swept_until_ms = max(self._proof.swept_until_ms, now_ms - SWEEP_LATER_MS)
+        self._proof.swept_until_ms = swept_until_ms
+        self.blocklist.sweep(swept_until_ms, max(SWEEP_LIMIT, len(self.blocklist) // SWEEP_TICKS))
         if self._retired and not self._retired[-1].dismantle():
             self._retired.pop()
+
+    def _read_again_what_was_swept(self) -> None:
+        """The clock stood in the future, however it came there: what was swept then may still be alive."""
+        _log.warning("feed.clock_went_back the list is read again")
+        self._proof.drop()
+        self._proof.swept_until_ms = 0
+        self._join.leave_snapshots()  # the newest may be made of this list
+        self._start_over = True
+        self._wake.set()
 
     def _say_trouble(self, trouble: str) -> None:
         if trouble != self._trouble:
