@@ -153,6 +153,18 @@ class Snapshots(Protocol):
         ...
 
 
+class Beats(Protocol):
+    """Where the last beat outlives the workers. Raises `shared.bus.BusUnavailableError`."""
+
+    async def beat(self) -> int:
+        """The last one that was stored, by whichever worker; 0 for none."""
+        ...
+
+    async def put_beat(self, beat: int) -> None:
+        """Store *beat*."""
+        ...
+
+
 class Projection(Protocol):
     """A copy of BLOCKLIST that others read. Raises `ProjectionUnavailableError`."""
 

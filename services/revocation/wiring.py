@@ -18,6 +18,7 @@ from services.revocation.handlers.projection import Rounds
 from services.revocation.handlers.revocations import Door, consume_revocations
 from services.revocation.handlers.roll import keep_roll
 from services.revocation.handlers.snapshots import keep_snapshots
+from services.revocation.ports import Beats, Projection
 from services.revocation.settings import RevocationSettings
 from shared.bus import SnapshotStore
 from shared.contract import BLOCKLIST_PROBE, Role
@@ -57,10 +58,11 @@ async def start(settings: RevocationSettings, runtime: Runtime) -> None:
     await bus.answer_all(BLOCKLIST_PROBE, desk.answer)
     roll = EdgeRoll(runtime.clock, bus, usual_staleness=settings.max_staleness)
     await keep_roll(bus, roll, ReceiptsDesk(roll, runtime.clock))
-    _project(runtime, copy, RedisProjection(redis))
+    snapshots = SnapshotStore(bus.client, bus.js)
+    _project(runtime, copy, RedisProjection(redis), snapshots)
     writer = SnapshotWriter(
         source=copy,
-        snapshots=SnapshotStore(bus.client, bus.js),
+        snapshots=snapshots,
         clock=runtime.clock,
         ids=runtime.ids,
     )
@@ -68,8 +70,11 @@ async def start(settings: RevocationSettings, runtime: Runtime) -> None:
     runtime.spawn("snapshots", work, drains=False)
 
 
-def _project(runtime: Runtime, copy: FeedCopy, projection: RedisProjection) -> None:
-    projector = Projector(copy=copy, projection=projection, clock=runtime.clock, ids=runtime.ids)
+def _project(runtime: Runtime, copy: FeedCopy, projection: Projection, beats: Beats) -> None:
+    projector = Projector(
+        copy=copy, projection=projection, beats=beats, clock=runtime.clock, ids=runtime.ids
+    )
     rounds = Rounds(projector, copy.changed)
     runtime.health.note("projection", rounds.trouble)
     runtime.spawn("projection", rounds.run(runtime.stopping))
+    runtime.spawn("beat", rounds.keep_beat(runtime.stopping), drains=False)

@@ -1,4 +1,7 @@
-"""Snapshots of BLOCKLIST as they are stored: parts that live for an hour, and a head that names the newest."""
+"""Snapshots of BLOCKLIST as they are stored: parts that live for an hour, and a head that names the newest.
+
+Beside them lies the last beat that was given in Redis: a worker that starts knows by it a Redis from the past.
+"""
 
 import base64
 import json
@@ -15,6 +18,9 @@ from shared.bus.state import NO_MESSAGE, WRONG_LAST_SEQUENCE
 
 TIMEOUT = 5.0  # seconds, per request; a part is half a megabyte
 PART_SECONDS = 3_600
+BEAT = "snapshot.redis.beat"
+MOST_DIGITS = 15  # exact in Redis, which counts in doubles
+BEAT_SECONDS = 24 * 3_600  # longer than anything single-use lives
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,29 @@ class SnapshotStore:
         Raises:
             BusUnavailableError: the leader did not answer.
         """
+        return await self._last(contract.SNAPSHOT_HEAD)
+
+    async def beat(self) -> int:
+        """The last beat that a worker stored, from the leader; 0 when there is none, or no number.
+
+        Raises:
+            BusUnavailableError: the leader did not answer.
+        """
+        stored = await self._last(BEAT)
+        digits = stored.body[:MOST_DIGITS] if stored is not None else b""
+        return int(digits) if digits.isdigit() else 0
+
+    async def put_beat(self, beat: int) -> None:
+        """Store *beat*.
+
+        Raises:
+            BusUnavailableError: no PubAck.
+        """
+        await self._publish(BEAT, str(beat).encode(), {}, BEAT_SECONDS)
+
+    async def _last(self, wanted: str) -> StoredHead | None:
         subject = f"$JS.API.STREAM.MSG.GET.{contract.SNAPSHOT.name}"
-        question = json.dumps({"last_by_subj": contract.SNAPSHOT_HEAD}).encode()
+        question = json.dumps({"last_by_subj": wanted}).encode()
         try:
             reply = await self._client.request(subject, question, timeout=TIMEOUT)
         except nats.errors.Error as error:

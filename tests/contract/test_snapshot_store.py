@@ -37,6 +37,24 @@ async def test_of_two_heads_written_at_once_one_stays(store: Store) -> None:
     assert await store.put_head(b"two", expected_seq=found.seq)
 
 
+async def test_the_last_beat_is_remembered(store: Store) -> None:
+    """Of whichever worker; a head is another thing."""
+    assert await store.beat() == 0
+    await store.put_beat(1_800_000_000_001)
+    await store.put_beat(1_800_000_000_002)
+
+    assert await store.beat() == 1_800_000_000_002
+    assert await store.head() is None
+
+
+async def test_what_somebody_else_put_there_is_no_beat(bus_of: BusFactory) -> None:
+    """JetStream's answer to whoever named that subject, for one."""
+    bus = await bus_of("revocation")
+    await bus.js.publish("snapshot.redis.beat", b'{"type":"io.nats.jetstream.api.v1"}')
+
+    assert await SnapshotStore(bus.client, bus.js).beat() == 0
+
+
 async def test_a_part_as_large_as_they_get_is_taken(store: Store) -> None:
     """And counts for nothing until a head names it."""
     await store.put_part("01JD", 0, bytes(PART_BYTES))

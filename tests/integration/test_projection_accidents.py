@@ -13,6 +13,7 @@ from shared.ids import SystemIds
 from shared.redis import connect_redis
 from tests.support.fakes.clock import FakeClock
 from tests.support.fakes.copy import FakeCopy
+from tests.support.fakes.snapshots import FakeSnapshots
 from tests.support.servers import RedisServer, make_redis, start_in_thread
 from tests.support.waiting import eventually
 
@@ -31,12 +32,17 @@ class Moving(RedisProjection):
 class Worker:
     """A worker's copy, and its projector on *redis*; a second passes between two rounds."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, beats: FakeSnapshots | None = None) -> None:
         self.copy = FakeCopy()
-        self.clock = FakeClock()
+        self.clock = FakeClock(SystemClock().now_ms())
+        self.beats = beats or FakeSnapshots()
         self.projection = Moving(redis)
         self._projector = Projector(
-            copy=self.copy, projection=self.projection, clock=self.clock, ids=SystemIds()
+            copy=self.copy,
+            projection=self.projection,
+            beats=self.beats,
+            clock=self.clock,
+            ids=SystemIds(),
         )
 
     async def round(self, *keys: str) -> None:
@@ -44,6 +50,7 @@ class Worker:
         self.copy.put(*keys, until_ms=UNTIL)
         self.clock.advance(1_000)
         await self._projector.round()
+        await self._projector.keep_beat()
 
 
 async def holds(redis: Redis, *keys: str) -> bool:
@@ -97,6 +104,22 @@ async def test_a_backup_put_back_is_noticed_and_voids_what_was_single_use(
 
         assert await holds(redis, "sa", "sb")
         assert before - 1 <= int(await redis.get(SINCE)) <= SystemClock().now_ms()
+
+
+@pytest.mark.parametrize("seconds_old", [1, 60])
+async def test_workers_that_start_know_an_old_redis_and_an_ordinary_restart(
+    redis_server: RedisServer, seconds_old: int
+) -> None:
+    """The last beat lies on NATS; the second that a crash may cost Redis is no past."""
+    async with connect_redis(redis_server.url) as redis:
+        before = Worker(redis)
+        await before.round("sa")
+        await redis.decrby("lw:life:beat", seconds_old * 1_000)
+
+        await Worker(redis, before.beats).round("sa")
+
+        assert bool(await redis.exists(SINCE)) is (seconds_old == 60)
+        assert await redis.exists(TRUSTED)
 
 
 async def test_a_policy_that_evicts_takes_the_trust_away_until_it_is_gone(

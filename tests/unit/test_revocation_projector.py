@@ -9,6 +9,7 @@ from services.revocation.domain.projection import Mark
 from services.revocation.flows.project import (
     TRUST_MS,
     AheadError,
+    BeatUnknownError,
     EmptiedError,
     EvictingError,
     NotReadError,
@@ -19,6 +20,7 @@ from tests.support.fakes.clock import FakeClock
 from tests.support.fakes.copy import FakeCopy
 from tests.support.fakes.ids import FakeIds
 from tests.support.fakes.projection import FakeProjection
+from tests.support.fakes.snapshots import FakeSnapshots
 
 UNTIL = FakeClock().now_ms() + 60_000
 
@@ -29,9 +31,14 @@ class Worker:
     def __init__(self, projection: FakeProjection) -> None:
         self.clock = FakeClock()
         self.copy = FakeCopy()
+        self.beats = FakeSnapshots()
         self.projection = projection
         self._projector = Projector(
-            copy=self.copy, projection=projection, clock=self.clock, ids=FakeIds()
+            copy=self.copy,
+            projection=projection,
+            beats=self.beats,
+            clock=self.clock,
+            ids=FakeIds(),
         )
 
     def put(self, *keys: str) -> None:
@@ -60,6 +67,32 @@ async def test_an_empty_store_is_filled_before_it_is_trusted() -> None:
     assert projection.mark == Mark("epoch-1", 4)
     assert projection.records == worker.copy.records
     assert projection.trusted
+
+
+async def test_a_store_whose_past_is_unknown_is_not_vouched_for() -> None:
+    """A worker that has just started asks NATS for the last beat first, and again until it is told."""
+    projection = FakeProjection()
+    worker = Worker(projection)
+    worker.beats.away = True
+    with pytest.raises(BeatUnknownError):
+        await worker.round()
+    assert not projection.trusted
+
+    worker.beats.away = False
+    await worker.round()
+
+    assert projection.trusted
+
+
+async def test_a_beat_from_the_far_future_is_nobodys() -> None:
+    """Somebody who can put a number there does not make every start void what people hold."""
+    projection = FakeProjection()
+    worker = Worker(projection)
+    worker.beats.last_beat = worker.clock.now_ms() + 10**12
+
+    await worker.round()
+
+    assert projection.since is None
 
 
 async def test_a_round_writes_what_changed_and_nothing_else() -> None:

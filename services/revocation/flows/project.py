@@ -6,9 +6,13 @@ mark says. A mark that is absent, older, or of another epoch, a store that was r
 or that has evicted anything: it is not trusted, and everything is written again.
 
 "Trusted" runs out by itself and is renewed only as long as the copy's own proof allows.
+
+Each round has a number, the beat. Its last one also lies on NATS, so that a worker that has just started
+knows a store from the past as one that ran before does.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterator, Sequence
 
 import structlog
@@ -24,7 +28,8 @@ from services.revocation.domain.projection import (
     Seen,
     doubt_of,
 )
-from services.revocation.ports import Copy, Projection, ProjectionUnavailableError
+from services.revocation.ports import Beats, Copy, Projection, ProjectionUnavailableError
+from shared.bus import BusUnavailableError
 from shared.clock import Clock
 from shared.ids import Ids
 
@@ -34,6 +39,10 @@ TRUST_MS = 10_000  # like an edge's max_staleness
 WRITE_BATCH = 250  # records written together: about 3 ms of this worker
 WRITERS = 4
 LOOK_SECONDS = 0.9
+BEAT_EVERY_SECONDS = 10.0  # stored on NATS
+# What an append-only file that is synced each second may lose with its machine: no copy from the past.
+LOST_IN_A_CRASH = 2_000  # beats: one for each millisecond
+FAR_AHEAD_MS = 24 * 3600 * 1000  # a stored beat that is no beat of ours
 MOST_CHANGES = 100_000  # more than that are not remembered one by one
 
 POSITION = Gauge("latchwire_projection_position", "BLOCKLIST sequence the projection has reached.")
@@ -60,6 +69,10 @@ class NotReadError(Exception):
     """This worker has no complete and proven copy of BLOCKLIST yet."""
 
 
+class BeatUnknownError(Exception):
+    """NATS did not tell the last beat of this projection: whether it is from the past is not known."""
+
+
 class AheadError(Exception):
     """The projection says that it is further than this worker: another one is ahead for a moment."""
 
@@ -67,16 +80,20 @@ class AheadError(Exception):
 class Projector:
     """One round at a time per process; several processes may project at once, merging is idempotent."""
 
-    def __init__(self, *, copy: Copy, projection: Projection, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, *, copy: Copy, projection: Projection, beats: Beats, clock: Clock, ids: Ids
+    ) -> None:
         self._copy = copy
         self._projection = projection
+        self._beats = beats
         self._clock = clock
         self._ids = ids
         self._lock = asyncio.Lock()
         # What has changed since the store was seen whole, and what is known of it since then; None: nothing.
         self._changes: dict[str, Record] = {}
         self._seen: Seen | None = None
-        self._beat = 0
+        self._beat: int | None = None
+        self._stored_at = float("-inf")
         self._condition: Condition | None = None
         self._condition_at = float("-inf")
         self._ahead_at = float("inf")  # when a mark was first seen ahead (monotonic seconds)
@@ -85,7 +102,8 @@ class Projector:
         """Bring the projection up to this worker's copy, and renew the trust; how far it is.
 
         Raises:
-            ProjectionUnavailableError, EmptiedError, EvictingError, NotReadError, AheadError: not now.
+            ProjectionUnavailableError, EmptiedError, EvictingError, NotReadError, BeatUnknownError,
+            AheadError: not now.
         """
         async with self._lock:
             TRUSTED.set(0)
@@ -97,7 +115,7 @@ class Projector:
             raise NotReadError
         condition = await self._healthy()
         run = self._ids.ulid(self._clock.now_ms())
-        begun = await self._projection.begin(run, beat=self._beat)
+        begun = await self._projection.begin(run, beat=await self._last_beat())
         self._beat = begun.beat
         reached, reading = self._take(), self._copy.readings
         doubt = await self._examine(condition, begun, reached)
@@ -113,6 +131,26 @@ class Projector:
         self._changes, self._seen = {}, Seen(condition, reached)
         self._tell(reached, doubt, trusted=trust_ms > 0)
         return reached
+
+    async def _last_beat(self) -> int:
+        """The last one this worker was given; when it has just started, what is known of others'."""
+        if self._beat is None:
+            try:
+                stored = await self._beats.beat()
+            except BusUnavailableError as error:
+                raise BeatUnknownError from error
+            ours = stored <= self._clock.now_ms() + FAR_AHEAD_MS
+            self._beat = max(0, stored - LOST_IN_A_CRASH) if ours else 0
+        return self._beat
+
+    async def keep_beat(self) -> None:
+        """Store the last beat where a worker that starts finds it; every ten seconds are enough."""
+        now = self._clock.monotonic()
+        if self._beat is None or now < self._stored_at + BEAT_EVERY_SECONDS:
+            return
+        with contextlib.suppress(BusUnavailableError):
+            await self._beats.put_beat(self._beat)
+            self._stored_at = now
 
     async def _healthy(self) -> Condition:
         """What the store says of itself, asked about once a second."""

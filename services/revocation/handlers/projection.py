@@ -7,6 +7,7 @@ import structlog
 
 from services.revocation.flows.project import (
     AheadError,
+    BeatUnknownError,
     EmptiedError,
     EvictingError,
     NotReadError,
@@ -19,7 +20,14 @@ log = structlog.get_logger()
 ROUND_SECONDS = 1.0
 AGAIN_SECONDS = 0.2  # after a round that could not be: logins wait for the next one that can
 GATHER_SECONDS = 0.05  # what changes meanwhile is one round
-NOT_NOW = (ProjectionUnavailableError, EmptiedError, EvictingError, NotReadError, AheadError)
+NOT_NOW = (
+    ProjectionUnavailableError,
+    EmptiedError,
+    EvictingError,
+    NotReadError,
+    BeatUnknownError,
+    AheadError,
+)
 
 
 class Rounds:
@@ -46,6 +54,14 @@ class Rounds:
                     await (stopping if trouble else self._changed).wait()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(GATHER_SECONDS):
+                    await stopping.wait()
+
+    async def keep_beat(self, stopping: asyncio.Event) -> None:
+        """Keep the last beat known until *stopping*; apart, because NATS may take its time."""
+        while not stopping.is_set():
+            await self._projector.keep_beat()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ROUND_SECONDS):
                     await stopping.wait()
 
     async def _round(self) -> str:

@@ -8,12 +8,13 @@ from shared.bus import BusUnavailableError, StoredHead
 
 
 class FakeSnapshots:
-    """A `services.revocation.ports.Snapshots`."""
+    """A `services.revocation.ports.Snapshots`, and a `Beats`."""
 
     def __init__(self) -> None:
         self.stored: StoredHead | None = None
         self.parts: dict[tuple[str, int], bytes] = {}
         self.questions = 0
+        self.last_beat = 0
         self.away = False
 
     async def head(self) -> StoredHead | None:
@@ -32,6 +33,14 @@ class FakeSnapshots:
             return False
         self.stored = StoredHead(body, last + len(self.parts) + 1)
         return True
+
+    async def beat(self) -> int:
+        self._reached()
+        return self.last_beat
+
+    async def put_beat(self, beat: int) -> None:
+        self._reached()
+        self.last_beat = beat
 
     def _reached(self) -> None:
         if self.away:
