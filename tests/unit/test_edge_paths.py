@@ -1,5 +1,7 @@
 """Paths an attacker would write, and the rules they must not slip past."""
 
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,78 @@ AMBIGUOUS = [
     "/demo/%c2%85", "/demo/" + "a" * 9000,
     *(f"/%{ord(c):02x}open/x" for c in "/;?#[]%\\."),
 ]  # fmt: skip
+
+
+# A character beside a protected name, or in it, and what some reader makes of the whole.
+DISGUISED = {
+    "a space at the end": "/admin ",
+    "a space before": "/ admin",
+    "before a slash": "/admin /x",
+    "a no-break space": "/admin\u00a0",
+    "in the middle": "/ad\u00a0min",
+    "an ideographic space": "/admin\u3000",
+    "a line separator": "/admin\u2028",
+    "a tab": "/admin\t",
+    "NEL": "/admin\u0085",
+    "NUL": "/admin\x00",
+    "a zero-width space": "/ad\u200bmin",
+    "a zero-width joiner": "/ad\u200dmin",
+    "a soft hyphen": "/ad\u00admin",
+    "a byte order mark": "/\ufeffadmin",
+    "right-to-left override": "/\u202enimda",
+    "a tag": "/admin\U000e0041",
+    "private use": "/admin\ue000",
+    "unassigned": "/admin\u0378",
+    "no character": "/admin\uffff",
+    "a fullwidth solidus": "/x\uff0fadmin",
+    "a fullwidth backslash": "/x\uff3cadmin",
+    "fullwidth stops": "/x/\uff0e\uff0e",
+    "a two-dot leader": "/x/\u2025",
+    "a one-dot leader": "/\u2024",
+    "fullwidth percent": "/x\uff052fadmin",
+    "a fullwidth semicolon": "/admin\uff1bx",
+    "a Greek question mark": "/admin\u037ex",
+    "fullwidth question": "/admin\uff1f",
+    "a fullwidth number sign": "/admin\uff03",
+    "account of": "/x\u2100",
+    "a division slash": "/x\u2215admin",
+    "a fraction slash": "/x\u2044admin",
+    "a set minus": "/x\u2216admin",
+    "a fullwidth letter": "/\uff41dmin",
+    "a ligature": "/\ufb01le",
+    "a long s": "/acce\u017fs",
+    "the Kelvin sign": "/\u212aeys",
+    "a superscript": "/v\u00b2",
+    "a bold letter": "/\U0001d41admin",
+    "a circled letter": "/\u24d0dmin",
+}
+
+
+@pytest.mark.parametrize("path", DISGUISED.values(), ids=DISGUISED)
+def test_what_is_not_seen_or_is_another_spelling_matches_nothing(path: str) -> None:
+    """A service behind that strips or normalises would serve another path than was looked up."""
+    assert plain_path(quote(path, safe="/")) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/été",
+        "/e\u0301te\u0301",
+        "/ärger/straße",
+        "/日本語",
+        "/كتاب",
+        "/हिन्दी",
+        "/файл 1 (neu)",
+        "/a b/c d",
+        "/\U0001f600",
+        "/€",
+        "/ada@acme.com+1",
+    ],
+)
+def test_other_peoples_letters_are_letters(path: str) -> None:
+    """However they are composed."""
+    assert plain_path(quote(path, safe="/")) == path
 
 
 @pytest.mark.parametrize("target", AMBIGUOUS)
