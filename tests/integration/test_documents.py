@@ -8,6 +8,7 @@ from typing import Any
 
 import nats.errors
 import pytest
+from nats.aio.msg import Msg
 
 from latchwire.documents import CATALOGUE, KEYS, Documents
 from latchwire.feed import FeedReadError, RevocationFeed
@@ -16,7 +17,7 @@ from shared.bus import Bus
 from shared.messages import Freshness, Probe
 from tests.conftest import BusFactory
 from tests.support.documents import SUBJECTS, operators, signed, write
-from tests.support.feed import HASH_KEY
+from tests.support.feed import HASH_KEY, Writer
 from tests.support.tokens import jwks, signing_key
 from tests.support.waiting import eventually
 
@@ -111,6 +112,33 @@ async def test_an_older_document_published_again_is_refused(bus_of: BusFactory) 
         async with following(await bus_of("edge-2"), later) as (feed, fresh):
             await eventually(lambda: feed.staleness_seconds() < 5)
             assert (later.keys, fresh.generation(KEYS), fresh.refused) == ([2], 2, 1)
+
+
+async def test_what_is_aimed_at_the_deltas_and_is_no_document_brings_a_reader_no_further(
+    bus_of: BusFactory,
+) -> None:
+    """Another guest has the server answer to ``documents.…``: with a record of the sequence that comes next."""
+    revoker, edge, reader = await bus_of("revocation"), await bus_of("edge-1"), Reader()
+    await Writer(revoker).revoke("somebody")
+    operator = await bus_of("operator")
+    documents = reader.documents(edge)
+    await documents.start(edge.client)
+    arrived = asyncio.Event()
+
+    async def note(_message: Msg) -> None:
+        arrived.set()
+
+    await edge.client.subscribe("documents.last", cb=note)
+    await edge.client.flush()
+    thief = (await bus_of("edge-2")).client
+    for reply in ("documents.keys", "documents.x", "documents.last"):
+        await thief.publish("CORE.API.DIRECT.GET.BLOCKLIST", b'{"seq":1}', reply=reply)
+    await asyncio.wait_for(arrived.wait(), 5)
+    await edge.client.flush()
+
+    assert (documents.seq, documents.refused) == (0, 0)
+    await write(operator, KEYS, signed(jwks(), 1))
+    await eventually(lambda: (documents.seq, reader.keys) == (1, [1]))
 
 
 @pytest.mark.parametrize(

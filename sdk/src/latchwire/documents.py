@@ -21,7 +21,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
-from latchwire._document_stream import DocumentReader
+from latchwire._document_stream import STREAM, SUBJECT_PREFIX, DocumentReader
 from latchwire._strict import decode_base64url, parse_json_object
 from latchwire.keys import InvalidJWKSError, KeyRing
 
@@ -186,13 +186,13 @@ class Documents:
 
     async def _on_delta(self, message: Msg) -> None:
         name = message.subject.removeprefix(DELTA_PREFIX)
-        sequence = (message.headers or {}).get("Nats-Sequence", "")
-        if not (sequence.isascii() and sequence.isdigit()):
-            return
+        seq = _sequence_of(name, message)
+        if seq is None:
+            return  # another question's answer, aimed here
         document = self._genuine(name, message.data)
         if document is not None:
-            self._put_in_force(document, int(sequence))
-        if int(sequence) == self.seq + 1:
+            self._put_in_force(document, seq)
+        if seq == self.seq + 1:
             self.seq += 1  # a gap is read by `catch_up`
 
     def _genuine(self, name: str, jws: bytes) -> Document | None:
@@ -236,6 +236,15 @@ class Documents:
         self.refused += 1
         self.problems[name] = detail
         _log.error("document.refused name=%s %s", name, detail)
+
+
+def _sequence_of(name: str, message: Msg) -> int | None:
+    """Where in DOCUMENT *message* is the document *name*, by the server's own headers; None when it is not."""
+    headers = message.headers or {}
+    sequence = headers.get("Nats-Sequence", "")
+    if headers.get("Nats-Stream") != STREAM or headers.get("Nats-Subject") != SUBJECT_PREFIX + name:
+        return None
+    return int(sequence) if sequence.isascii() and sequence.isdigit() else None
 
 
 def _take_keys(on_keys: OnKeys, document: Document) -> None:
