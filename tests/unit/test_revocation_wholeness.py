@@ -3,7 +3,14 @@
 import pytest
 
 from latchwire.records import record_key
-from services.revocation.flows.wholeness import SAMPLE, SOON_MS, BlocklistLostError, Wholeness
+from services.revocation.flows.wholeness import (
+    LOOK_AGAIN_SECONDS,
+    SAMPLE,
+    SOON_MS,
+    BlocklistDoubtedError,
+    BlocklistLostError,
+    Wholeness,
+)
 from shared.bus import Position
 from shared.bus.state import StoredMessage
 from shared.contract import TOKEN_REVOKED, Durable
@@ -67,15 +74,27 @@ async def test_a_whole_list_is_looked_up_once(wholeness: Wholeness, past: Past) 
     assert wholeness.trouble() is None
 
 
+async def doubted(wholeness: Wholeness, clock: FakeClock, position: Position) -> None:
+    """The first look at one that lacks something, and the pause after it."""
+    for _ in range(2):
+        with pytest.raises(BlocklistDoubtedError):
+            await wholeness.check(position)
+    assert wholeness.trouble() is None
+    clock.advance(int(LOOK_AGAIN_SECONDS * 1000))
+
+
 @pytest.mark.parametrize(
-    "position", [Position("e", 31, 30, 0), Position("e", 1, 10, 10)], ids=["purged", "restored"]
+    "position",
+    [Position("e", 31, 30, 0), Position("e", 31, 33, 3), Position("e", 1, 10, 10)],
+    ids=["purged", "purged and used", "restored"],
 )
 async def test_one_that_lost_records_proves_nothing_any_more(
-    wholeness: Wholeness, past: Past, position: Position
+    wholeness: Wholeness, past: Past, clock: FakeClock, position: Position
 ) -> None:
     """Also when it has grown again since: what was lost is still missing."""
     await wholeness.check(Position("e", 1, 30, 30))
     past.held.clear()
+    await doubted(wholeness, clock, position)
 
     for now in (position, Position("e", 31, 500, 470)):
         with pytest.raises(BlocklistLostError, match="streams apply --restored"):
@@ -84,9 +103,36 @@ async def test_one_that_lost_records_proves_nothing_any_more(
     assert wholeness.trouble()
 
 
-async def test_another_epoch_begins_anew(wholeness: Wholeness, past: Past) -> None:
+async def test_a_bad_moment_is_no_loss(wholeness: Wholeness, past: Past, clock: FakeClock) -> None:
+    """A second later it is all there: no proof in between, and no operator is called."""
+    held = set(past.held)
+    past.held.clear()
+    await doubted(wholeness, clock, Position("e", 1, 30, 30))
+    past.held |= held
+
+    await wholeness.check(Position("e", 1, 30, 30))
+
+    assert wholeness.trouble() is None
+    past.held.clear()
+    await doubted(wholeness, clock, Position("e", 1, 30, 29))
+
+
+async def test_what_lapses_while_others_are_written_is_no_loss(
+    wholeness: Wholeness, past: Past
+) -> None:
+    """On a busy list, that is all the time: it is not looked up each time."""
+    for last, messages in ((30, 30), (31, 29), (33, 25)):
+        await wholeness.check(Position("e", 1, last, messages))
+
+    assert past.asked == 1
+
+
+async def test_another_epoch_begins_anew(
+    wholeness: Wholeness, past: Past, clock: FakeClock
+) -> None:
     """The operator has had TOKEN replayed: what is acknowledged again is there again."""
     past.held.clear()
+    await doubted(wholeness, clock, Position("e", 1, 30, 30))
     with pytest.raises(BlocklistLostError):
         await wholeness.check(Position("e", 1, 30, 30))
     past.events.clear()
@@ -96,9 +142,12 @@ async def test_another_epoch_begins_anew(wholeness: Wholeness, past: Past) -> No
     assert wholeness.trouble() is None
 
 
-async def test_a_new_process_finds_it_too(wholeness: Wholeness, past: Past) -> None:
+async def test_a_new_process_finds_it_too(
+    wholeness: Wholeness, past: Past, clock: FakeClock
+) -> None:
     """It has seen nothing before, and looks before its first proof."""
     past.held.remove(record_key(KEY, "session", f"s{30 - SAMPLE}"))
+    await doubted(wholeness, clock, Position("e", 1, 30, 29))
 
     with pytest.raises(BlocklistLostError):
         await wholeness.check(Position("e", 1, 30, 29))

@@ -22,6 +22,7 @@ from shared.emails import InvalidEmailError
 log = structlog.get_logger()
 
 SAMPLE = 20  # acknowledged revocations that are looked up
+LOOK_AGAIN_SECONDS = 1.0  # what lacked something then and does not now was read in a bad moment
 SOON_MS = 60_000  # a record that lapses this soon may be gone by the server's clock
 
 
@@ -41,6 +42,10 @@ class BlocklistLostError(BusUnavailableError):
     """BLOCKLIST lacks acknowledged revocations: `latchwire streams apply --restored` replays them."""
 
 
+class BlocklistDoubtedError(BusUnavailableError):
+    """BLOCKLIST seems to lack acknowledged revocations: it is looked at again in a second."""
+
+
 class Wholeness:
     """Watches one BLOCKLIST; once it was found to lack something, only another epoch counts."""
 
@@ -50,6 +55,7 @@ class Wholeness:
         self._hash_key = hash_key
         self._seen: Position | None = None
         self._lost: str | None = None
+        self._doubted_at: float | None = None
 
     def trouble(self) -> str | None:
         """What is wrong with it, for ``/ready``."""
@@ -59,16 +65,29 @@ class Wholeness:
         """Return when nothing is known to be missing at *position*.
 
         Raises:
-            BlocklistLostError: something is.
+            BlocklistLostError: something is, also after a pause.
+            BlocklistDoubtedError: so it seems; no proof until it was looked at again.
             BusUnavailableError: a leader did not answer.
         """
         if position.epoch == self._lost:
             raise BlocklistLostError(BlocklistLostError.__doc__)
-        if self._holds_less(position) and await self._lacks_something():
-            self._lost = position.epoch
-            log.error("blocklist.lost", cure="latchwire streams apply --restored")
-            raise BlocklistLostError(BlocklistLostError.__doc__)
-        self._seen, self._lost = position, None
+        if self._holds_less(position):
+            await self._look(position)
+        self._seen, self._lost, self._doubted_at = position, None, None
+
+    async def _look(self, position: Position) -> None:
+        now, doubted_at = self._clock.monotonic(), self._doubted_at
+        if doubted_at is not None and now < doubted_at + LOOK_AGAIN_SECONDS:
+            raise BlocklistDoubtedError(BlocklistDoubtedError.__doc__)
+        if not await self._lacks_something():
+            return
+        if doubted_at is None:
+            self._doubted_at = now
+            log.warning("blocklist.doubted", epoch=position.epoch)
+            raise BlocklistDoubtedError(BlocklistDoubtedError.__doc__)
+        self._lost = position.epoch
+        log.error("blocklist.lost", cure="latchwire streams apply --restored")
+        raise BlocklistLostError(BlocklistLostError.__doc__)
 
     def _holds_less(self, position: Position) -> bool:
         seen = self._seen
@@ -76,7 +95,7 @@ class Wholeness:
             seen is None
             or position.epoch != seen.epoch
             or position.last_seq < seen.last_seq
-            or position.messages < seen.messages
+            or position.messages < _expected(seen, position)
         )
 
     async def _lacks_something(self) -> bool:
@@ -97,3 +116,11 @@ class Wholeness:
             return revocation_of(contract.TOKEN_REVOKED.decode(message.data), times)
         except (ValidationError, ValueError, InvalidEmailError):
             return None  # it became a dead letter
+
+
+def _expected(seen: Position, position: Position) -> int:
+    """How many messages at least, if nothing was lost.
+
+    While records are written others lapse, all the time; a purge leaves only what came after it.
+    """
+    return seen.messages if position.last_seq == seen.last_seq else seen.messages // 2
