@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from pydantic import ValidationError
 
+from shared.bus.errors import BusUnavailableError
 from shared.contract import M, Question, R
 
 log = structlog.get_logger()
@@ -28,5 +29,7 @@ async def guard(subject: str, work: Awaitable[None]) -> None:
         await work
     except ValidationError:
         log.warning("message.undecodable", subject=subject)
+    except BusUnavailableError as error:  # nothing is wrong with us: the asker asks again
+        log.warning("message.unanswered", subject=subject, reason=str(error))
     except Exception:  # one bad message must not end the worker; the asker times out
         log.exception("message.failed", subject=subject)
