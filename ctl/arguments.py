@@ -26,7 +26,7 @@ def add_globals(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
     )
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds_of_waiting,
         default=default(TIMEOUT),
         metavar="SECONDS",
         help=f"how long to wait for answers (default {TIMEOUT:g})",
@@ -42,8 +42,17 @@ def add_command(
     return parser
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
+def number_of_seconds(text: str) -> float:
+    """A plain number. Raises: argparse.ArgumentTypeError: it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("is no number of seconds: write 10 or 2.5") from None
+
+
+def seconds_of_waiting(text: str) -> float:
+    """How long to wait. Raises: argparse.ArgumentTypeError."""
+    seconds = number_of_seconds(text)
     if not 0 < seconds <= 3600:
         raise argparse.ArgumentTypeError("must be more than 0 and at most 3600 seconds")
     return seconds

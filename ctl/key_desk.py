@@ -4,8 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from ctl import exits
 from ctl.documents import DocumentDesk, Words
 from ctl.key_states import KeyStateError, added, from_files, next_key, switched
+from ctl.output import complain
 from ctl.session import Session
 from ctl.signing_files import SigningFiles
 from latchwire.documents import KEYS
@@ -13,6 +15,10 @@ from shared.contract import KEY_ROTATED
 from shared.documents import KeysBody, read_keys_body
 from shared.messages import KeyRotated
 
+FILES_BEHIND = (
+    "{} CANNOT BE WRITTEN and still has the keys of before: who starts without the document goes by them. "
+    "Make it writable, then repeat the command"
+)
 Change = Literal["added", "used", "retired", "compromised"]
 Step = Callable[[KeysBody, int, int], KeysBody]  # body, now_ms, generation -> body
 
@@ -24,6 +30,7 @@ class KeyDesk:
         self.session = session
         self.documents = DocumentDesk(session, KEYS)
         self.files = SigningFiles(session.installation.secrets_dir)
+        self._files_behind = False
 
     async def open(self) -> None:
         """Read what is in force. Raises: BusUnavailableError, SecretsError, KeyStateError."""
@@ -82,9 +89,15 @@ class KeyDesk:
         self.files.enable(kid)
         await self.change(kid, "used", lambda body, now, gen: switched(body, kid, now, gen))
 
-    def keep_files_in_step(self) -> bool:
-        """Write jwks.json as the document says; False where that cannot be done."""
-        return self.files.publish(self.body.keys)
+    def keep_files_in_step(self) -> None:
+        """Write jwks.json as the document says; where that cannot be done it is said, and `code` knows."""
+        self._files_behind = not self.files.publish(self.body.keys)
+        if self._files_behind:
+            complain(FILES_BEHIND.format(self.session.installation.secrets_dir / "jwks.json"))
+
+    def code(self, code: int) -> int:
+        """The exit code *code*, or 3 instead of 0 while jwks.json says something else than the document."""
+        return exits.PARTLY if self._files_behind and code == exits.DONE else code
 
     def _read(self) -> KeysBody:
         document = self.documents.shelf.in_force

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ctl.fate import Fate, Word
 from ctl.heartbeats import ROLL_CALL_SECONDS, RollCall
+from ctl.output import date_time
 from shared.bus import Ack, Bus, BusUnavailableError, Position
 from shared.clock import Clock
 
@@ -25,13 +26,27 @@ class Receipt:
 class Receipts:
     """What was confirmed in time. *fate* is None when no worker has applied the event yet.
 
-    *whole* says whether *edges* are all that may be live.
+    *whole* says whether *edges* are all that may be live. *acked_at_ms*: when the event was stored;
+    *closed_at_ms*: when the last edge, heard or not, has applied it or has closed for want of a fresher proof.
     """
 
     fate: Fate | None
     edges: tuple[Receipt, ...]
-    safe_at_ms: int
+    acked_at_ms: int
+    closed_at_ms: int
     whole: bool
+
+    @property
+    def safe_at(self) -> str | None:
+        """From when on no live edge accepts it, UTC, the next full second; None: it will never be in force.
+
+        Past where all have confirmed, as `POST /auth/logout` with ``Prefer: wait`` says it.
+        """
+        if self.refused:
+            return None
+        confirmed = max((edge.after_ms or 0.0 for edge in self.edges), default=0.0)
+        at = self.acked_at_ms + round(confirmed) if self.complete else self.closed_at_ms
+        return date_time(at + 999)
 
     @property
     def refused(self) -> bool:
@@ -70,9 +85,11 @@ async def collect(
     position = fate.position if fate is not None else None
     if position is not None:
         await _confirmed(bus, roll, position, clock, published.acked, deadline)
+    else:
+        await _ask(bus, roll)  # not applied: who may still let people in is named all the same
     edges = tuple(_receipt(roll, edge_id, position, published) for edge_id in sorted(roll.edges))
-    # The last edge, heard or not, has applied it by then, or has closed for want of a fresher proof.
-    return Receipts(fate, edges, published.acked_at_ms + roll.window_ms(), roll.whole)
+    closed_at_ms = published.acked_at_ms + roll.window_ms()
+    return Receipts(fate, edges, published.acked_at_ms, closed_at_ms, roll.whole)
 
 
 async def _confirmed(
@@ -84,15 +101,19 @@ async def _confirmed(
     worker that began to listen only now will know all of them soon.
     """
     while clock.monotonic() < deadline:
-        try:
-            await roll.ask(bus)
-        except BusUnavailableError:
-            roll.told = None  # the event is stored: the connection may yet come back in time
+        await _ask(bus, roll)
         now = clock.monotonic()
         known = roll.whole or (roll.told is None and now >= began + ROLL_CALL_SECONDS)
         if known and not _behind(roll, position):
             return
         await roll.more(max(0.0, min(POLL_ROLL_SECONDS, deadline - now)))
+
+
+async def _ask(bus: Bus, roll: RollCall) -> None:
+    try:
+        await roll.ask(bus)
+    except BusUnavailableError:
+        roll.told = None  # the event is stored: the connection may yet come back in time
 
 
 def _behind(roll: RollCall, position: Position) -> bool:

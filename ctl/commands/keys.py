@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from ctl import exits
-from ctl.arguments import Commands, add_command
+from ctl.arguments import Commands, add_command, number_of_seconds
 from ctl.commands import kill_key
 from ctl.documents import ConflictError, Words, tell
 from ctl.key_desk import KeyDesk
@@ -19,8 +19,8 @@ from shared.secrets import SecretsError
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 # Auth and services follow the document too and send no heartbeat: within max_staleness they have it, or refuse.
 SETTLE_SECONDS = 12.0
-MARGIN_SECONDS = 2.0
 MAX_SETTLE_SECONDS = 3600.0
+POLL_SECONDS = 0.25
 
 Work = Callable[[Session, KeyDesk], Awaitable[int]]
 
@@ -37,8 +37,8 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--settle",
         type=_settle,
         metavar="SECONDS",
-        help="for readers that send no heartbeat, before the new key signs (default: "
-        f"{SETTLE_SECONDS:g}, or longer where an edge allows itself to be staler)",
+        help="for readers that send no heartbeat, before the new key signs (default, and at least: "
+        f"{SETTLE_SECONDS:g}, or longer where max_staleness is)",
     )
     rotate.set_defaults(run=_run_rotate)
     retire = add_command(verbs, "retire", "accept a key no more whose tokens have run out")
@@ -48,9 +48,12 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _settle(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds <= MAX_SETTLE_SECONDS:
-        raise argparse.ArgumentTypeError(f"must be 0 to {MAX_SETTLE_SECONDS:g} seconds")
+    seconds = number_of_seconds(text)
+    if not SETTLE_SECONDS <= seconds <= MAX_SETTLE_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"must be {SETTLE_SECONDS:g} to {MAX_SETTLE_SECONDS:g} seconds: whoever sends no heartbeat may not "
+            "know the new key before"
+        )
     return seconds
 
 
@@ -71,7 +74,7 @@ def _operate(arguments: argparse.Namespace, work: Work) -> int:
         desk = KeyDesk(session)
         try:
             await desk.open()
-            return await work(session, desk)
+            return desk.code(await work(session, desk))
         except (KeyStateError, ConflictError, DocumentTooLargeError, SecretsError) as error:
             complain(one_line(str(error)))
             return exits.FAILED
@@ -104,11 +107,11 @@ def _row(desk: KeyDesk, words: Words, kid: str) -> dict[str, object]:
         "kid": kid,
         "alg": next((key["alg"] for key in keys if key["kid"] == kid), None),
         "state": state,
-        "since": since or None,
+        "since": date_time(since) if since else None,
         "generation": known.generation,
         "edges": have,
         "edges_live": len(words.edges),
-        "retire_from": retire_at_ms(desk.body, kid) if state == "accepted" else None,
+        "retire_from": date_time(retire_at_ms(desk.body, kid)) if state == "accepted" else None,
     }
 
 
@@ -119,19 +122,25 @@ def _line(row: dict[str, object]) -> tuple[object, ...]:
         one_line(str(row["kid"])),
         row["alg"] or "-",
         row["state"],
-        _when(row["since"]),
+        row["since"] or "-",
         row["generation"],
         f"{len(edges)}/{row['edges_live']}",
-        _when(row["retire_from"]),
+        row["retire_from"] or "-",
     )
 
 
-def _when(at: object) -> str:
-    return date_time(at) if isinstance(at, int) else "-"
+def usual_settle(desk: KeyDesk) -> float:
+    """As long as anybody of this installation may go by what was true before."""
+    return max(SETTLE_SECONDS, desk.documents.roll.window_ms() / 1000)
 
 
 async def _rotate(
-    session: Session, desk: KeyDesk, *, algorithm: str | None, settle: float | None
+    session: Session,
+    desk: KeyDesk,
+    *,
+    algorithm: str | None,
+    settle: float | None,
+    least: Callable[[KeyDesk], float] = usual_settle,
 ) -> int:
     before = desk.body.sign_with
     kid = await desk.publish_next(algorithm)
@@ -149,7 +158,14 @@ async def _rotate(
         tell(published)
     if not published.complete:
         return _stopped(session, desk, told, published)
-    await _let_settle(session, desk, kid, _usual_settle(desk) if settle is None else settle)
+    needed = least(desk)
+    if settle is not None and settle < needed:
+        complain(
+            f"--settle {settle:g} is too short: here somebody may go by what was true {needed:g} s ago. "
+            f"{kid} waits and the old key signs: repeat the command without it"
+        )
+        return exits.USAGE
+    await _let_settle(session, desk, kid, needed if settle is None else settle)
     await desk.switch(kid)
     return await _switched(session, desk, told | {"signs": True})
 
@@ -161,20 +177,16 @@ def _stopped(session: Session, desk: KeyDesk, told: dict[str, object], words: Wo
     return exits.PARTLY
 
 
-def _usual_settle(desk: KeyDesk) -> float:
-    """As long as anybody of this installation may go by what was true before."""
-    allowed = [edge.last.max_staleness_ms / 1000 for edge in desk.documents.roll.edges.values()]
-    return max([SETTLE_SECONDS, *(seconds + MARGIN_SECONDS for seconds in allowed)])
-
-
 async def _let_settle(session: Session, desk: KeyDesk, kid: str, settle: float) -> None:
     """Wait until *kid* has been published for *settle* seconds."""
-    since = desk.body.since(kid).added_at
-    left = settle - (session.clock.now_ms() - since) / 1000
-    if left > 0:
-        if not session.json:
-            say(f"waiting     {left:.0f} s for readers that send no heartbeat")
-        await asyncio.sleep(min(left, settle))
+    ready_at, clock = desk.body.since(kid).added_at + settle * 1000, session.clock
+    left = min(settle, (ready_at - clock.now_ms()) / 1000)
+    if left > 0 and not session.json:
+        say(f"waiting     {left:.0f} s for readers that send no heartbeat")
+    # By the wall clock, as another machine may have published it; but no longer than *settle* from now.
+    until = clock.monotonic() + settle
+    while clock.now_ms() < ready_at and clock.monotonic() < until:  # noqa: ASYNC110 - time tells nobody
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _switched(session: Session, desk: KeyDesk, told: dict[str, object]) -> int:
@@ -183,7 +195,7 @@ async def _switched(session: Session, desk: KeyDesk, told: dict[str, object]) ->
     words = await desk.words()
     retire_from = retire_at_ms(desk.body, before)
     if session.json:
-        answer = {**told, "generation": desk.generation, "retire_from": retire_from}
+        answer = {**told, "generation": desk.generation, "retire_from": date_time(retire_from)}
         say_json({**answer, **words.answer()})
     else:
         say(f"signs       {kid}, generation {desk.generation}")

@@ -84,7 +84,7 @@ async def _begin(session: Session, *, event: TokenRevoked) -> int:
         complain(f"{one_line(event.target)} is revoked, and still in the keys document: repeat")
         return exits.FAILED
     try:
-        return await _compromise(session, desk, event=event)
+        return desk.code(await _compromise(session, desk, event=event))
     except KeyStateError as error:
         complain(one_line(str(error)))
         return exits.FAILED
@@ -190,7 +190,7 @@ def _tell_revoked(receipts: Receipts) -> None:
         heard = receipt.after_ms is not None
         say(f"{name}  " + (f"refuses after {receipt.after_ms:.0f} ms" if heard else "is silent"))
     if not receipts.complete:
-        say(f"safe everywhere at {clock_time_in_words(receipts.safe_at_ms)}")
+        say(f"safe everywhere at {clock_time_in_words(receipts.closed_at_ms)}")
 
 
 def _tell(session: Session, desk: KeyDesk, kid: str, outcome: Outcome) -> None:
@@ -215,7 +215,7 @@ def _answer(desk: KeyDesk, kid: str, outcome: Outcome) -> dict[str, object]:
         "signs": outcome.successor or desk.body.sign_with,
         "done": outcome.done,
         "revoked": {"complete": complete, "edges": told},
-        "safe_everywhere_at": receipts.safe_at_ms if receipts and not complete else None,
+        "safe_everywhere_at": receipts.safe_at if receipts else None,
         "generation": desk.generation,
         **(words.answer() if words is not None else {"complete": False}),
     }

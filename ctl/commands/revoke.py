@@ -156,7 +156,6 @@ def _stored(event: TokenRevoked, published: Published) -> dict[str, object]:
 def _answer(receipts: Receipts) -> dict[str, object]:
     fate = receipts.fate
     position = fate.position if fate is not None else None
-    unsafe = not receipts.complete and not receipts.refused
     return {
         "outcome": fate.outcome if fate else "waiting",
         "reason": fate.reason if fate else "",
@@ -168,7 +167,7 @@ def _answer(receipts: Receipts) -> dict[str, object]:
             {"edge_id": r.edge_id, "confirmed": r.after_ms is not None, "after_ms": r.after_ms}
             for r in receipts.edges
         ],
-        "safe_everywhere_at": date_time(receipts.safe_at_ms) if unsafe else None,
+        "safe_everywhere_at": receipts.safe_at,
     }
 
 
@@ -210,7 +209,7 @@ def _tell_unsafe(receipts: Receipts) -> None:
         say(
             "other edges may be live: no revocation worker has listened long enough to name them all"
         )
-    safe_at = clock_time_in_words(receipts.safe_at_ms)
+    safe_at = clock_time_in_words(receipts.closed_at_ms)
     say(f"safe everywhere at {safe_at}: by then a silent edge has closed itself")
 
 

@@ -23,12 +23,34 @@ def test_what_cannot_name_a_key_is_refused(kid: str, capsys: pytest.CaptureFixtu
     assert "kid" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("seconds", ["-1", "x", "86400"])
-def test_a_pause_that_makes_no_sense_is_refused(seconds: str) -> None:
-    """By the parser, with the usage."""
+@pytest.mark.parametrize(
+    ("seconds", "reason"),
+    [
+        ("-1", "must be 12 to 3600 seconds"),
+        ("0", "must be 12 to 3600 seconds"),
+        ("11.9", "may not know the new key before"),
+        ("nan", "must be 12 to 3600 seconds"),
+        ("86400", "must be 12 to 3600 seconds"),
+        ("x", "is no number of seconds"),
+    ],
+)
+def test_a_pause_in_which_tokens_would_be_refused_is_none(
+    seconds: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the parser, with the reason: no rotation signs before every reader knows the key."""
     with pytest.raises(SystemExit) as ended:
         main(["keys", "rotate", "--settle", seconds])
     assert ended.value.code == exits.USAGE
+    assert reason in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_timeout_that_is_no_number_is_refused_in_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Not by the name of a function."""
+    with pytest.raises(SystemExit):
+        main(["--timeout", "soon", "keys", "list"])
+    assert "--timeout: is no number of seconds" in capsys.readouterr().err
 
 
 def test_a_catalogue_that_is_not_right_is_not_published(
