@@ -44,7 +44,7 @@ TITLES: Mapping[str, str] = {
     "not_found": "There is nothing here.",
     "method_not_allowed": "This route does not take that method.",
     "unavailable": "A part this needs is away. Nothing is lost; try again.",
-    "store_unsettled": "The store has lost something and is being checked. Nobody is signed out; try again.",
+    "store_unsettled": "Nobody can vouch for the store at the moment. Nobody is signed out; try again.",
     "bad_request": "The request cannot be read.",
     "internal_error": "Something went wrong here.",
 }
