@@ -12,12 +12,13 @@ from shared.bus import Bus
 from shared.clock import SystemClock
 from shared.redis import connect_redis
 from tests.conftest import BusFactory
+from tests.support.node import node_or_skip
 from tests.support.revocation import Worker, make_worker
 from tests.support.servers import ROOT, NatsServer, RedisServer, start_in_thread
 from tests.support.tokens import make_claims
 from tests.support.waiting import eventually
 
-driver = pytest.importorskip("playwright._impl._driver")
+NODE = node_or_skip()
 READER = ROOT / "examples" / "node_reader" / "reader.mjs"
 
 
@@ -33,9 +34,8 @@ class Service:
     async def ask(self, **claims: object) -> str:
         """What the reader says about a token with these claims."""
         verified = make_claims(now_ms=SystemClock().now_ms(), **claims) | {"kid": "k-1"}
-        node = driver.compute_driver_executable()[0]
         process = await asyncio.create_subprocess_exec(
-            node, READER, self.redis_url, self.blocklist_key, stdin=-1, stdout=-1, stderr=-1
+            NODE, READER, self.redis_url, self.blocklist_key, stdin=-1, stdout=-1, stderr=-1
         )
         async with asyncio.timeout(20):
             told, errors = await process.communicate(json.dumps(verified).encode())

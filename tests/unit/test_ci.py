@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.chromium import browser_missing
+from tests.support.node import node_missing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +24,20 @@ def test_without_chromium_they_are_skipped_elsewhere_and_the_reason_names_the_cu
     """Loudly; and not at all where there is one."""
     assert "apt-get install chromium" in (browser_missing({}, None) or "")
     assert browser_missing({"CI": "true"}, "/usr/bin/chromium") is None
+
+
+def test_without_node_its_tests_fail_in_ci_and_are_skipped_elsewhere() -> None:
+    """The renewing script, the vectors and the reader for other languages are tested in Node alone."""
+    with pytest.raises(RuntimeError, match="Playwright is missing"):
+        node_missing({"CI": "true"}, None)
+    assert "MISSING" in (node_missing({}, None) or "")
+    assert node_missing({"CI": "true"}, "/usr/bin/node") is None
+
+
+def test_no_test_is_left_out_for_want_of_a_package_without_asking_whether_this_is_ci() -> None:
+    """pytest's own way to leave out a module knows nothing of CI."""
+    word = "import" + "orskip"
+    assert [p for p in (ROOT / "tests").rglob("*.py") if word in p.read_text()] == []
 
 
 @pytest.mark.parametrize(("ci", "code"), [("1", 1), ("true", 1), ("", 0), (None, 0)])

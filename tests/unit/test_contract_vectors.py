@@ -9,9 +9,10 @@ import pytest
 
 from latchwire import Blocklist, Record, RecordError
 from latchwire.snapshots import Loading, SnapshotError, SnapshotHead
+from tests.support.node import node_or_skip
 from tests.support.vectors import FILE, KEY, UNREADABLE, make_vectors
 
-driver = pytest.importorskip("playwright._impl._driver")
+NODE = node_or_skip()
 CASES = Path(__file__).with_name("contract_vectors.test.mjs")
 READER = FILE.parents[1] / "examples" / "node_reader" / "reader.mjs"
 
@@ -55,10 +56,9 @@ def test_what_another_version_writes_is_not_read_as_something_else(packed: str) 
 
 def test_a_reader_in_another_language_agrees_with_every_vector() -> None:
     """examples/node_reader in Node, the one that Playwright brings along; it stays an example."""
-    node = driver.compute_driver_executable()[0]
 
     done = subprocess.run(
-        [node, "--test", CASES], capture_output=True, text=True, timeout=60, check=False
+        [NODE, "--test", CASES], capture_output=True, text=True, timeout=60, check=False
     )
 
     assert done.returncode == 0, done.stdout + done.stderr

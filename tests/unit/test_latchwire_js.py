@@ -3,18 +3,16 @@
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.support.node import node_or_skip
 
-driver = pytest.importorskip("playwright._impl._driver")
+NODE = node_or_skip()
 CASES = Path(__file__).with_name("latchwire_js.test.cjs")
 
 
 def test_the_script_renews_once_and_repeats_once() -> None:
     """Every case of latchwire_js.test.cjs holds; Node is the one that Playwright brings along."""
-    node = driver.compute_driver_executable()[0]
-
     done = subprocess.run(
-        [node, "--test", CASES], capture_output=True, text=True, timeout=60, check=False
+        [NODE, "--test", CASES], capture_output=True, text=True, timeout=60, check=False
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
