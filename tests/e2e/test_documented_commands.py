@@ -12,25 +12,45 @@ from tests.support.nats_stand_in import install
 from tests.support.stack import ROOT, Stack
 from tests.support.waiting import eventually
 
-# Commands that another test runs, because they start or build what this one needs running.
+HERE = "tests/e2e/test_documented_commands.py"
+KEYS = "\nasync def test_keys_retire_and_compromise_"
+
+# Commands that another test runs: they start or build what this one needs running, or want a name that is
+# not the page's: the file, and what runs it there.
 ELSEWHERE = {
-    "make up": "tests/e2e/test_up.py",
-    "make test": "this very run",
-    "make up APP=http://localhost:3000": "tests/e2e/test_up.py",
-    "./latchwire events tail": "tests/integration/test_ctl.py",  # it ends with Ctrl-C
-    "docker compose up --build --detach": "tests/integration/test_compose.py",
-    'docker compose run --rm ctl revoke person ada@acme.com --reason "laptop stolen"': (
-        "tests/integration/test_compose.py"
-    ),
-    "./latchwire keys retire 20261122-sig-ab12cd": "tests/integration/test_key_rotation.py",
+    "make test": ("Makefile", "test:"),  # this very run
+    "make up": ("tests/e2e/test_up.py", "house.ready()"),
+    "make up APP=http://localhost:3000": ("tests/e2e/test_up.py", "house.ready(APP="),
+    # It ends with Ctrl-C.
+    "./latchwire events tail": ("tests/integration/test_ctl.py", '"events", "tail"'),
+    "./latchwire keys retire 20261122-sig-ab12cd": (HERE, KEYS),
     './latchwire keys compromise 20261122-sig-ab12cd --reason "laptop with secrets lost" --yes': (
-        "tests/integration/test_key_rotation.py"
+        HERE,
+        KEYS,
     ),
-    "./latchwire catalogue rollback": "tests/integration/test_catalogue_apply.py",
-    "./latchwire catalogue rollback --to 7": "tests/integration/test_catalogue_apply.py",
-    "docker compose run --rm ctl edges list": "tests/integration/test_compose.py",
-    "docker compose run --rm ctl status": "tests/integration/test_compose.py",
+    "./latchwire catalogue rollback": (
+        "tests/integration/test_catalogue_apply.py",
+        "partial(_back, to=None)",
+    ),
+    "./latchwire catalogue rollback --to 7": (
+        "tests/integration/test_catalogue_apply.py",
+        "partial(_back, to=2)",
+    ),
+    "docker compose up --build --detach": (
+        "tests/integration/test_compose.py",
+        "production.up()",
+    ),
+    'docker compose run --rm ctl revoke person ada@acme.com --reason "laptop stolen"': (
+        "tests/integration/test_compose.py",
+        '("revoke", "person",',
+    ),
+    "docker compose run --rm ctl edges list": (
+        "tests/integration/test_compose.py",
+        '("edges", "list")',
+    ),
+    "docker compose run --rm ctl status": ("tests/integration/test_compose.py", '("status",)'),
 }
+KID = "20261122-sig-ab12cd"  # of the runbook
 
 
 def blocks(document: str) -> list[str]:
@@ -133,7 +153,46 @@ def test_the_production_commands_write_a_configuration(tmp_path: Path) -> None:
     assert (tmp_path / "secrets" / "jwks.json").is_file()
 
 
-@pytest.mark.parametrize("command", [c for c, where in ELSEWHERE.items() if where.endswith(".py")])
+def documented(words: str) -> str:
+    """The one command of the runbook with these *words*, as written."""
+    lines = [line for block in blocks("docs/runbook.md") for line in block.splitlines()]
+    (found,) = [line for line in lines if line.startswith(f"./latchwire {words} ")]
+    return found
+
+
+def keys_that_are(stack: Stack, state: str) -> list[str]:
+    """The kids in this *state*."""
+    listed = json.loads(stack.command("keys", "list", "--json").stdout)
+    return [row["kid"] for row in listed["keys"] if row["state"] == state]
+
+
+async def test_keys_retire_and_compromise_do_what_the_page_says_to_a_former_key(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """As written, with a kid of this stack: not retired while its tokens may live; ended for ever at once."""
+    await workers_know_every_edge(stack, tmp_path)
+    if not keys_that_are(stack, "accepted"):
+        rotated = stack.command("keys", "rotate")
+        assert rotated.returncode == 0, rotated.stdout + rotated.stderr
+    kid = keys_that_are(stack, "accepted")[-1]
+
+    retire, compromise = (
+        run_as_written(stack, documented(words).replace(KID, kid), tmp_path)
+        for words in ("keys retire", "keys compromise")
+    )
+
+    assert retire.returncode == 1, retire.stdout
+    assert re.search(rf"{kid} may have signed .*: retire it from \d{{4}}-", retire.stderr)
+    assert compromise.returncode == 0, compromise.stdout + compromise.stderr
+    assert "refuses after" in compromise.stdout
+    assert kid in keys_that_are(stack, "compromised")
+
+
+@pytest.mark.parametrize("command", ELSEWHERE)
 def test_what_is_not_run_here_is_run_there(command: str) -> None:
-    """The named test exists, so that this list cannot rot."""
-    assert (ROOT / ELSEWHERE[command]).is_file()
+    """The named file has what runs it, and a page still has the command: this list cannot rot."""
+    file, runs = ELSEWHERE[command]
+    pages = [block for page in ("README.md", "docs/runbook.md") for block in blocks(page)]
+
+    assert runs in (ROOT / file).read_text()
+    assert command in "\n".join(pages).splitlines()
