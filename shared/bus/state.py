@@ -41,6 +41,7 @@ class Position:
     first_seq: int
     last_seq: int
     messages: int = 0
+    bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ class BlocklistState:
             raise BusUnavailableError(f"the leader of {stream.name} hears no majority")
         state = info["state"]
         epoch = (info["config"].get("metadata") or {}).get("epoch", "")
-        return Position(epoch, state["first_seq"], state["last_seq"], state["messages"])
+        ends = state["first_seq"], state["last_seq"]
+        return Position(epoch, *ends, state["messages"], state["bytes"])
 
     async def consumer(self, durable: contract.Durable) -> dict[str, Any]:
         """JetStream's own description of a consumer."""
@@ -157,8 +159,23 @@ class BlocklistState:
             {"seq": after, "next_by_subj": durable.filter_subject},
         )
         if "message" not in found:
-            return 0  # expired since
+            await self._check_gone(durable.stream, after)
+            return 0
         return max(1, rfc3339_ms(info["ts"]) - rfc3339_ms(found["message"]["time"]))
+
+    async def _check_gone(self, stream: contract.Stream, seq: int) -> None:
+        """Return when *stream*, all of whose messages wait for one durable, can have none from *seq* on.
+
+        "No message" may come from a leader that was replaced and does not know it yet; where the stream
+        begins and ends is told with a majority behind it.
+
+        Raises:
+            BusUnavailableError: it has some.
+        """
+        position = await self.position(stream)
+        whole = position.messages == position.last_seq - position.first_seq + 1
+        if position.messages and whole and position.last_seq >= seq:
+            raise BusUnavailableError(f"who answers for {stream.name} lacks what its leader has")
 
     async def acknowledged(self, durable: contract.Durable, most: int) -> list[StoredMessage]:
         """The latest messages up to which *durable* has acknowledged all, newest first; at most *most*.

@@ -114,6 +114,25 @@ async def test_an_older_document_published_again_is_refused(bus_of: BusFactory) 
             assert (later.keys, fresh.generation(KEYS), fresh.refused) == ([2], 2, 1)
 
 
+async def test_a_copy_of_the_stream_that_ends_before_brings_a_reader_no_further(
+    bus_of: BusFactory,
+) -> None:
+    """ "Nothing more" counts of a leader that has got what the answer to the probe names."""
+    operator, edge, reader = await bus_of("operator"), await bus_of("edge-1"), Reader()
+    documents = reader.documents(edge)
+    await documents.start(edge.client)
+    await documents.stop()  # deaf
+    await write(operator, KEYS, signed(jwks(), 1))
+
+    with pytest.raises(FeedReadError):
+        await documents.catch_up(2)
+
+    assert documents.seq < 2
+    await write(operator, KEYS, signed(jwks(), 2))
+    await documents.catch_up(2)
+    assert (documents.seq, reader.keys[-1]) == (2, 2)
+
+
 async def test_what_is_aimed_at_the_deltas_and_is_no_document_brings_a_reader_no_further(
     bus_of: BusFactory,
 ) -> None:

@@ -10,7 +10,8 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from latchwire._stream import FeedReadError, Freshness, StreamReader
+from latchwire._stream import FeedReadError, Freshness, StreamReader, StreamState
+from latchwire.blocklist import Blocklist
 from latchwire.feed import RevocationFeed
 from latchwire.records import Record
 from shared.bus import Bus
@@ -410,6 +411,51 @@ async def test_a_worker_that_knows_how_far_it_must_be_asks_nobody(edge: Bus) -> 
     feed = RevocationFeed(edge.client, hash_key=HASH_KEY, api_prefix=edge.api_prefix, probe=know)
     async with feed:
         await eventually(lambda: feed.staleness_seconds() < 5)
+
+
+class Doubted(StreamReader):
+    """Hears "nothing left" *lies* times from who is no leader any more, and the end of its copy as *told*."""
+
+    lies = 0
+    told: int | None = None
+
+    async def next_seq(self, seq: int) -> int | None:
+        """A lie, or the leader's word."""
+        if self.lies:
+            self.lies -= 1
+            return None
+        return await super().next_seq(seq)
+
+    async def state(self) -> StreamState:
+        """The leader's word, or that of a copy that lags."""
+        state = await super().state()
+        return state if self.told is None else StreamState(state.epoch, self.told)
+
+
+async def test_nothing_left_is_asked_twice(edge: Bus, writer: Writer) -> None:
+    """A leader that was replaced while it stood still says it once, before it knows; nothing must be missed."""
+    await writer.revoke("first")
+    await writer.revoke("second")
+    reader, into = Doubted(edge.client, edge.api_prefix), Blocklist(HASH_KEY)
+    state = await reader.state()
+
+    reader.lies = 1
+    assert await reader.read_after(0, state, into) == state.last_seq
+    assert len(into) == 2
+
+
+async def test_nothing_left_is_not_believed_of_a_copy_that_ends_before(
+    edge: Bus, writer: Writer
+) -> None:
+    """A leader that was cut off says it as often as it is asked, but its own end gives it away."""
+    await writer.revoke("first")
+    await writer.revoke("second")
+    reader, into = Doubted(edge.client, edge.api_prefix), Blocklist(HASH_KEY)
+    state = await reader.state()
+
+    reader.lies, reader.told = 100, state.last_seq - 1
+    with pytest.raises(FeedReadError):
+        await reader.read_after(0, state, into)
 
 
 async def test_a_question_goes_down_with_its_connection(

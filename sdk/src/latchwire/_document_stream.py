@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from latchwire._stream import NO_MESSAGE, StreamReader
+from latchwire._stream import NO_MESSAGE, FeedReadError, StreamReader
 
 STREAM: Final = "DOCUMENT"
 SUBJECT_PREFIX: Final = "document."
@@ -33,6 +33,19 @@ class DocumentReader(StreamReader):
         body = json.dumps({"seq": seq, "next_by_subj": f"{SUBJECT_PREFIX}*"}).encode("ascii")
         subject = f"{self._api}.STREAM.MSG.GET.{STREAM}"
         return await self._ask(subject, body, partial(_read_stored, seq))
+
+    async def next_of(self, seq: int, end: int) -> Stored | None:
+        """`next`; "none" is believed of a leader that has shown that it knows *end*.
+
+        Raises:
+            FeedReadError: its stream ends before.
+        """
+        stored = await self.next(seq)
+        if stored is not None:
+            return stored
+        if await self.last_seq() < end:
+            raise FeedReadError(f"who leads {STREAM} has not got {end}")
+        return await self.next(seq)
 
 
 def _read_last_seq(answer: bytes) -> int:

@@ -92,6 +92,8 @@ class StreamReader:
         """
         while seq < state.last_seq:
             following = await self.next_seq(seq + 1)
+            if following is None:
+                following = await self._next_after_doubt(seq + 1, state)
             if following is None or following > state.last_seq:
                 return state.last_seq  # the rest has expired or was replaced
             batch = await self._read_batch(following, into)
@@ -100,6 +102,19 @@ class StreamReader:
             else:  # it lags, or *following* was replaced just now
                 await asyncio.sleep(LAG_PAUSE_SECONDS)
         return seq
+
+    async def _next_after_doubt(self, seq: int, state: StreamState) -> int | None:
+        """What follows, asked of a leader that has just shown that it knows *state*'s end.
+
+        One that woke up from a pause, or was cut off, may lack what came since and say "nothing" of it.
+
+        Raises:
+            FeedReadError: its stream ends before, or is another.
+        """
+        now = await self.state()
+        if now.epoch != state.epoch or now.last_seq < state.last_seq:
+            raise FeedReadError(f"who leads BLOCKLIST has not got {state.last_seq}")
+        return await self.next_seq(seq)
 
     async def _read_batch(self, seq: int, into: Sink) -> Batch:
         for _ in range(READ_TRIES - 1):

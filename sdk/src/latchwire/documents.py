@@ -175,7 +175,7 @@ class Documents:
             self._found_at.clear()
         genuine: dict[str, list[tuple[Document, int]]] = {}
         at = self.seq
-        while at < seq and (stored := await self._reader.next(at + 1)) is not None:
+        while at < seq and (stored := await self._reader.next_of(at + 1, seq)) is not None:
             at = stored.seq
             document = self._genuine(stored.name, stored.body)
             if document is not None:
