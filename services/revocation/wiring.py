@@ -12,11 +12,13 @@ from services.revocation.flows.project import Projector
 from services.revocation.flows.receipts import ReceiptsDesk
 from services.revocation.flows.revoke import Revoker
 from services.revocation.flows.roll import EdgeRoll
+from services.revocation.flows.room import Room
 from services.revocation.flows.snapshot import SnapshotWriter
 from services.revocation.flows.wholeness import Wholeness
 from services.revocation.handlers.projection import Rounds
 from services.revocation.handlers.revocations import Door, consume_revocations
 from services.revocation.handlers.roll import keep_roll
+from services.revocation.handlers.room import keep_room
 from services.revocation.handlers.snapshots import keep_snapshots
 from services.revocation.ports import Beats, Projection
 from services.revocation.settings import RevocationSettings
@@ -68,6 +70,9 @@ async def start(settings: RevocationSettings, runtime: Runtime) -> None:
     )
     work = keep_snapshots(writer, runtime.ids, runtime.stopping)
     runtime.spawn("snapshots", work, drains=False)
+    room = Room(bus, copy)
+    runtime.health.note("blocklist room", room.trouble)
+    runtime.spawn("blocklist room", keep_room(room, runtime.stopping), drains=False)
 
 
 def _project(runtime: Runtime, copy: FeedCopy, projection: Projection, beats: Beats) -> None:
