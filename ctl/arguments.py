@@ -25,6 +25,12 @@ def add_globals(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
         "--json", action="store_true", default=default(False), help="answer in JSON"
     )
     parser.add_argument(
+        "--yes",
+        action="store_true",
+        default=default(False),
+        help="do not ask before what cannot be undone",
+    )
+    parser.add_argument(
         "--timeout",
         type=seconds_of_waiting,
         default=default(TIMEOUT),

@@ -59,7 +59,6 @@ def register(verbs: "Commands[argparse.ArgumentParser]") -> None:
     parser = add_command(verbs, "compromise", "refuse every token of a key everywhere, for ever")
     parser.add_argument("kid")
     parser.add_argument("--reason", default="key compromised", help="kept with the event")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.set_defaults(run=_run)
 
 

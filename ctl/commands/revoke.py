@@ -1,6 +1,7 @@
 """``revoke``: say whom it hits, one word to the bus, then wait until each live edge says that it refuses."""
 
 import argparse
+import asyncio
 from functools import partial
 
 from ctl import exits
@@ -8,9 +9,10 @@ from ctl.arguments import Commands, add_command
 from ctl.confirm import confirmed
 from ctl.fate import Fate, Word
 from ctl.heartbeats import RollCall
+from ctl.key_warnings import key_warning
 from ctl.output import clock_time_in_words, complain, date_time, one_line, say, say_json
 from ctl.receipts import Published, Receipt, Receipts, collect
-from ctl.session import Session, operate
+from ctl.session import Session, Work, operate
 from ctl.targets import SCOPES, TargetError, revocation_of
 from shared.bus import BusUnavailableError, NoAnswerError
 from shared.contract import OP_REVOCATION_MATCH, TOKEN_REVOKED
@@ -22,6 +24,7 @@ CONFIRM = {
     "key": "Every token that was signed with this key is refused everywhere, for ever.",
     "service": "Every token of this service is refused everywhere.",
 }
+LOCKED_OUT = "Nobody can sign in until another key signs."
 _BECAME = {
     "stored": "applied     BLOCKLIST {seq}",
     "known": "applied     BLOCKLIST {seq}: all of it was refused before, nothing changed",
@@ -46,7 +49,6 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--dry-run", action="store_true", help="tell what it would hit and send, and send nothing"
     )
     parser.add_argument("--no-wait", action="store_true", help="do not wait for the edges")
-    parser.add_argument("--yes", action="store_true", help="do not ask before a key or a service")
     parser.set_defaults(run=run)
 
 
@@ -65,10 +67,30 @@ def run(arguments: argparse.Namespace) -> int:
     warning = CONFIRM.get(arguments.what)
     if warning is not None and not confirmed(warning, yes=arguments.yes):
         return exits.USAGE
-    return operate(arguments, partial(_revoke, event=event, wait=not arguments.no_wait))
+    work = partial(_revoke, event=event, wait=not arguments.no_wait)
+    return operate(arguments, partial(_warned, event=event, yes=arguments.yes, work=work))
+
+
+async def _warned(session: Session, *, event: TokenRevoked, yes: bool, work: Work) -> int:
+    """*work*, after what is to be said of a key."""
+    locks_out = await _warn(session, event)
+    # In a thread: the connection lives on while a person thinks.
+    if locks_out and not await asyncio.to_thread(confirmed, LOCKED_OUT, yes=yes):
+        return exits.USAGE
+    return await work(session)
+
+
+async def _warn(session: Session, event: TokenRevoked) -> bool:
+    """Say what is to be said of a key; whether it would lock everybody out."""
+    warning = await key_warning(session, event.target) if event.scope == "key" else None
+    if warning is None:
+        return False
+    complain(one_line(warning.text))
+    return warning.locks_out
 
 
 async def _rehearse(session: Session, *, event: TokenRevoked) -> int:
+    await _warn(session, event)
     match = await _match(session, event)
     body = event.model_dump(exclude_none=True)
     if session.json:

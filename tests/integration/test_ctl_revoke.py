@@ -25,6 +25,7 @@ from shared.messages import (
     SeenEdge,
     TokenRevoked,
 )
+from shared.secrets import signing_paths
 from tests.conftest import BusFactory
 from tests.support.command_line import CommandLine
 from tests.support.revocation import environment
@@ -373,6 +374,37 @@ async def test_what_names_nobody_is_exit_2_with_the_cure_and_repeats_nothing(
     assert (answer.code, answer.out) == (exits.USAGE, "")
     assert "give its jti" in answer.err
     assert token not in answer.err
+
+
+async def test_revoking_the_key_that_signs_names_the_kill_switch(
+    latchwire: CommandLine, bus_of: BusFactory, nats_server: NatsServer
+) -> None:
+    """Everybody would be locked out: it is said before, also in a rehearsal; a retired key hits nobody new."""
+    signing = signing_paths(nats_server.secrets_dir)[-1].stem
+    cure = f"`latchwire keys compromise {signing}`"
+
+    rehearsed = await latchwire.run("revoke", "key", signing, *WHY, "--dry-run")
+    done = await latchwire.run("--yes", "revoke", "key", signing, *WHY, "--no-wait")
+
+    assert (rehearsed.code, done.code) == (exits.DONE, exits.DONE)
+    for answer in (rehearsed, done):
+        assert f"{signing} signs now: everybody is locked out" in answer.err
+        assert cure in answer.err
+
+
+async def test_a_kid_that_nobody_knows_is_a_warning(
+    latchwire: CommandLine, nats_server: NatsServer
+) -> None:
+    """A typing mistake would be kept for ten years; a key that is here is no mistake."""
+    (refresh,) = (nats_server.secrets_dir / "refresh").glob("*.key")
+    strange, known = [
+        await latchwire.run("revoke", "key", kid, *WHY, "--no-wait", "--yes")
+        for kid in ("20260101-sig-zzzzzz", f"refresh/{refresh.stem}")
+    ]
+
+    assert (strange.code, known.code) == (exits.DONE, exits.DONE)
+    assert "20260101-sig-zzzzzz is in no keys document and no file here" in strange.err
+    assert "warning" not in known.err
 
 
 async def test_what_reaches_further_than_one_person_needs_a_second_word(
