@@ -37,7 +37,11 @@ def _check(arguments: argparse.Namespace) -> int:
     except (CatalogueError, NoInstallationError) as error:
         complain(str(error))
         return exits.FAILED
-    say(f"{path}: {len(catalogue.services)} services, as they should be")
+    count = len(catalogue.services)
+    say(
+        f"{path}: "
+        + ("1 service, as it should be" if count == 1 else f"{count} services, as they should be")
+    )
     return exits.DONE
 
 

@@ -101,7 +101,12 @@ def read_request(text: str) -> dict[str, str]:
 
 async def _explain(session: Session, *, request: ExplainRequest, edge: str | None) -> int:
     question = OP_EXPLAIN if edge is None else OP_EXPLAIN_AT.of(edge)
-    told = await session.bus.ask(question, request, timeout=session.timeout)
+    try:
+        told = await session.bus.ask(question, request, timeout=session.timeout)
+    except NoAnswerError:
+        which = f"no live edge of the name {edge}" if edge else "no live edge"
+        complain(f"{which} answers: `latchwire edges list` shows them")
+        return exits.FAILED
     if session.json:
         say_json(as_json(told))
         return exits.DONE

@@ -9,6 +9,7 @@ from ctl.arguments import Commands, add_command
 from ctl.output import complain, date_time, one_line, say, say_json
 from ctl.session import Session, operate
 from shared.contract import OP_USERS_SET, OP_USERS_SHOW
+from shared.emails import InvalidEmailError, canonical_email
 from shared.messages import SetUser, ShowUser, UserState
 
 Action = Literal["block", "unblock", "show"]
@@ -31,9 +32,13 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when auth did it."""
+    """0 when auth did it, 2 when that is no address."""
     try:
+        canonical_email(arguments.address)
         request = _request(arguments)
+    except InvalidEmailError as error:
+        complain(f"that is not one plain address like ada@example.com ({error.code})")
+        return exits.USAGE
     except ValueError:
         complain("the address or the reason is too long, or has control characters in it")
         return exits.USAGE

@@ -484,19 +484,22 @@ async def test_users_are_blocked_by_asking_auth(latchwire: CommandLine, bus_of: 
         return UserState(sub=ADA, blocked=request.action == "block", sessions=0)
 
     async def show(_request: ShowUser) -> UserState:
-        return UserState(error="not an address")
+        return UserState(error="no such person")
 
     await auth.answer(contract.OP_USERS_SET, decide)
     await auth.answer(contract.OP_USERS_SHOW, show)
 
     blocked = await latchwire.run("users", "block", "Ada@example.com", "--reason", "left")
     unblocked = await latchwire.run("users", "unblock", ADA, "--json")
-    refused = await latchwire.run("users", "show", "nonsense")
+    refused = await latchwire.run("users", "show", ADA)
+    nonsense = await latchwire.run("users", "block", "bad address", "--reason", "left")
 
     assert (blocked.code, unblocked.code, refused.code) == (exits.DONE, exits.DONE, exits.FAILED)
     assert blocked.out == f"{ADA}: blocked, 0 sessions\n"
     assert unblocked.json["blocked"] is False
-    assert "not an address" in refused.err
+    assert "no such person" in refused.err
+    assert nonsense.code == exits.USAGE
+    assert "that is not one plain address" in nonsense.err
     assert [(r.action, r.reason) for r in asked] == [
         ("block", "left"),
         ("unblock", ""),
@@ -504,13 +507,15 @@ async def test_users_are_blocked_by_asking_auth(latchwire: CommandLine, bus_of: 
 
 
 async def test_nobody_to_answer_is_exit_1_and_said(latchwire: CommandLine) -> None:
-    """No auth, no edge: the question is named."""
+    """No auth: the question is named. No edge, or none of that name: how to see which there are."""
     users = await latchwire.run("users", "show", ADA)
     explain = await latchwire.run("explain", "--token-stdin", stdin="a.b.c")
+    named = await latchwire.run("explain", "--token-stdin", "--edge", "edge-9", stdin="a.b.c")
 
-    assert (users.code, explain.code) == (exits.FAILED, exits.FAILED)
+    assert (users.code, explain.code, named.code) == (exits.FAILED,) * 3
     assert "op.users.show" in users.err
-    assert "op.token.explain" in explain.err
+    assert "no live edge answers: `latchwire edges list`" in explain.err
+    assert "no live edge of the name edge-9 answers: `latchwire edges list`" in named.err
 
 
 async def test_worker_becomes_that_worker(latchwire: CommandLine, nats_server: NatsServer) -> None:

@@ -22,6 +22,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_one_service_is_one_and_two_are_two(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In grammar too."""
+    file = folder / "services.yaml"
+    file.write_text(GOOD)
+    assert main(["--context", str(folder), "catalogue", "check"]) == exits.DONE
+    file.write_text(GOOD + "  web:\n    paths: [/web]\n    upstream: http://web:3000\n")
+    assert main(["--context", str(folder), "catalogue", "check"]) == exits.DONE
+
+    one, two = capsys.readouterr().out.splitlines()
+    assert one.endswith(": 1 service, as it should be")
+    assert two.endswith(": 2 services, as they should be")
+
+
 def test_the_context_says_whose_catalogue_is_checked(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
