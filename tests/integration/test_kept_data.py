@@ -8,8 +8,18 @@ import pytest
 from redis.asyncio import Redis
 
 from services.mailer.domain.attempt import Timing
-from shared.contract import DEADLETTER, LOGIN, LOGIN_FAILED, TOKEN, stream_of
+from shared.bus import SnapshotStore
+from shared.contract import (
+    DEADLETTER,
+    LOGIN,
+    LOGIN_FAILED,
+    SNAPSHOT,
+    TOKEN,
+    TOKEN_BY,
+    stream_of,
+)
 from shared.redis import connect_redis
+from tests.conftest import BusFactory
 from tests.support.auth_workers import AuthWorkers, bearer, running_workers
 from tests.support.servers import ROOT, NatsServer, RedisServer
 
@@ -109,6 +119,7 @@ def test_streams_and_mails_are_kept_as_long_as_is_said() -> None:
     refused = stream_of(LOGIN_FAILED)
     ages = {"the same in `login.requested`": LOGIN, "subject (without accounts": LOGIN}
     ages |= {"subject or session id": TOKEN, "messages nobody": DEADLETTER}
+    ages |= {"the same of what a service revoked": TOKEN_BY}
     for what, stream in ages.items():
         assert stream.max_age is not None
         assert told(what) == stream.max_age.total_seconds()
@@ -116,3 +127,15 @@ def test_streams_and_mails_are_kept_as_long_as_is_said() -> None:
     assert refused.max_age is not None
     assert told("that a login was refused") == refused.max_age.total_seconds()
     assert told("state of a mail") == Timing().keep_record
+
+
+async def test_a_copy_of_the_blocklist_is_gone_when_it_is_said(bus_of: BusFactory) -> None:
+    """The server itself forgets a part; the head that names it holds counts and a sum."""
+    worker = await bus_of("revocation")
+    await SnapshotStore(worker.client, worker.js).put_part("copy", 0, b"part")
+
+    stored = await worker.js.get_last_msg(SNAPSHOT.name, "snapshot.copy.0")
+
+    assert stored.headers is not None
+    life = float(stored.headers["Nats-TTL"].removesuffix("s"))
+    assert life == told("the same, copied for those that start")
