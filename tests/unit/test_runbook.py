@@ -5,6 +5,7 @@ from pathlib import Path
 
 from services.edge.domain.decision import STATUS
 from services.mailer.domain.attempt import Reason, Timing
+from services.revocation.flows.roll import MAX_EDGES
 from shared.contract import DEADLETTER_LOGIN, DEADLETTER_TOKEN, dead_letter_subject
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +32,22 @@ def test_the_codes_of_mails_that_were_not_sent_are_the_mailers() -> None:
     assert told <= {reason.value for reason in Reason}
     assert Reason.RECIPIENT_REFUSED.value in told
     assert f"every {Timing().pause:.0f} seconds" in section
+
+
+def test_every_metric_it_names_is_one_of_a_worker() -> None:
+    """As the worker of its row registers it; a counter's ``_total`` is the library's to add."""
+    table = RUNBOOK.partition("| metric | worker | look when |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", table, re.MULTILINE)
+
+    assert len(rows) == 5
+    for metric, worker in rows:
+        sources = "".join(p.read_text() for p in (ROOT / "services" / worker).rglob("*.py"))
+        assert f'"{metric.removesuffix("_total")}"' in sources, metric
+
+
+def test_as_many_edges_as_it_says_are_remembered() -> None:
+    """With one more no list is the whole one."""
+    assert f"remember {MAX_EDGES} live edges" in RUNBOOK
 
 
 def test_dead_letters_are_named_as_they_are() -> None:
