@@ -6,10 +6,12 @@ import re
 import subprocess
 from pathlib import Path
 
+import jwt
 import pytest
 
 from tests.support.nats_stand_in import install
 from tests.support.stack import ROOT, Stack
+from tests.support.visitor import log_in, open_client
 from tests.support.waiting import eventually
 
 HERE = "tests/e2e/test_documented_commands.py"
@@ -169,12 +171,16 @@ def keys_that_are(stack: Stack, state: str) -> list[str]:
 async def test_keys_retire_and_compromise_do_what_the_page_says_to_a_former_key(
     stack: Stack, tmp_path: Path
 ) -> None:
-    """As written, with a kid of this stack: not retired while its tokens may live; ended for ever at once."""
+    """As written, with a kid of this stack: not retired while its tokens may live; ended for ever at once.
+
+    What `explain` says of a token of it then is what happened to the key.
+    """
     await workers_know_every_edge(stack, tmp_path)
-    if not keys_that_are(stack, "accepted"):
-        rotated = stack.command("keys", "rotate")
-        assert rotated.returncode == 0, rotated.stdout + rotated.stderr
-    kid = keys_that_are(stack, "accepted")[-1]
+    async with open_client(stack.url) as client:
+        token = (await log_in(client, stack.inbox, "keys@example.com"))["access_token"]
+    kid = jwt.get_unverified_header(token)["kid"]
+    rotated = stack.command("keys", "rotate")
+    assert rotated.returncode == 0, rotated.stdout + rotated.stderr
 
     retire, compromise = (
         run_as_written(stack, documented(words).replace(KID, kid), tmp_path)
@@ -186,6 +192,9 @@ async def test_keys_retire_and_compromise_do_what_the_page_says_to_a_former_key(
     assert compromise.returncode == 0, compromise.stdout + compromise.stderr
     assert "refuses after" in compromise.stdout
     assert kid in keys_that_are(stack, "compromised")
+    explained = stack.command("explain", "--token-stdin", stdin=token).stdout
+    assert "its key was revoked, and what it signed counts nowhere (kid unknown)" in explained
+    assert re.search(rf"Key {kid} was revoked .* \(BLOCKLIST \d+, k\w+\)", explained), explained
 
 
 @pytest.mark.parametrize("command", ELSEWHERE)
