@@ -36,6 +36,7 @@ Start = Callable[[SettingsT, "Runtime"], Awaitable[None]]
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+CANCEL_AGAIN_SECONDS = 0.5
 
 
 class WorkerEndedError(Exception):
@@ -136,9 +137,7 @@ class Runtime:
             _, pending_set = await asyncio.wait(pending, timeout=seconds)
             for task in pending_set:
                 log.warning("worker.cancelled", part=task.get_name())
-                task.cancel()
-        for task in self._background:
-            task.cancel()
+        await _end([*self._spawned, *self._background])
 
     async def _close_door(self, site: web.TCPSite) -> None:
         await self.stopping.wait()
@@ -153,6 +152,17 @@ class Runtime:
         else:
             if not self.stopping.is_set():
                 self.stop(f"{name} ended", failed=True)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel until they are done.
+
+    Once is not enough: in Python 3.11 a wait_for whose answer comes in the same turn loses the cancellation.
+    """
+    while alive := [task for task in tasks if not task.done()]:
+        for task in alive:
+            task.cancel()
+        await asyncio.wait(alive, timeout=CANCEL_AGAIN_SECONDS)
 
 
 def run_worker(

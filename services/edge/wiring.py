@@ -1,9 +1,8 @@
 """The composition of an edge. The door opens first and says 503 until the feed has proven itself."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import structlog
 from prometheus_client import REGISTRY
@@ -79,7 +78,7 @@ async def start(
     watch(feed)
     await feed.start()
     revocations.attach(feed)
-    runtime.spawn("feed", _until(runtime.stopping, feed.run()))
+    runtime.spawn("feed", feed.run(), drains=False)
     await _speak(bus, runtime, checker, revocations, applied)
 
 
@@ -149,7 +148,7 @@ async def _speak(
         applied=applied,
         clock=runtime.clock,
     )
-    runtime.spawn("heartbeat", _until(runtime.stopping, heartbeats))
+    runtime.spawn("heartbeat", heartbeats, drains=False)
 
     explainer = Explainer(edge_id, checker, revocations, BusRecords(bus), runtime.clock)
     await bus.answer(OP_EXPLAIN, explainer.explain)
@@ -163,13 +162,3 @@ def _staleness_problem(checker: Checker, revocations: FeedRevocations) -> str | 
         seconds = revocations.staleness_seconds()
         return f"no proof that the blocklist is complete for {seconds:.0f} s"
     return None
-
-
-async def _until(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Run *work*, which never ends by itself, until *stopping* is set."""
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(work)
-        stop = group.create_task(stopping.wait())
-        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-        task.cancel()
-        stop.cancel()
