@@ -148,9 +148,18 @@ LOGIN_REFUSED = Stream(
 )
 USER = Stream("USER", ("user.*",), timedelta(days=30), 256 << 20)
 # The longest effect of a revocation: the absolute life of a session (7 d) with a day in hand.
-TOKEN = Stream("TOKEN", ("token.revoked",), timedelta(days=8), 1 << 30)
-# Apart, so that a service that floods it takes no room from logout and operators.
-TOKEN_BY = Stream("TOKEN_BY", ("token.revoked.by.*",), timedelta(days=8), 256 << 20)
+# The longest revocation that can be said has 3.1 kB of text, and its headers.
+TOKEN = Stream("TOKEN", ("token.revoked",), timedelta(days=8), 1 << 30, max_msg_size=4 * 1024)
+# Apart, so that a service that floods it takes no room from logout and operators; and so many of each, that
+# one flood is over within seconds, and neither fills the stream nor keeps what others say waiting for long.
+TOKEN_BY = Stream(
+    "TOKEN_BY",
+    ("token.revoked.by.*",),
+    timedelta(days=8),
+    256 << 20,
+    max_msg_size=4 * 1024,
+    per_subject=10_000,
+)
 BLOCKLIST = Stream(
     "BLOCKLIST",
     (f"{BLOCKLIST_STATE}.*",),

@@ -7,7 +7,9 @@ Scopes are ``session``, ``token`` and ``subject``. A key or a service is revoked
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,6 +38,10 @@ class MayRevoke(Protocol):
         """Whether the service *name* may revoke in *scope*."""
         ...
 
+    def names(self) -> Collection[str]:
+        """The services that may revoke in some scope."""
+        ...
+
 
 @dataclass(frozen=True)
 class Revokers:
@@ -46,6 +52,14 @@ class Revokers:
     def allows(self, name: str, scope: str) -> bool:
         """Whether the service *name* may revoke in *scope*."""
         return scope in SERVICE_SCOPES and scope in self.scopes.get(name, ())
+
+    def names(self) -> Collection[str]:
+        """The services that may revoke in some scope."""
+        return self._names
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(name for name, scopes in self.scopes.items() if scopes)
 
 
 class RevokersFile:
@@ -64,11 +78,18 @@ class RevokersFile:
 
     def allows(self, name: str, scope: str) -> bool:
         """Whether the service *name* may revoke in *scope*, by the file as it is now."""
+        return self._now().allows(name, scope)
+
+    def names(self) -> Collection[str]:
+        """The services that may revoke in some scope, by the file as it is now."""
+        return self._now().names()
+
+    def _now(self) -> Revokers:
         stamp = _stamp(self._path)
         if stamp != self._stamp:
             self._stamp = stamp
             self._read()
-        return self._table.allows(name, scope)
+        return self._table
 
     def _read(self) -> None:
         try:

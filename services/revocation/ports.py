@@ -46,8 +46,10 @@ class BrokerFacts(Protocol):
         """Epoch and last sequence, from the leader."""
         ...
 
-    async def consumer_backlog_ms(self, durable: Durable) -> int:
-        """Age in ms of the oldest message not acknowledged; 0 when there is none."""
+    async def consumer_backlog_ms(
+        self, durable: Durable, subjects: Sequence[str] | None = None
+    ) -> int:
+        """Age in ms of the oldest message (of *subjects*) not acknowledged; 0 when there is none."""
         ...
 
 

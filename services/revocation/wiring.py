@@ -14,6 +14,7 @@ from services.revocation.flows.revoke import Revoker
 from services.revocation.flows.roll import EdgeRoll
 from services.revocation.flows.room import Room
 from services.revocation.flows.snapshot import SnapshotWriter
+from services.revocation.flows.turnstile import Turnstile
 from services.revocation.flows.wholeness import Wholeness
 from services.revocation.handlers.projection import Rounds
 from services.revocation.handlers.revocations import Door, consume_revocations
@@ -49,13 +50,14 @@ async def start(settings: RevocationSettings, runtime: Runtime) -> None:
 
     wholeness = Wholeness(bus.state, runtime.clock, hash_key)
     runtime.health.check("blocklist", wholeness.trouble)
-    desk, announcer = FreshnessDesk(bus, wholeness), Announcer(bus, bus)
+    desk, announcer = FreshnessDesk(bus, wholeness, revokers), Announcer(bus, bus)
     copy = FeedCopy(bus, desk, runtime.clock, hash_key)
     await copy.start()
     runtime.spawn("own copy", copy.run(), drains=False)
     runtime.spawn("announcements", announcer.run(), drains=False)
     revoker = Revoker(bus, store_clock, runtime.clock, hash_key, copy)
-    door = Door(revoker, Journal(runtime.clock), announcer, revokers)
+    turnstile = Turnstile(revokers, runtime.clock)
+    door = Door(revoker, Journal(runtime.clock), announcer, turnstile)
     consume_revocations(bus, runtime, door)
     await bus.answer_all(BLOCKLIST_PROBE, desk.answer)
     roll = EdgeRoll(runtime.clock, bus, usual_staleness=settings.max_staleness)

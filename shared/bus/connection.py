@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import nats.errors
 import structlog
@@ -16,6 +16,7 @@ from shared import contract
 from shared.bus.answers import Answers
 from shared.bus.consumer import Consumer, Delivery, Handler, decode_with
 from shared.bus.errors import BusUnavailableError, NoAnswerError
+from shared.bus.gate import Gate, OpenGate
 from shared.bus.intake import Intake, Refused
 from shared.bus.replies import guard
 from shared.bus.state import Ack, BlocklistState, Position, StateMessage
@@ -216,10 +217,20 @@ class Bus:
         refused: Refused[M],
         window: int,
         stopping: asyncio.Event,
+        gate: Gate | None = None,
     ) -> None:
         """Handle the messages of *durable*, up to *window* at once; see `shared.bus.intake`."""
-        decode = decode_with(subject)
-        intake = Intake(self.client, durable, decode, handler, refused, self, self._clock, window)
+        intake = Intake(
+            self.client,
+            durable,
+            decode_with(subject),
+            handler,
+            refused,
+            self,
+            self._clock,
+            window,
+            gate or OpenGate(),
+        )
         await intake.run(stopping=stopping)
 
     async def bury(self, delivery: Delivery, body: bytes, reason: str, *, decoded: bool) -> None:
@@ -260,9 +271,11 @@ class Bus:
         """See `BlocklistState.position`."""
         return await self.state.position(stream)
 
-    async def consumer_backlog_ms(self, durable: Durable) -> int:
+    async def consumer_backlog_ms(
+        self, durable: Durable, subjects: Sequence[str] | None = None
+    ) -> int:
         """See `BlocklistState.backlog_ms`."""
-        return await self.state.backlog_ms(durable)
+        return await self.state.backlog_ms(durable, subjects)
 
     def stop_answering(self) -> None:
         """Give up the answers under way; their askers time out."""

@@ -215,6 +215,15 @@ def describe(message: Msg, consumer: str) -> Delivery:
     )
 
 
+def place(delivery: Delivery) -> dict[str, str | int]:
+    """Where a message came from, for a log line."""
+    return {
+        "stream": delivery.stream,
+        "seq": delivery.sequence,
+        "delivery": delivery.deliveries,
+    }
+
+
 def decode_with(subject: Subject[M]) -> Callable[[Msg], M]:
     """A decoder for `Consumer` from the contract."""
     return lambda message: subject.decode(message.data)

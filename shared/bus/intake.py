@@ -30,8 +30,10 @@ from shared.bus.consumer import (
     delivered,
     describe,
     handling,
+    place,
 )
 from shared.bus.errors import BusUnavailableError, Reject, Retry
+from shared.bus.gate import Gate, OpenGate
 from shared.bus.undecodable import why_undecodable
 from shared.clock import Clock
 from shared.contract import Durable
@@ -91,6 +93,7 @@ class Intake(Generic[T]):
     dead_letters: DeadLetters
     clock: Clock
     window: int
+    gate: Gate = field(default_factory=OpenGate)
     _held: dict[int, Held] = field(default_factory=dict)
     _requests: Requests = field(default_factory=Requests)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -103,10 +106,10 @@ class Intake(Generic[T]):
             async def received(message: Msg) -> None:
                 # Only the server's own words about a request carry no way to acknowledge them: a header
                 # "Status" in a message is its publisher's.
-                if message.reply:
-                    self._take(group, message, stopping)
-                else:
+                if not message.reply:
                     self._hear(message.headers or {})
+                elif not await self._turned_away(message):
+                    self._take(group, message, stopping)
 
             inbox = self.client.new_inbox()
             subscription = await self.client.subscribe(
@@ -179,9 +182,20 @@ class Intake(Generic[T]):
             )
         self._requests.trouble = status
 
-    def _take(self, group: asyncio.TaskGroup, message: Msg, stopping: asyncio.Event) -> None:
+    async def _turned_away(self, message: Msg) -> bool:
+        """End it here and now, without a task of its own, where the gate says so."""
         requests = self._requests
         requests.open, requests.trouble = max(0, requests.open - 1), ""
+        if not self.gate.turns_away(describe(message, self.durable.name)):
+            return False
+        with contextlib.suppress(nats.errors.Error):
+            await message.term()
+        delivered(self.durable.name, "turned_away").inc()
+        if self._room() >= self.window // 4:
+            self._wake.set()
+        return True
+
+    def _take(self, group: asyncio.TaskGroup, message: Msg, stopping: asyncio.Event) -> None:
         held = Held(message, self.clock.monotonic())
         self._held[id(held)] = held
         group.create_task(self._work(held, stopping))
@@ -253,6 +267,9 @@ class Intake(Generic[T]):
         self._holding = reason
 
     async def _bury(self, message: Msg, delivery: Delivery, body: T | None, reason: str) -> str:
+        if not self.gate.keeps(delivery):
+            await message.term()
+            return "turned_away"
         log.error("message.buried", reason=reason, **place(delivery))
         decoded = body is not None
         await self.dead_letters.bury(delivery, message.data, reason, decoded=decoded)
@@ -272,15 +289,6 @@ class Intake(Generic[T]):
                 held.told_at = now
                 with contextlib.suppress(nats.errors.Error):
                     await held.message.in_progress()
-
-
-def place(delivery: Delivery) -> dict[str, str | int]:
-    """Where a message came from, for a log line."""
-    return {
-        "stream": delivery.stream,
-        "seq": delivery.sequence,
-        "delivery": delivery.deliveries,
-    }
 
 
 async def _pause(seconds: float, stopping: asyncio.Event) -> None:

@@ -165,6 +165,8 @@ def _provisioner_grants() -> list[str]:
         for durable in (contract.REVOCATION, contract.REVOCATION_BY)
     ]
     consumers += [f"CONSUMER.DELETE.{stream}.{name}" for stream, name in contract.RETIRED]
+    # What a stolen service credential, or a guest's borrowed answers, left in the stream of services.
+    consumers.append(f"STREAM.PURGE.{contract.TOKEN_BY.name}")
     return [f"{API}.{call}" for call in (*calls, *consumers)]
 
 

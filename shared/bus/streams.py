@@ -33,8 +33,8 @@ EPOCH = "epoch"
 C = TypeVar("C", StreamConfig, ConsumerConfig)
 _STREAM_FIELDS = (
     "subjects", "retention", "storage", "discard", "max_age", "max_bytes", "max_msgs", "max_msg_size",
-    "max_msgs_per_subject", "duplicate_window", "allow_direct", "allow_msg_ttl", "republish",
-    "num_replicas", "sources", "mirror",
+    "max_msgs_per_subject", "discard_new_per_subject", "duplicate_window", "allow_direct", "allow_msg_ttl",
+    "republish", "num_replicas", "sources", "mirror",
 )  # fmt: skip
 _CONSUMER_FIELDS = (
     "ack_policy", "deliver_policy", "filter_subject", "ack_wait", "max_deliver", "max_ack_pending",
@@ -94,6 +94,7 @@ def stream_config(stream: Stream, *, replicas: int, epoch: str | None) -> Stream
         max_msgs=-1,
         max_msg_size=stream.max_msg_size,
         max_msgs_per_subject=1 if stream.last_per_subject else stream.per_subject,
+        discard_new_per_subject=_refuses_per_subject(stream),
         num_replicas=replicas,
         duplicate_window=DUPLICATE_WINDOW,
         allow_direct=stream.direct,
@@ -101,6 +102,11 @@ def stream_config(stream: Stream, *, replicas: int, epoch: str | None) -> Stream
         republish=RePublish(src=stream.subjects[0], dest=dest) if dest else None,
         metadata={EPOCH: epoch} if epoch else {},
     )
+
+
+def _refuses_per_subject(stream: Stream) -> bool:
+    """Whether a subject that is full takes no more; where the last one counts, it forgets the oldest."""
+    return stream.per_subject > 0 and stream.max_age is not None
 
 
 def consumer_config(durable: Durable) -> ConsumerConfig:

@@ -153,7 +153,7 @@ REFUSED = {
     "two ids": b'{"scope":"session","sid":"s","jti":"t"}',
     "no JSON": b"\xff{",
     "empty, and it says it is the server's word": b"",
-    "an id of 60 kB": b'{"scope":"token","jti":"' + b"j" * 60_000 + b'"}',
+    "an id of 3 kB": b'{"scope":"token","jti":"' + b"j" * 3_000 + b'"}',
 }
 
 
@@ -191,19 +191,43 @@ async def test_what_a_service_may_not_say_is_put_aside_and_it_is_told(
 
 
 async def test_a_service_without_a_row_revokes_nothing(
-    worker_of: Callable[[], Worker], operator: Bus, bus_of: BusFactory, nats_server: NatsServer,
-    told: list[RevocationApplied], tmp_path: Path,
+    worker_of: Callable[[], Worker], operator: Bus, bus_of: BusFactory, tmp_path: Path,
+    ledger: Ledger,
 ) -> None:  # fmt: skip
-    """The credential alone is no permission."""
+    """The credential alone is no permission: what it says is ended unread, and leaves no dead letter."""
     (tmp_path / "revokers.yaml").write_text("reports: [session]\n")
     await start_in_thread(worker_of())
     shop = await bus_of("service-shop")
 
     event = TokenRevoked(scope="session", sid="s", id=new_id())
-    await shop.publish(contract.TOKEN_REVOKED_BY.of("shop"), event)
-    await eventually(lambda: told)
+    ack = await shop.publish(contract.TOKEN_REVOKED_BY.of("shop"), event)
 
-    assert (told[0].outcome, told[0].seq) == ("refused", 0)
+    async def done() -> bool:
+        info = await operator.state.consumer(contract.REVOCATION_BY)
+        floor: int = info["ack_floor"]["stream_seq"]
+        return floor >= ack.seq
+
+    await eventually(done)
+    assert await ledger.record("session", "s") is None
+    assert (await operator.stream_position(contract.DEADLETTER)).last_seq == 0
+
+
+async def test_a_revocation_is_as_long_as_its_longest_text_and_no_longer(
+    operator: Bus, bus_of: BusFactory
+) -> None:
+    """Our own always fits; sixty kilobytes of a service fill nobody's stream."""
+    longest = "\N{GRINNING FACE}" * 255
+    event = TokenRevoked(
+        scope="subject", sub=longest, reason=longest, actor=longest, applies_to="sessions",
+        affected_until=1 << 41, before=1 << 41, id=new_id(), at=1 << 41,
+    )  # fmt: skip
+    shop = await bus_of("service-shop")
+
+    await operator.publish(contract.TOKEN_REVOKED, event)
+    await shop.publish(contract.TOKEN_REVOKED_BY.of("shop"), event)
+
+    reply = await shop.client.request("token.revoked.by.shop", b"x" * 60_000, timeout=5)
+    assert b"message size exceeds" in reply.data
 
 
 async def test_receipts_come_when_the_last_edge_has_spoken(

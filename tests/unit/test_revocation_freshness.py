@@ -1,6 +1,7 @@
 """Proofs: never older than the question, and cheap when many ask at once."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -8,6 +9,7 @@ from services.revocation.flows.freshness import FreshnessDesk
 from shared.bus import BusUnavailableError, Position
 from shared.contract import REVOCATION, Durable, Stream
 from shared.messages import Freshness, Probe
+from shared.revokers import parse_revokers
 from tests.support.fakes.blocklist import FakeBlocklist
 
 ROUND = ["revocation", "revocation-by", "BLOCKLIST", "DOCUMENT"]
@@ -22,12 +24,14 @@ class HeldBroker(FakeBlocklist):
         self.asked: list[str] = []
         self.waiting = asyncio.Event()
 
-    async def consumer_backlog_ms(self, durable: Durable) -> int:
+    async def consumer_backlog_ms(
+        self, durable: Durable, subjects: Sequence[str] | None = None
+    ) -> int:
         self.asked.append(durable.name)
         self.waiting.set()
         if durable is REVOCATION:
             await self.gate.acquire()
-        return await super().consumer_backlog_ms(durable)
+        return await super().consumer_backlog_ms(durable, subjects)
 
     async def stream_position(self, stream: Stream) -> Position:
         self.asked.append(stream.name)
@@ -48,9 +52,20 @@ async def test_an_answer_tells_epoch_position_and_backlog() -> None:
 async def test_what_a_service_said_counts_as_much() -> None:
     """A revocation of TOKEN_BY that waits makes the proof older, like one of TOKEN."""
     broker = FakeBlocklist()
-    broker.backlogs = {"revocation": 200, "revocation-by": 900}
+    broker.backlogs = {"revocation": 200, "token.revoked.by.shop": 900}
+    revokers = parse_revokers("shop: [session]")
 
-    assert (await FreshnessDesk(broker).answer(Probe())).backlog_ms == 900
+    assert (await FreshnessDesk(broker, None, revokers).answer(Probe())).backlog_ms == 900
+
+
+async def test_what_a_name_said_that_may_not_revoke_makes_no_proof_older() -> None:
+    """It will never be applied: without a row, with an empty one, or after its row was removed."""
+    broker = FakeBlocklist()
+    broker.backlogs = {"revocation": 200, "token.revoked.by.shop": 900, "token.revoked.by.x": 900}
+
+    for table in ("shop: []", "hr: [session]"):
+        desk = FreshnessDesk(broker, None, parse_revokers(table))
+        assert (await desk.answer(Probe())).backlog_ms == 200
 
 
 async def test_who_asks_during_a_round_gets_the_next_one() -> None:

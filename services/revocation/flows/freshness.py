@@ -14,13 +14,13 @@ from services.revocation.ports import BrokerFacts
 from shared import contract
 from shared.bus import BusUnavailableError
 from shared.messages import Freshness, Probe
+from shared.revokers import MayRevoke, Revokers
 
 BACKLOG = Gauge(
     "latchwire_revocation_backlog_seconds",
     "Age of the oldest acknowledged revocation that is not in BLOCKLIST yet.",
 )
-# Whose revocations count: what auth and operators say, and what services say.
-SOURCES = (contract.REVOCATION, contract.REVOCATION_BY)
+NOBODY = Revokers()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,13 @@ class _Flight:
 class FreshnessDesk:
     """Answers probes."""
 
-    def __init__(self, broker: BrokerFacts, wholeness: Wholeness | None = None) -> None:
+    def __init__(
+        self,
+        broker: BrokerFacts,
+        wholeness: Wholeness | None = None,
+        revokers: MayRevoke = NOBODY,
+    ) -> None:
+        self._revokers = revokers
         self._broker = broker
         self._wholeness = wholeness
         self._lock = asyncio.Lock()
@@ -67,7 +73,10 @@ class FreshnessDesk:
     async def _ask(self) -> Freshness:
         # The backlog first: what it does not count was in BLOCKLIST before the position is read. The
         # other way round, an event applied between the two would be in neither.
-        backlog_ms = max([await self._broker.consumer_backlog_ms(durable) for durable in SOURCES])
+        backlog_ms = max(
+            await self._broker.consumer_backlog_ms(contract.REVOCATION),
+            await self._broker.consumer_backlog_ms(contract.REVOCATION_BY, self._subjects()),
+        )
         position = await self._broker.stream_position(contract.BLOCKLIST)
         if self._wholeness is not None:
             await self._wholeness.check(position)
@@ -79,3 +88,10 @@ class FreshnessDesk:
             backlog_ms=backlog_ms,
             documents_seq=documents.last_seq,
         )
+
+    def _subjects(self) -> list[str]:
+        """Whose revocations count beside those of auth and operators: of services that may revoke now.
+
+        What another name said will never be applied, so its waiting hides nothing.
+        """
+        return [contract.TOKEN_REVOKED_BY.of(name).name for name in self._revokers.names()]

@@ -8,12 +8,12 @@ from latchwire.records import RecordError
 from services.revocation.flows.announce import Announcer
 from services.revocation.flows.journal import Journal
 from services.revocation.flows.revoke import ContendedError, Revoker
+from services.revocation.flows.turnstile import PER_SECOND, Turnstile, speaker
 from shared.bus import Bus, BusUnavailableError, Delivery, Reject, Retry
 from shared.contract import REVOCATION, REVOCATION_BY, TOKEN_REVOKED, TOKEN_REVOKED_BY
 from shared.emails import InvalidEmailError
 from shared.lifecycle import Runtime
 from shared.messages import TokenRevoked
-from shared.revokers import MayRevoke
 
 WINDOW = 256  # revocations at once
 WINDOW_BY = 64  # of services: a flood of theirs leaves room for logout
@@ -30,12 +30,16 @@ class Door:
     """What is done with each message of TOKEN and TOKEN_BY."""
 
     def __init__(
-        self, revoker: Revoker, journal: Journal, announcer: Announcer, revokers: MayRevoke
+        self,
+        revoker: Revoker,
+        journal: Journal,
+        announcer: Announcer,
+        turnstile: Turnstile,
     ) -> None:
         self._revoker = revoker
         self._journal = journal
         self._announcer = announcer
-        self._revokers = revokers
+        self.turnstile = turnstile
 
     async def on_token_revoked(self, event: TokenRevoked, delivery: Delivery) -> None:
         """Apply one event; the acknowledgement follows from returning.
@@ -62,11 +66,13 @@ class Door:
 
         Raises:
             Retry: not now.
-            Reject: it may not, or the subject is meant as an address and is none.
+            Reject: it may not, or not as often, or the subject is meant as an address and is none.
         """
-        name = delivery.subject.rsplit(".", 1)[1]
-        if not self._revokers.allows(name, event.scope):
+        name = speaker(delivery)
+        if not self.turnstile.revokers.allows(name, event.scope):
             raise Reject(f"{name} may not revoke in scope {event.scope}")
+        if self.turnstile.too_many(delivery):
+            raise Reject(f"too many: {PER_SECOND} a second of {name} are applied")
         await self.on_token_revoked(event.model_copy(update={"actor": name}), delivery)
 
     async def on_refused(
@@ -100,5 +106,6 @@ def consume_revocations(bus: Bus, runtime: Runtime, door: Door) -> None:
         refused=door.on_refused,
         window=WINDOW_BY,
         stopping=runtime.stopping,
+        gate=door.turnstile,
     )
     runtime.spawn("revocations by services", said_by)

@@ -1,5 +1,7 @@
 """BLOCKLIST in memory: compare-and-set per key, read in order, and a broker that can be made to stumble."""
 
+from collections.abc import Sequence
+
 from shared.bus import Ack, BusUnavailableError, Position, StateMessage
 from shared.contract import BLOCKLIST, DOCUMENT, Durable, Stream
 
@@ -45,8 +47,12 @@ class FakeBlocklist:
             return Position("", 1, self.documents_seq)
         return Position(self.epoch, 1, self.last_seq)
 
-    async def consumer_backlog_ms(self, durable: Durable) -> int:
+    async def consumer_backlog_ms(
+        self, durable: Durable, subjects: Sequence[str] | None = None
+    ) -> int:
         self._reached()
+        if subjects is not None:
+            return max((self.backlogs.get(subject, 0) for subject in subjects), default=0)
         return self.backlogs.get(durable.name, self.backlog_ms)
 
     def expire(self, key: str) -> None:
