@@ -48,6 +48,7 @@ SERVICE_API_PREFIX: Final = (
 BLOCKLIST_KEY_BYTES: Final = 32
 ALARM_SECONDS: Final = 0.5  # between two looks at the staleness for those who watch
 _LOOK_SECONDS: Final = 0.02
+CANCEL_AGAIN_SECONDS: Final = 0.5
 
 
 class FeedStaleError(LatchwireError):
@@ -220,9 +221,12 @@ class RevocationFeed(Replica, Feed):
     async def stop(self) -> None:
         """End the background task of ``async with`` and the subscriptions."""
         if self._task is not None:
-            self._task.cancel()
+            # Again until it has heard: in Python 3.11 a wait_for may lose a cancellation.
+            while not self._task.done():
+                self._task.cancel()
+                await asyncio.wait((self._task,), timeout=CANCEL_AGAIN_SECONDS)
             with suppress(asyncio.CancelledError, FeedClosedError):
-                await self._task
+                self._task.result()
         await super().stop()
 
     def problem(self) -> str | None:
