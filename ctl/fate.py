@@ -70,7 +70,8 @@ class Word:
         self._said.clear()
 
     async def _on_applied(self, said: RevocationApplied) -> None:
-        if said.event == self._event_id:
+        # A service's event under our id is not ours.
+        if said.event == self._event_id and said.stream != contract.TOKEN_BY.name:
             self._applied = said
             self._said.set()
 

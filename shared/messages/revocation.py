@@ -16,7 +16,8 @@ class RevocationApplied(Message):
 
     ``stored``: a new record at *seq* of *epoch*. ``known``: all of it was refused already, since *seq*.
     ``lapsed``: nothing it could hit is alive. ``refused``: it was put aside, *reason* says why.
-    *event* is the event's id, or its sequence in its stream when it has none.
+    *event* is the event's id, or its sequence in its stream when it has none. *stream* holds it: an id is its
+    publisher's choice, and a service may choose one that auth or an operator has.
     """
 
     event: ShortText
@@ -25,6 +26,7 @@ class RevocationApplied(Message):
     epoch: ShortText = ""
     seq: int = 0
     reason: ShortText = ""
+    stream: ShortText = ""
 
 
 class ReceiptsRequest(Message):

@@ -142,6 +142,7 @@ async def test_a_permitted_service_revokes_in_its_own_name(
     await eventually(lambda: told)
 
     assert (told[0].event, told[0].outcome) == (event.id, "stored")
+    assert told[0].stream == "TOKEN_BY", "nobody takes it for the word about an event of their own"
     assert await ledger.record("session", "s") is not None
 
 

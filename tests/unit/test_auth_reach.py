@@ -1,6 +1,8 @@
 """How long a client may wait, where several revocations are all true, and how often anybody may ask."""
 
-from contextlib import AsyncExitStack
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import cast
 
 import pytest
@@ -14,7 +16,8 @@ from services.auth.domain.reach import Place, Reached, furthest
 from services.auth.flows.reach import AT_ONCE, Watching
 from services.auth.http.prefer import _answer, read_wait
 from services.auth.ports import Signals
-from shared.messages import RevocationApplied
+from shared.contract import REVOCATION_RECEIPTS
+from shared.messages import EdgeReceipt, Freshness, ReceiptsAnswer, RevocationApplied
 from shared.messages.revocation import AppliedOutcome
 from tests.support.fakes.clock import FakeClock
 
@@ -123,3 +126,31 @@ async def test_whatever_goes_wrong_in_the_wait_the_client_is_told_that_nobody_ca
         )
         watch._expected = 1
         assert await watch.reached() == Reached(0, 0, complete=False, safe_at_ms=None)
+
+
+class Forged:
+    """Somebody else's event has our id; the probe and the receipts are an honest worker's."""
+
+    @asynccontextmanager
+    async def hear_once(
+        self, _subject: object
+    ) -> "AsyncIterator[asyncio.Future[RevocationApplied]]":
+        word: asyncio.Future[RevocationApplied] = asyncio.get_running_loop().create_future()
+        word.set_result(
+            RevocationApplied(event="e", token_seq=1, outcome="lapsed", stream="TOKEN_BY")
+        )
+        yield word
+
+    async def ask(self, question: object, _message: object, *, timeout: float) -> object:
+        assert timeout > 0
+        if question is REVOCATION_RECEIPTS:
+            return ReceiptsAnswer(edges=(EdgeReceipt(edge_id="edge-1", confirmed=False),))
+        return Freshness(epoch="a", last_seq=7, backlog_ms=0)
+
+
+async def test_a_services_word_under_our_id_is_not_taken_for_ours() -> None:
+    """It may choose any id for its events: "nothing alive" about its own must not end our wait."""
+    async with Watching(cast("Signals", Forged()), FakeClock()).begin(1) as watch:
+        await watch.expect("01J00000000000000000000S1D")
+
+        assert not (await watch.reached()).complete

@@ -14,7 +14,7 @@ import structlog
 from services.auth.domain.reach import Place, Reached, furthest
 from services.auth.ports import BusUnavailableError, NoAnswerError, Signals
 from shared.clock import Clock
-from shared.contract import BLOCKLIST_PROBE, REVOCATION_APPLIED, REVOCATION_RECEIPTS
+from shared.contract import BLOCKLIST_PROBE, REVOCATION_APPLIED, REVOCATION_RECEIPTS, TOKEN_BY
 from shared.messages import Probe, ReceiptsAnswer, ReceiptsRequest, RevocationApplied
 
 log = structlog.get_logger()
@@ -73,7 +73,9 @@ class EdgeWatch:
         except TimeoutError:
             # The signal was lost, or the event repeats one that was stored before and is not handled again.
             return await self._probed()
-        return furthest(said) if len(said) == self._expected else await self._probed()
+        # Another's word about an event of theirs under our id says nothing of ours.
+        ours = [word for word in said if word.stream != TOKEN_BY.name]
+        return furthest(ours) if len(ours) == self._expected else await self._probed()
 
     async def _probed(self) -> Place:
         freshness = await self.signals.ask(BLOCKLIST_PROBE, Probe(), timeout=self._left())

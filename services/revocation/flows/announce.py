@@ -33,6 +33,7 @@ class _Word:
     outcome: AppliedOutcome
     seq: int = 0
     reason: str = ""
+    stream: str = ""
 
     def message(self, epoch: str) -> RevocationApplied:
         return RevocationApplied(
@@ -42,6 +43,7 @@ class _Word:
             epoch=epoch if self.seq else "",
             seq=self.seq,
             reason=self.reason,
+            stream=self.stream,
         )
 
 
@@ -55,14 +57,14 @@ class Announcer:
         self._waiting: deque[_Word] = deque(maxlen=MOST_WAITING)
         self._wake = asyncio.Event()
 
-    def applied(self, event: str, token_seq: int, outcome: Outcome) -> None:
+    def applied(self, event: str, token_seq: int, outcome: Outcome, stream: str = "") -> None:
         """*event* became *outcome*."""
         seq = 0 if isinstance(outcome, Lapsed) else outcome.seq
-        self._tell(_Word(event, token_seq, WORDS[type(outcome)], seq))
+        self._tell(_Word(event, token_seq, WORDS[type(outcome)], seq, stream=stream))
 
-    def refused(self, event: str, token_seq: int, reason: str) -> None:
+    def refused(self, event: str, token_seq: int, reason: str, stream: str = "") -> None:
         """*event* was put aside."""
-        self._tell(_Word(event, token_seq, "refused", reason=reason))
+        self._tell(_Word(event, token_seq, "refused", reason=reason, stream=stream))
 
     async def run(self) -> None:
         """Say what is to be said, until cancelled."""

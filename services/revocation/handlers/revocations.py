@@ -59,7 +59,9 @@ class Door:
         self._journal.note(
             event, outcome, token_seq=delivery.sequence, stored_at_ms=delivery.stored_at_ms
         )
-        self._announcer.applied(event_name(event, delivery), delivery.sequence, outcome)
+        self._announcer.applied(
+            event_name(event, delivery), delivery.sequence, outcome, delivery.stream
+        )
 
     async def on_revoked_by(self, event: TokenRevoked, delivery: Delivery) -> None:
         """The same for what a service says: in its own name, and within its row of the table.
@@ -80,7 +82,7 @@ class Door:
     ) -> None:
         """A message became a dead letter: its publisher may be listening."""
         name = event_name(event, delivery) if event else said_id or str(delivery.sequence)
-        self._announcer.refused(name, delivery.sequence, reason)
+        self._announcer.refused(name, delivery.sequence, reason, delivery.stream)
 
 
 def event_name(event: TokenRevoked, delivery: Delivery) -> str:
