@@ -431,7 +431,7 @@ async def _operate(production: Installation, url: str, doors: dict[str, int]) ->
     assert "2 of 2 live edges refuse" in done.stdout
     for edge in ("edge-1", "edge-2"):
         assert await _ask_edge(production, edge, url, access) == (401, "")
-    told = ("catalogue", "check"), ("catalogue", "apply"), ("keys", "rotate", "--settle", "1")
+    told = ("catalogue", "check"), ("catalogue", "apply"), ("keys", "rotate")
     for words in (("status",), ("edges", "list"), *told, ("keys", "list")):
         done = await asyncio.to_thread(production.run, "ctl", *words)
         assert done.returncode == 0, done.stdout + done.stderr
