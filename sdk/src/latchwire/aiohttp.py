@@ -15,13 +15,14 @@ Needs ``latchwire[aiohttp]``.
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from latchwire._bearer import GRACE_SECONDS, Refusal, authenticate, close_code
+from latchwire._ending import end
 from latchwire.claims import Claims
 from latchwire.verifier import Verifier
 
@@ -70,9 +71,7 @@ async def closing_when_refused(
             try:
                 yield
             finally:
-                watch.cancel()
-                with suppress(asyncio.CancelledError):
-                    await watch
+                await end(watch)
     except TimeoutError:
         if not limit.expired():
             raise  # the handler's own

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from latchwire._bearer import CLOSE_REFUSED, GRACE_SECONDS, Refusal, authenticate, close_code
+from latchwire._ending import end
 from latchwire.claims import Claims
 from latchwire.tokens import Refused
 from latchwire.verifier import Verifier
@@ -110,9 +111,7 @@ class _Guarded:
                 try:
                     await app(scope, self._hear, self._say)
                 finally:
-                    watch.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await watch
+                    await end(watch)
         except TimeoutError:
             if not limit.expired():
                 raise  # the application's own

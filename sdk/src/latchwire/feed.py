@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from latchwire._companion import Companion
+from latchwire._ending import end
 from latchwire._errors import LatchwireError
 from latchwire._replica import FeedClosedError, Replica
 from latchwire._stream import FeedReadError, Freshness
@@ -48,7 +49,6 @@ SERVICE_API_PREFIX: Final = (
 BLOCKLIST_KEY_BYTES: Final = 32
 ALARM_SECONDS: Final = 0.5  # between two looks at the staleness for those who watch
 _LOOK_SECONDS: Final = 0.02
-CANCEL_AGAIN_SECONDS: Final = 0.5
 
 
 class FeedStaleError(LatchwireError):
@@ -221,12 +221,8 @@ class RevocationFeed(Replica, Feed):
     async def stop(self) -> None:
         """End the background task of ``async with`` and the subscriptions."""
         if self._task is not None:
-            # Again until it has heard: in Python 3.11 a wait_for may lose a cancellation.
-            while not self._task.done():
-                self._task.cancel()
-                await asyncio.wait((self._task,), timeout=CANCEL_AGAIN_SECONDS)
-            with suppress(asyncio.CancelledError, FeedClosedError):
-                self._task.result()
+            with suppress(FeedClosedError):
+                await end(self._task)
         await super().stop()
 
     def problem(self) -> str | None:
