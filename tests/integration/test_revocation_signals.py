@@ -47,18 +47,6 @@ def worker_of(nats_server: NatsServer, tmp_path: Path) -> Iterator[Callable[[], 
 
 
 @pytest.fixture
-async def operator(bus_of: BusFactory) -> Bus:
-    """The operator's bus."""
-    return await bus_of("operator")
-
-
-@pytest.fixture
-async def ledger(bus_of: BusFactory, secrets_dir: Path) -> Ledger:
-    """A look into BLOCKLIST."""
-    return Ledger(await bus_of("revocation"), secrets_dir)
-
-
-@pytest.fixture
 async def told(operator: Bus) -> list[RevocationApplied]:
     """Every signal."""
     signals: list[RevocationApplied] = []

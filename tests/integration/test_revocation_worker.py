@@ -48,18 +48,6 @@ def worker_of(nats_server: NatsServer, tmp_path: Path) -> Iterator[WorkerFactory
         worker.kill()
 
 
-@pytest.fixture
-async def operator(bus_of: BusFactory) -> Bus:
-    """The operator's bus."""
-    return await bus_of("operator")
-
-
-@pytest.fixture
-async def ledger(bus_of: BusFactory, secrets_dir: Path) -> Ledger:
-    """A look into BLOCKLIST."""
-    return Ledger(await bus_of("revocation"), secrets_dir)
-
-
 async def revoke(bus: Bus, body: object) -> dict[str, object]:
     """``nats req token.revoked BODY``: the PubAck."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
