@@ -22,7 +22,15 @@ LOGIN_REQUESTED = Subject(
 )
 LOGIN_SUCCEEDED = Subject("login.succeeded", m.LoginSucceeded, (Role.AUTH,), (Role.OPERATOR,))
 LOGIN_FAILED = Subject("login.failed", m.LoginFailed, (Role.AUTH,), (Role.OPERATOR,))
-USER_REGISTERED = Subject("user.registered", m.UserEvent, (Role.AUTH,), (Role.OPERATOR,))
+# What becomes of accounts; services hear it live, and an operator's consumers have it for 30 days.
+_LISTENERS = (Role.OPERATOR, Role.SERVICE)
+USER_REGISTERED = Subject("user.registered", m.UserRegistered, (Role.AUTH,), _LISTENERS)
+USER_VERIFIED = Subject("user.verified", m.UserVerified, (Role.AUTH,), _LISTENERS)
+USER_PASSWORD_CHANGED = Subject(
+    "user.password_changed", m.UserPasswordChanged, (Role.AUTH,), _LISTENERS
+)
+USER_ROLES_CHANGED = Subject("user.roles_changed", m.UserRolesChanged, (Role.AUTH,), _LISTENERS)
+USER_DELETED = Subject("user.deleted", m.UserDeleted, (Role.AUTH,), _LISTENERS)
 TOKEN_REVOKED = Subject(
     "token.revoked",
     m.TokenRevoked,
@@ -75,6 +83,10 @@ REVOCATION_RECEIPTS = Question(
     asks=(Role.AUTH, Role.OPERATOR),
     answers=(Role.REVOCATION,),
 )
+# Last token: the service's name. Asked of each that registered interest until it says done.
+USER_ERASE = Question(
+    "user.erase.*", m.EraseUser, m.EraseAnswer, asks=(Role.AUTH,), answers=(Role.SERVICE,)
+)
 # Operators' questions: op.<noun>.<verb>.
 OP_REVOCATION_MATCH = Question(
     "op.revocation.match", m.MatchRequest, m.Match, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
@@ -100,11 +112,35 @@ OP_USERS_SHOW = Question(
     "op.users.show", m.ShowUser, m.UserState, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
 )
 
+OP_USERS_LIST = Question(
+    "op.users.list", m.ListUsers, m.UserPage, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
+)
+OP_USERS_ROLES = Question(
+    "op.users.roles", m.SetRoles, m.UserState, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
+)
+OP_USERS_IMPORT = Question(
+    "op.users.import", m.ImportUsers, m.ImportReport, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
+)
+OP_USERS_EXPORT = Question(
+    "op.users.export", m.ExportUsers, m.ExportPage, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
+)
+OP_DELETIONS_LIST = Question(
+    "op.deletions.list",
+    m.ListDeletions,
+    m.DeletionPage,
+    asks=(Role.OPERATOR,),
+    answers=(Role.AUTH,),
+)
+
 SUBJECTS: tuple[Subject[Any], ...] = (
     LOGIN_REQUESTED,
     LOGIN_SUCCEEDED,
     LOGIN_FAILED,
     USER_REGISTERED,
+    USER_VERIFIED,
+    USER_PASSWORD_CHANGED,
+    USER_ROLES_CHANGED,
+    USER_DELETED,
     TOKEN_REVOKED,
     TOKEN_REVOKED_BY,
     KEY_ROTATED,
@@ -119,12 +155,18 @@ SUBJECTS: tuple[Subject[Any], ...] = (
 QUESTIONS: tuple[Question[Any, Any], ...] = (
     BLOCKLIST_PROBE,
     REVOCATION_RECEIPTS,
+    USER_ERASE,
     OP_REVOCATION_MATCH,
     OP_EXPLAIN,
     OP_EXPLAIN_AT,
     OP_EDGES_LIST,
     OP_USERS_SET,
     OP_USERS_SHOW,
+    OP_USERS_LIST,
+    OP_USERS_ROLES,
+    OP_USERS_IMPORT,
+    OP_USERS_EXPORT,
+    OP_DELETIONS_LIST,
 )
 
 # Not events but state: one message per hashed key. Its body is the packed record of the SDK.

@@ -30,6 +30,7 @@ _MUTED = {
     "not_allowed": "the address is not in LATCHWIRE_ALLOW",
     "blocked": "the person is blocked: `./latchwire users show ADDRESS`",
     "address_limit": "too many for one address: LATCHWIRE_LIMIT_ADDRESS",
+    "no_account": "nobody has an account under the address",
     "global_limit": "too many altogether: LATCHWIRE_LIMIT_GLOBAL",
 }
 _SENT_ON = {"redirect": " (the browser was sent to log in)"}

@@ -1,5 +1,7 @@
 """What auth reads from ``LATCHWIRE_*``."""
 
+from pathlib import Path
+
 from pydantic import Field, field_validator
 
 from services.auth.domain.limits import Rate, parse_rate
@@ -36,8 +38,35 @@ class AuthSettings(SiteSettings):
     )
     limit_global: str = Field(default="1000/m", description="login mails in all")
     trusted_proxies: TrustedProxies = LOOPBACK
+    accounts_url: str | None = Field(
+        default=None,
+        description="switches accounts on: `sqlite:///path/accounts.db` or `postgresql://user@host/name`",
+    )
+    roles: Path = Field(
+        default=Path("roles.yaml"), description="the table of roles and permissions"
+    )
+    providers: Path = Field(
+        default=Path("providers.yaml"), description="the providers people may log in with"
+    )
+    password_length: int = Field(
+        default=12, ge=8, le=64, description="the fewest characters of a password"
+    )
+    hash_workers: int = Field(
+        default=0, ge=0, le=64, description="passwords hashed at a time; 0: one for each core"
+    )
+    limit_password: str = Field(
+        default="100/h",
+        description="wrong passwords for one address from browsers it does not know",
+    )
+    deletion_services: str = Field(
+        default="",
+        description="services that must say that they erased a deleted person: `shop,billing`",
+    )
+    deletion_deadline: str = Field(
+        default="7d", description="until when they are expected to have said so"
+    )
 
-    @field_validator("limit_address", "limit_network", "limit_global")
+    @field_validator("limit_address", "limit_network", "limit_global", "limit_password")
     @classmethod
     def _rate(cls, value: str) -> str:
         parse_rate(value)

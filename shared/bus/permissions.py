@@ -21,9 +21,13 @@ READS = ("DIRECT.GET", "STREAM.MSG.GET", "STREAM.INFO")
 # What a reader of the feed reads: the records, their binary copies, and the signed documents.
 FEED_STREAMS = (contract.BLOCKLIST, contract.SNAPSHOT, contract.DOCUMENT)
 FEED_DELTAS = (f"{contract.BLOCKLIST_DELTAS}.*", f"{contract.DOCUMENT_DELTAS}.*")
-EDGE_ANSWERS = tuple(q for q in contract.QUESTIONS if Role.EDGE in q.answers)
-# Guests live in the account EDGE: they see the feed and nothing else of CORE.
+# Guests live in the account EDGE: of CORE they see the feed, and services what becomes of accounts.
 GUESTS = (Role.EDGE, Role.SERVICE)
+EDGE_ANSWERS = tuple(q for q in contract.QUESTIONS if set(GUESTS) & set(q.answers))
+TOLD_TO_GUESTS = (
+    *FEED_DELTAS,
+    *(s.name for s in contract.SUBJECTS if Role.SERVICE in s.consumers),
+)
 # A responder may publish one reply, soon: enough for request/reply, useless for anything else.
 ALLOW_RESPONSES = '{ max: 1, expires: "10s" }'
 
@@ -117,13 +121,13 @@ def _grant_questions(allowed: Permissions, role: Role, name: str) -> None:
             allowed.publish.append(question.name)
         if role in question.answers:
             # Both forms: NATS checks a queue subscription against the plain subject.
-            own = question.of(name) if question.name.endswith(".*") else question
+            own = question.of(service_name(name)) if question.name.endswith(".*") else question
             allowed.subscribe.append(own.name)
             _grant_replies(allowed, role)
 
 
 def _grant_replies(allowed: Permissions, role: Role) -> None:
-    if role is Role.EDGE:
+    if role in GUESTS:
         # Not leave to answer whatever it hears, so that a stolen edge cannot vouch to its siblings:
         # questions from CORE arrive under this prefix, those of siblings never do.
         allowed.publish.append(SERVICE_REPLIES)
@@ -186,7 +190,7 @@ def _users(names: list[str], public_keys: dict[str, str]) -> list[str]:
 
 
 def _core_exports() -> list[str]:
-    exports = [f'{{ stream: "{deltas}", accounts: [{EDGE}] }}' for deltas in FEED_DELTAS]
+    exports = [f'{{ stream: "{told}", accounts: [{EDGE}] }}' for told in TOLD_TO_GUESTS]
     exports += [
         f'{{ service: "{name}", response_type: {kind}, accounts: [{EDGE}] }}'
         for name, kind in _edge_services()
@@ -202,9 +206,7 @@ def _core_exports() -> list[str]:
 
 
 def _edge_imports() -> list[str]:
-    imports = [
-        f'{{ stream: {{ account: {CORE}, subject: "{deltas}" }} }}' for deltas in FEED_DELTAS
-    ]
+    imports = [f'{{ stream: {{ account: {CORE}, subject: "{told}" }} }}' for told in TOLD_TO_GUESTS]
     imports += [
         f'{{ service: {{ account: {CORE}, subject: "{name}" }} }}'
         for name, _ in _edge_services()

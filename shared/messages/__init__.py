@@ -6,6 +6,14 @@ Fields are only ever added, with a default; a breaking change is a new subject. 
 
 from shared.messages.base import Event, Message
 from shared.messages.deadletter import DeadLetter
+from shared.messages.deletion import (
+    DeletionPage,
+    DeletionRow,
+    EraseAnswer,
+    ErasedBy,
+    EraseUser,
+    ListDeletions,
+)
 from shared.messages.edge import (
     EdgeList,
     ExplainedRecord,
@@ -21,6 +29,22 @@ from shared.messages.edge import (
 from shared.messages.key import KeyRotated
 from shared.messages.login import ClientHint, LoginFailed, LoginRequested, LoginSucceeded
 from shared.messages.mail import MailFailed, MailSent
+from shared.messages.people import (
+    ExportPage,
+    ExportUsers,
+    ImportProblem,
+    ImportReport,
+    ImportUsers,
+    ListUsers,
+    OrgRoles,
+    PortableUser,
+    SetRoles,
+    SetUser,
+    ShowUser,
+    UserAccount,
+    UserPage,
+    UserState,
+)
 from shared.messages.revocation import (
     EdgeReceipt,
     Match,
@@ -30,22 +54,40 @@ from shared.messages.revocation import (
     RevocationApplied,
 )
 from shared.messages.token import RevocationScope, TokenRevoked
-from shared.messages.user import SetUser, ShowUser, UserEvent, UserState
+from shared.messages.user import (
+    UserDeleted,
+    UserPasswordChanged,
+    UserRegistered,
+    UserRolesChanged,
+    UserVerified,
+)
 
 __all__ = [
     "ClientHint",
     "DeadLetter",
+    "DeletionPage",
+    "DeletionRow",
     "EdgeList",
     "EdgeReceipt",
+    "EraseAnswer",
+    "EraseUser",
+    "ErasedBy",
     "Event",
     "ExplainRequest",
     "ExplainedRecord",
     "ExplainedRule",
     "Explanation",
+    "ExportPage",
+    "ExportUsers",
     "Freshness",
     "Heartbeat",
+    "ImportProblem",
+    "ImportReport",
+    "ImportUsers",
     "KeyRotated",
+    "ListDeletions",
     "ListEdges",
+    "ListUsers",
     "LoginFailed",
     "LoginRequested",
     "LoginSucceeded",
@@ -54,15 +96,24 @@ __all__ = [
     "Match",
     "MatchRequest",
     "Message",
+    "OrgRoles",
+    "PortableUser",
     "Probe",
     "ReceiptsAnswer",
     "ReceiptsRequest",
     "RevocationApplied",
     "RevocationScope",
     "SeenEdge",
+    "SetRoles",
     "SetUser",
     "ShowUser",
     "TokenRevoked",
-    "UserEvent",
+    "UserAccount",
+    "UserDeleted",
+    "UserPage",
+    "UserPasswordChanged",
+    "UserRegistered",
+    "UserRolesChanged",
     "UserState",
+    "UserVerified",
 ]

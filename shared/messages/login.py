@@ -4,8 +4,18 @@ from typing import Literal
 
 from shared.messages.base import ULID, Event, Identifier, Message, Millis, ShortText
 
-Purpose = Literal["sign_in", "verify_email", "reset_password", "notice"]
-NoticeReason = Literal["new_browser", "refresh_reuse"]
+Purpose = Literal["sign_in", "verify_email", "reset_password", "notice", "invitation"]
+# The first two name a session that the mail's link can end. "already_registered": somebody, perhaps the person,
+# registered the address again. The others say what has happened to the account.
+NoticeReason = Literal[
+    "new_browser",
+    "refresh_reuse",
+    "already_registered",
+    "password_changed",
+    "login_linked",
+    "login_unlinked",
+    "account_deleted",
+]
 
 
 class ClientHint(Message):
@@ -31,6 +41,8 @@ class LoginRequested(Event):
     link_kid: ShortText = ""
     expires_at: Millis
     notice: NoticeReason | None = None
+    # Whose invitation it is; for a notice about a provider's login, that provider's name.
+    about: ShortText = ""
 
 
 class LoginSucceeded(Event):

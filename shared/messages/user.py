@@ -1,37 +1,39 @@
-"""``user.*`` facts, and the operators' questions about a person (``op.users.*``)."""
+"""``user.*`` facts. No address is in them: *sub* is the person, as in every token."""
 
-from typing import Literal
-
-from shared.messages.base import Event, Identifier, Message, Millis, ShortText
+from shared.messages.base import Event, Identifier, ShortText
 
 
-class UserEvent(Event):
-    """A fact about an account."""
+class UserRegistered(Event):
+    """A person has an account from now on, under *sub*, for ever.
+
+    *previous_sub* is what tokens of the same address said before (accounts were off): what a service keeps
+    under it belongs to *sub* from now on. Without it nothing changes.
+    """
 
     sub: Identifier
     previous_sub: Identifier | None = None
 
 
-class SetUser(Message):
-    """``op.users.set``: keep this person out, or let them in again."""
+class UserVerified(Event):
+    """The person has proven the account's address."""
 
-    email: Identifier
-    action: Literal["block", "unblock"]
-    reason: ShortText = ""
-    actor: ShortText = ""
+    sub: Identifier
 
 
-class ShowUser(Message):
-    """``op.users.show``: how does it stand with this person?"""
+class UserPasswordChanged(Event):
+    """The password was set, changed or reset; every session of the person has ended."""
 
-    email: Identifier
+    sub: Identifier
 
 
-class UserState(Message):
-    """The answer: is the person blocked, since when (ms), and how many sessions are open."""
+class UserRolesChanged(Event):
+    """Roles or permissions changed: in the organisation *org*, or ("") those an operator grants."""
 
-    sub: ShortText = ""
-    blocked: bool = False
-    blocked_at: Millis | None = None
-    sessions: int = 0
-    error: ShortText = ""
+    sub: Identifier
+    org: ShortText = ""
+
+
+class UserDeleted(Event):
+    """The account is gone and its *sub* is never used again: forget what you keep of it."""
+
+    sub: Identifier

@@ -21,6 +21,9 @@ FEED_CALLS = ("STREAM.INFO", "STREAM.MSG.GET", "DIRECT.GET")
 FEED_STREAMS = ("BLOCKLIST", "SNAPSHOT", "DOCUMENT")
 FEED_READS = [f"{call}.{stream}" for call in FEED_CALLS for stream in FEED_STREAMS]
 FEED_DELTAS = {"blocklist.jx", "documents.keys"}
+ACCOUNT_FACTS = {
+    "user.registered", "user.verified", "user.password_changed", "user.roles_changed", "user.deleted",
+}  # fmt: skip
 OWNED = {
     "mailer": [("LOGIN", "mailer")],
     "revocation": [
@@ -62,7 +65,7 @@ def all_subjects() -> list[str]:
     rest = [
         "bl.jx", "blocklist.jx", "token.revoked.by.billing", "token.revoked.by.shop", "$SYS.REQ.SERVER.PING",
         "snapshot.head", "snapshot.x.1", "document.keys", "document.catalogue", "document.other",
-        "documents.keys", "foo", "revocation.applied.x",
+        "documents.keys", "foo", "revocation.applied.x", "user.erase.shop", "user.erase.billing",
     ]  # fmt: skip
     return [
         *stored_subjects(), *questions, *heartbeats, *inboxes, *edge_api, *rest, *api_subjects(),
@@ -73,8 +76,9 @@ def may_publish(name: str) -> set[str]:
     """What *name* may publish, by hand."""
     by_hand: dict[str, set[str]] = {
         "auth": {
-            "login.requested", "login.succeeded", "login.failed", "user.registered",
-            "token.revoked", "revocation.probe", "revocation.receipts",
+            "login.requested", "login.succeeded", "login.failed", *ACCOUNT_FACTS, "user.erase.shop",
+            "user.erase.billing", "user.erase.edge-1", "token.revoked", "revocation.probe",
+            "revocation.receipts",
         },
         "mailer": {"mail.sent", "mail.failed", "deadletter.login.x"},
         "revocation": {
@@ -86,7 +90,8 @@ def may_publish(name: str) -> set[str]:
         "operator": {
             "token.revoked", "revocation.probe", "op.edges.list", "op.token.explain", "op.users.set",
             "op.token.explain.edge-1", "op.users.show", "op.revocation.match", "revocation.receipts",
-            "document.keys", "document.catalogue", "key.rotated",
+            "document.keys", "document.catalogue", "key.rotated", "op.users.list", "op.users.roles",
+            "op.users.import", "op.users.export", "op.deletions.list",
         },
         "provisioner": set(),
     }  # fmt: skip
@@ -128,7 +133,8 @@ def may_subscribe(name: str) -> set[str]:
     """What *name* may hear, by hand."""
     by_hand: dict[str, set[str]] = {
         "auth": {
-            "op.users.set", "op.users.show", "op.revocation.match", "revocation.applied.x", *FEED_DELTAS,
+            "op.users.set", "op.users.show", "op.users.list", "op.users.roles", "op.users.import",
+            "op.users.export", "op.deletions.list", "op.revocation.match", "revocation.applied.x", *FEED_DELTAS,
         },
         "mailer": set(),
         "revocation": {
@@ -137,7 +143,7 @@ def may_subscribe(name: str) -> set[str]:
         },
         "edge-1": {"op.token.explain", "op.token.explain.edge-1", *FEED_DELTAS},
         "edge-2": {"op.token.explain", *FEED_DELTAS},
-        "service-shop": FEED_DELTAS,
+        "service-shop": {*FEED_DELTAS, *ACCOUNT_FACTS, "user.erase.shop"},
         "operator": {
             *stored_subjects(), "edge.heartbeat.edge-1", "edge.heartbeat.edge-2", "revocation.applied.x",
             "token.revoked.by.billing", "token.revoked.by.shop", *FEED_DELTAS,

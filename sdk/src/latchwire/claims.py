@@ -18,7 +18,10 @@ MILLISECONDS = range(MIN_SECONDS * 1000, MAX_SECONDS * 1000)
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """A verified access token. ``org`` and ``csrf`` are empty where they do not apply."""
+    """A verified access token. ``org``, ``permissions`` and ``csrf`` are empty where they do not apply.
+
+    *roles* that begin with ``org:`` are held in the organisation *org*, the others were granted by an operator.
+    """
 
     iss: str
     aud: str
@@ -37,6 +40,7 @@ class Claims:
     iat_ms: int
     sst: int
     csrf: str
+    permissions: tuple[str, ...] = ()
 
 
 def find_bad_claim(payload: Mapping[str, Any]) -> str | None:
@@ -58,6 +62,7 @@ def build_claims(payload: Mapping[str, Any], kid: str) -> Claims:
         csrf=payload.get("csrf", ""),
         roles=tuple(payload.get("roles", ())),
         amr=tuple(payload.get("amr", ())),
+        permissions=tuple(payload.get("permissions", ())),
         **{name: payload[name] for name, _ in _REQUIRED},
     )
 
@@ -122,6 +127,7 @@ _OPTIONAL: tuple[tuple[str, _Check], ...] = (
     ("org", _is_optional_text),
     ("csrf", _is_optional_text),
     ("roles", _are_roles),
+    ("permissions", _are_roles),
     ("amr", _are_roles),
     ("nbf", _is_seconds),
 )

@@ -13,9 +13,9 @@ LINK_SECONDS = 600
 NOTICE_SECONDS = 7 * 86_400  # a notice can end its session for as long as that lives
 CODE_TRIES = 5
 
-Purpose = Literal["sign_in", "notice"]
+Purpose = Literal["sign_in", "notice", "verify_email", "reset_password", "invitation"]
 State = Literal["open", "used", "cancelled", "voided"]
-Muted = Literal["", "not_allowed", "blocked", "address_limit", "global_limit"]
+Muted = Literal["", "not_allowed", "blocked", "address_limit", "global_limit", "no_account"]
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,9 @@ EndReason = Literal[
     "notice",
     "refresh_reuse",
     "revoked_by_client",
+    "password_reset",
+    "password_changed",
+    "account_deleted",
 ]
 
 

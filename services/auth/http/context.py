@@ -15,10 +15,18 @@ from services.auth.flows.session import SessionFlow
 from services.auth.flows.tokens import Issuer
 from services.auth.http.clients import ClientList
 from services.auth.http.throttles import Throttles
+from services.auth.ports.accounts import Accounts
 from shared.clock import Clock
 from shared.cookies import CookieNames
 from shared.ids import Ids
 from shared.secrets import SymmetricKeys
+
+
+@dataclass(frozen=True)
+class AccountFlows:
+    """The flows that exist only where accounts are switched on; `services.auth.wiring.accounts` fills it."""
+
+    accounts: Accounts
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,7 @@ class Context:
     jwks: Mapping[str, Any]
     clock: Clock
     ids: Ids
+    accounts: AccountFlows | None = None
     throttles: Throttles = field(default_factory=Throttles)
 
     @property
