@@ -18,12 +18,13 @@ class Form:
 
 @dataclass
 class Page(HTMLParser):
-    """Every tag with its attributes, the forms, and the text a person reads."""
+    """Every tag with its attributes, the forms, the inputs of each form, and the text a person reads."""
 
     tags: list[tuple[str, Attributes]] = field(default_factory=list)
     forms: list[Form] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
+    inputs: list[list[Attributes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -35,7 +36,9 @@ class Page(HTMLParser):
             self.open.append(tag)
         if tag == "form":
             self.forms.append(Form(attributes["action"] or "", attributes["method"] or ""))
+            self.inputs.append([])
         if tag == "input" and self.forms and "form" in self.open:
+            self.inputs[-1].append(attributes)
             self.forms[-1].fields[attributes["name"] or ""] = attributes.get("value") or ""
 
     def handle_endtag(self, tag: str) -> None:

@@ -16,6 +16,8 @@ PAIRS = [
     ("soft", "ground", 4.5),
     ("link", "sheet", 4.5),
     ("problem", "sheet", 4.5),
+    ("problem", "ground", 4.5),
+    ("sheet", "ink", 4.5),
     ("button-ink", "button", 4.5),
     ("button-ink", "button-over", 4.5),
     ("note-ink", "note", 4.5),

@@ -1,11 +1,12 @@
 """What every page of auth must be, whatever it says: checked by meaning, not by bytes."""
 
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from services.auth.pages import Assets, Renderer, View, views
+from services.auth.pages import Assets, Renderer, View, account_views, org_views, views
 from tests.support.html import Page, parse_page
 
 POLYGLOT = (
@@ -20,7 +21,26 @@ ATTACKS = (
     "{{ 7*7 }}{% raw %}",
     "0; url=https://evil.example",
 )
+COMPLETIONS = {
+    "email",
+    "one-time-code",
+    "username",
+    "current-password",
+    "new-password",
+    "organization",
+}
+OURS = {"start_again", "log_in", "register", "href", "way_on"}  # addresses that we make
 ROW = views.SessionRow("h-1", "Firefox on Linux", "Signed in 2 days ago", "192.0.2.0/24", False)
+ID = "01J" + "0" * 23
+GOOGLE = account_views.ProviderLogin("google", "Google", "/auth/oauth/google")
+LOGIN = account_views.LinkedLogin("01JLOGIN", "GitHub", "ada@example.org")
+CHOICES = (org_views.RoleChoice("owner"), org_views.RoleChoice("member", chosen=True))
+MEMBERS = (
+    org_views.MemberRow("ada@acme.com", "owner", me=True),
+    org_views.MemberRow("bob@acme.com", "member", href=f"/auth/orgs/{ID}/members/{ID}"),
+)
+INVITED = org_views.InvitationRow(ID, "eve@acme.com", "member", "Invited 2 days ago")
+TOKENS = {f"{form}_token": "t" for form in ("invite", "withdraw", "leave")}
 PAGES: dict[str, View] = {
     "log in": views.LogIn("t", next="/demo"),
     "log in again": views.LogIn("t", email="ada@", problem="That is not an e-mail address."),
@@ -42,6 +62,74 @@ PAGES: dict[str, View] = {
     "session ended": views.SessionEnded(),
     "cookie": views.CookieDidNotStick(),
     "too old": views.FormTooOld(),
+    "log in any way": account_views.LogInAnyWay("t", next="/demo", providers=(GOOGLE,)),
+    "log in any way, wrong": account_views.LogInAnyWay(
+        "t", email="ada@acme.com", problem="No.", at="password"
+    ),
+    "register": account_views.Register("t", 12, providers=(GOOGLE,)),
+    "register again": account_views.Register(
+        "t", 12, email="ada@acme.com", problem="Too short.", at="password"
+    ),
+    "registered": account_views.RegisterSent("t", "t2", ID, "ada@acme.com"),
+    "registered, wrong code": account_views.RegisterSent("t", "t2", ID, problem="No."),
+    "verify here": account_views.VerifyHere("t", "t2", "tok", "ada@acme.com", "bob@acme.com"),
+    "verify elsewhere": account_views.VerifyElsewhere(
+        "t", "t2", "tok", "ada@acme.com", "just now, from curl", "bob@acme.com"
+    ),
+    "verify elsewhere, wrong": account_views.VerifyElsewhere(
+        "t", "t2", "tok", "ada@acme.com", "just now, from curl", problem="No."
+    ),
+    "forgot": account_views.Forgot("t"),
+    "forgot sent": account_views.ForgotSent("t", "t2", ID, 12, "ada@acme.com"),
+    "forgot sent, short": account_views.ForgotSent("t", "t2", ID, 12, problem="No.", at="code"),
+    "reset": account_views.ResetPassword("t", "t2", "tok", "ada@acme.com", 12),
+    "reset elsewhere": account_views.ResetPassword(
+        "t", "t2", "tok", "ada@acme.com", 12, "just now, from curl", "Too common."
+    ),
+    "account with ways": account_views.AccountWithWays(
+        "t",
+        "t2",
+        "ada@acme.com",
+        (ROW, replace(ROW, current=True)),
+        unlink_token="t3",
+        link_token="t4",
+        active_org="Robotics",
+        has_password=True,
+        logins=(LOGIN,),
+        offers=(GOOGLE,),
+        note="Linked.",
+    ),
+    "set a password": account_views.ChangePassword("t", "ada@acme.com", 12, has_password=False),
+    "change the password": account_views.ChangePassword(
+        "t", "ada@acme.com", 12, has_password=True, problem="No.", at="password"
+    ),
+    "delete": account_views.DeleteAccount("t", "ada@acme.com"),
+    "log in again to go on": account_views.LogInAgain(),
+    "password set": account_views.PasswordSet(),
+    "deleted": account_views.AccountDeleted(),
+    "last way in": account_views.LastWayIn(),
+    "login not finished": account_views.LoginNotFinished(),
+    "no organisations": org_views.Organisations("t", "t2", ()),
+    "organisations": org_views.Organisations(
+        "t",
+        "t2",
+        (
+            org_views.OrgRow(ID, "Robotics", "owner", active=True),
+            org_views.OrgRow(ID, "Shop", "member", active=False),
+        ),
+        name="x" * 65,
+        problem="Too long.",
+    ),
+    "organisation": org_views.Organisation(
+        ID, "Robotics", MEMBERS, (INVITED,), CHOICES, settings=True, done="Sent.", **TOKENS
+    ),
+    "organisation, refused": org_views.Organisation(
+        ID, "Robotics", MEMBERS, (INVITED,), CHOICES, email="eve@", problem="No.", **TOKENS
+    ),
+    "organisation of others": org_views.Organisation(ID, "Robotics", MEMBERS, leave_token="t"),
+    "member": org_views.Member(ID, "Robotics", ID, "bob@acme.com", CHOICES, "t", "t2", "No."),
+    "organisation settings": org_views.OrgSettings(ID, "Robotics", "t", "t2", "", "No."),
+    "invitation": org_views.Invitation("t", "tok", "ada@acme.com", "Robotics", "bob@acme.com"),
     "problem": views.problem_page(503, "unavailable", "01JREQUEST"),
 }
 
@@ -96,10 +184,28 @@ def test_no_page_needs_an_inline_script_or_style(page: Page) -> None:
 def test_every_visible_field_has_a_label_and_says_what_to_complete(page: Page) -> None:
     """Password managers, phones and screen readers all need to know what a field is for."""
     labels = {label["for"] for label in page.all("label")}
-    visible = [i for i in page.all("input") if i.get("type") != "hidden"]
+    visible = [i for i in page.all("input") if i.get("type") != "hidden" and "hidden" not in i]
+    typed = [i for i in visible if i.get("type") != "checkbox"]
 
     assert {i["id"] for i in visible} == labels
-    assert all(i.get("autocomplete") in {"email", "one-time-code"} for i in visible)
+    assert all(i.get("autocomplete") in COMPLETIONS for i in typed)
+
+
+def test_a_password_manager_learns_whose_password_it_is(page: Page) -> None:
+    """Each form with a password has the address beside it, and tells a new password from an old one."""
+    for form in page.inputs:
+        kinds = {i.get("autocomplete") for i in form if i.get("type") == "password"}
+        assert kinds <= {"current-password", "new-password"}
+        # A code that is typed elsewhere than it was asked for: the page knows nobody's address.
+        assert not kinds or {"username", "one-time-code"} & {i.get("autocomplete") for i in form}
+
+
+def test_nothing_keeps_anybody_from_pasting(page: Page) -> None:
+    """No length that cuts a pasted password off, no field that refuses to be filled in."""
+    passwords = [i for i in page.all("input") if i.get("type") == "password"]
+
+    assert not [i for i in passwords if i.keys() & {"maxlength", "pattern", "readonly"}]
+    assert not [a for _, a in page.tags if a.get("autocomplete") == "off"]
 
 
 def test_every_form_posts_to_a_form_route_with_a_token(page: Page) -> None:
@@ -121,16 +227,19 @@ def test_a_page_has_one_main_button_at_most(renderer: Renderer) -> None:
         assert len(loud) + len(links) <= 1, name
 
 
-def _attacked(view: View, text: str) -> View:
+def _attacked(view: Any, text: str) -> Any:
     hostile = {
-        f.name: text
-        for f in fields(view)
-        if isinstance(getattr(view, f.name), str) and f.name != "start_again"
+        f.name: _hostile(getattr(view, f.name), text) for f in fields(view) if f.name not in OURS
     }
-    changed = replace(view, **hostile)
-    if isinstance(changed, views.Account):
-        return replace(changed, sessions=(views.SessionRow(text, text, text, text, False),))
-    return changed
+    return replace(view, **hostile)
+
+
+def _hostile(value: Any, text: str) -> Any:
+    if isinstance(value, str):
+        return text
+    if isinstance(value, tuple):
+        return tuple(_hostile(item, text) for item in value)
+    return _attacked(value, text) if is_dataclass(value) else value
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

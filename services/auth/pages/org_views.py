@@ -1,0 +1,119 @@
+"""The pages of organisations, one frozen model each.
+
+What a person may do in an organisation is decided by the flows; a view is told which forms to show.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from services.auth.pages.views import View
+
+
+@dataclass(frozen=True)
+class OrgRow:
+    """One of the person's organisations; *roles* as words, *active*: the tokens say this one."""
+
+    org: str
+    name: str
+    roles: str
+    active: bool
+
+
+@dataclass(frozen=True)
+class Organisations(View):
+    """Mine, which of them is active, and a form for a new one."""
+
+    template: ClassVar[str] = "organisations.html"
+    switch_token: str
+    create_token: str
+    orgs: tuple[OrgRow, ...]
+    name: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class MemberRow:
+    """A member; *href* leads to the page that changes the member, "" where that is not allowed."""
+
+    email: str
+    roles: str
+    me: bool = False
+    href: str = ""
+
+
+@dataclass(frozen=True)
+class InvitationRow:
+    """Somebody who is invited; *times* "Invited 2 days ago"."""
+
+    invitation: str
+    email: str
+    roles: str
+    times: str
+
+
+@dataclass(frozen=True)
+class RoleChoice:
+    """A role that can be given, and whether it is."""
+
+    role: str
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Organisation(View):
+    """Members and invitations. A form token that is "" hides its form."""
+
+    template: ClassVar[str] = "organisation.html"
+    org: str
+    name: str
+    members: tuple[MemberRow, ...]
+    invitations: tuple[InvitationRow, ...] = ()
+    choices: tuple[RoleChoice, ...] = ()
+    invite_token: str = ""
+    withdraw_token: str = ""
+    leave_token: str = ""
+    settings: bool = False
+    email: str = ""
+    problem: str = ""
+    done: str = ""
+
+
+@dataclass(frozen=True)
+class Member(View):
+    """One member's roles, and a button that removes them."""
+
+    template: ClassVar[str] = "member.html"
+    org: str
+    name: str
+    member: str
+    email: str
+    choices: tuple[RoleChoice, ...]
+    roles_token: str = ""
+    remove_token: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class OrgSettings(View):
+    """The name, and the end of the organisation. A form token that is "" hides its form."""
+
+    template: ClassVar[str] = "org_settings.html"
+    org: str
+    name: str
+    rename_token: str = ""
+    delete_token: str = ""
+    typed: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Invitation(View):
+    """Behind the link of an invitation. *instead_of* is who is signed in now, if somebody else."""
+
+    template: ClassVar[str] = "invitation.html"
+    link_token: str
+    cancel_token: str
+    token: str
+    email: str
+    org_name: str
+    instead_of: str = ""
