@@ -1,0 +1,255 @@
+"""Organisations in SQL. Whatever changes one locks its row first, so that two changes of it never overlap.
+
+SQLite has one writer at a time anyway (BEGIN IMMEDIATE); PostgreSQL takes the row lock, and what is read after
+it is what the other has committed (READ COMMITTED).
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.auth.adapters.sql import Database, enqueue
+from services.auth.adapters.sql_org_rows import (
+    count,
+    delete_org,
+    give,
+    invitation_row,
+    join,
+    leave,
+    lock_account,
+    memberships_where,
+    roles_of,
+    seats,
+    sub_of,
+    to_invitation,
+)
+from services.auth.adapters.sql_schema import (
+    accounts,
+    invitations,
+    member_roles,
+    members,
+    organisations,
+)
+from services.auth.domain.org import (
+    MAX_MEMBERS,
+    MAX_OPEN_INVITATIONS,
+    MAX_ORGS,
+    Done,
+    Invitation,
+    Member,
+    Membership,
+    NotDone,
+    Org,
+)
+from services.auth.domain.outbox import Entry
+from services.auth.domain.roles import OWNER
+from services.auth.ports.orgs import EntriesFor, Judge
+
+
+class SQLOrgs:
+    """`services.auth.ports.orgs.Orgs`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, org: Org, owner: str, entries: Sequence[Entry]) -> Done | NotDone:
+        async with self._database.writing() as c:
+            if not await lock_account(c, owner):
+                return NotDone("no_account")
+            if await count(c, members, members.c.sub == owner) >= MAX_ORGS:
+                return NotDone("too_many")
+            values = {"org": org.org, "name": org.name, "created_at": org.created_at_ms}
+            await c.execute(insert(organisations).values(values))
+            await join(c, org.org, owner, [OWNER], org.created_at_ms)
+            await enqueue(c, entries)
+        return Done(tuple(entries))
+
+    async def memberships(self, sub: str) -> list[Membership]:
+        async with self._database.reading() as c:
+            return await memberships_where(c, members.c.sub == sub)
+
+    async def membership(self, org: str, sub: str) -> Membership | None:
+        async with self._database.reading() as c:
+            found = await memberships_where(c, and_(members.c.org == org, members.c.sub == sub))
+        return found[0] if found else None
+
+    async def members(self, org: str, after: str, limit: int) -> list[Member]:
+        async with self._database.reading() as c:
+            rows = await c.execute(
+                select(members.c.sub, accounts.c.email, members.c.joined_at)
+                .join(accounts, accounts.c.sub == members.c.sub)
+                .where(members.c.org == org, members.c.sub > after)
+                .order_by(members.c.sub)
+                .limit(limit)
+            )
+            found = rows.all()
+            held = and_(
+                member_roles.c.org == org, member_roles.c.sub.in_([row.sub for row in found])
+            )
+            roles = await roles_of(c, held)
+        return [
+            Member(row.sub, row.email, row.joined_at, roles.get((org, row.sub), ()))
+            for row in found
+        ]
+
+    async def rename(self, org: str, actor: str, name: str, judge: Judge) -> Done | NotDone:
+        async with self._database.writing() as c:
+            refusal = judge(await seats(c, org, actor, actor))
+            if refusal:
+                return NotDone(refusal)
+            await c.execute(
+                update(organisations).where(organisations.c.org == org).values(name=name)
+            )
+        return Done()
+
+    async def delete(
+        self, org: str, actor: str, judge: Judge, entries: EntriesFor
+    ) -> Done | NotDone:
+        async with self._database.writing() as c:
+            refusal = judge(await seats(c, org, actor, actor))
+            if refusal:
+                return NotDone(refusal)
+            rows = await c.execute(select(members.c.sub).where(members.c.org == org))
+            written = entries(sorted(row.sub for row in rows))
+            await delete_org(c, org)
+            await enqueue(c, written)
+        return Done(tuple(written))
+
+    async def set_roles(
+        self,
+        org: str,
+        actor: str,
+        sub: str,
+        roles: Sequence[str],
+        judge: Judge,
+        entries: EntriesFor,
+    ) -> Done | NotDone:
+        async with self._database.writing() as c:
+            found = await seats(c, org, actor, sub)
+            refusal = judge(found)
+            if refusal:
+                return NotDone(refusal)
+            if set(roles) == set(found.target or ()):
+                return Done()
+            await give(c, org, sub, roles)
+            written = entries([sub])
+            await enqueue(c, written)
+        return Done(tuple(written))
+
+    async def remove(
+        self, org: str, actor: str, sub: str, judge: Judge, entries: EntriesFor
+    ) -> Done | NotDone:
+        async with self._database.writing() as c:
+            refusal = judge(await seats(c, org, actor, sub))
+            if refusal:
+                return NotDone(refusal)
+            await leave(c, org, sub)
+            written = entries([sub])
+            await enqueue(c, written)
+        return Done(tuple(written))
+
+    async def invite(self, invitation: Invitation, judge: Judge) -> Done | NotDone:
+        org, at_ms = invitation.org, invitation.created_at_ms
+        async with self._database.writing() as c:
+            holder = await sub_of(c, invitation.email)
+            found = await seats(c, org, invitation.invited_by, holder)
+            refusal = judge(found)
+            if refusal or found.target is not None:
+                return NotDone(refusal or "already_member")
+            stale = (invitations.c.email == invitation.email) | (invitations.c.expires_at <= at_ms)
+            await c.execute(delete(invitations).where(invitations.c.org == org, stale))
+            if await count(c, invitations, invitations.c.org == org) >= MAX_OPEN_INVITATIONS:
+                return NotDone("too_many")
+            await c.execute(insert(invitations).values(invitation_row(invitation)))
+        return Done()
+
+    async def invitations(self, org: str, at_ms: int) -> list[Invitation]:
+        async with self._database.reading() as c:
+            rows = await c.execute(
+                select(invitations)
+                .where(invitations.c.org == org, invitations.c.expires_at > at_ms)
+                .order_by(invitations.c.invitation.desc())
+            )
+            return [to_invitation(row) for row in rows]
+
+    async def invitation(self, invitation: str, at_ms: int) -> tuple[Invitation, Org] | None:
+        async with self._database.reading() as c:
+            rows = await c.execute(
+                select(invitations, organisations.c.name, organisations.c.created_at.label("made"))
+                .join(organisations, organisations.c.org == invitations.c.org)
+                .where(invitations.c.invitation == invitation, invitations.c.expires_at > at_ms)
+            )
+            row = rows.first()
+        return (to_invitation(row), Org(row.org, row.name, row.made)) if row else None
+
+    async def withdraw(self, org: str, actor: str, invitation: str, judge: Judge) -> Done | NotDone:
+        async with self._database.writing() as c:
+            refusal = judge(await seats(c, org, actor, actor))
+            if refusal:
+                return NotDone(refusal)
+            gone = await c.execute(
+                delete(invitations).where(
+                    invitations.c.org == org, invitations.c.invitation == invitation
+                )
+            )
+        return Done() if gone.rowcount else NotDone("no_such_invitation")
+
+    async def accept(
+        self,
+        invitation: Invitation,
+        sub: str,
+        at_ms: int,
+        judge: Judge,
+        entries: EntriesFor,
+    ) -> Done | NotDone:
+        org = invitation.org
+        async with self._database.writing() as c:
+            if not await lock_account(c, sub):
+                return NotDone("no_account")
+            found = await seats(c, org, invitation.invited_by, sub)
+            used = await c.execute(
+                delete(invitations).where(
+                    invitations.c.invitation == invitation.invitation,
+                    invitations.c.expires_at > at_ms,
+                )
+            )
+            if not used.rowcount or judge(found):
+                # An offer that its maker may not make any more is removed all the same.
+                return NotDone("no_such_invitation")
+            if await count(c, members, members.c.org == org) >= MAX_MEMBERS:
+                return NotDone("too_many")
+            await join(c, org, sub, invitation.roles, at_ms, found.target)
+            written = entries([sub])
+            await enqueue(c, written)
+        return Done(tuple(written))
+
+
+async def vacate(connection: AsyncConnection, sub: str) -> tuple[Org, ...]:
+    """Take *sub* out of every organisation, in the caller's transaction (an account is deleted).
+
+    Where *sub* is the only member, the organisation goes too. Returns those where *sub* is the last owner of
+    others: then nothing was changed, and the caller must not go on.
+    """
+    await lock_account(connection, sub)
+    rows = await connection.execute(
+        select(members.c.org).where(members.c.sub == sub).order_by(members.c.org)
+    )
+    orgs = [
+        row.org for row in rows
+    ]  # in one order for all, so that two of these never wait for each other
+    found = {org: await seats(connection, org, sub, sub) for org in orgs}
+    sizes = {org: await count(connection, members, members.c.org == org) for org in orgs}
+    stuck = [
+        org
+        for org in orgs
+        if OWNER in (found[org].target or ()) and not found[org].other_owners and sizes[org] > 1
+    ]
+    if stuck:
+        named = await connection.execute(
+            select(organisations).where(organisations.c.org.in_(stuck)).order_by("name")
+        )
+        return tuple(Org(row.org, row.name, row.created_at) for row in named)
+    for org in orgs:
+        await (delete_org(connection, org) if sizes[org] == 1 else leave(connection, org, sub))
+    return ()
