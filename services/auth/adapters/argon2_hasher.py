@@ -1,0 +1,120 @@
+"""Argon2id (RFC 9106) in a bounded pool of threads: memory and waiting have a bound, and the loop goes on.
+
+The threads leave the interpreter's lock while they hash. On Linux each of them is nicer than the loop: a
+machine full of logins still answers everything else first.
+"""
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.low_level import Type, hash_secret, verify_secret
+
+from services.auth.domain.password import is_too_long
+from services.auth.ports.accounts import HasherBusyError, PasswordVerdict
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+QUEUE = 256  # passwords that wait, at most; about two seconds of one core each hundred
+NICE = 5
+SALT_BYTES = 16
+HASH_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Argon2Parameters:
+    """OWASP's first choice among those of equal strength: 19 MiB, two passes, one lane. *memory* in KiB."""
+
+    memory: int = 19 * 1024
+    passes: int = 2
+    lanes: int = 1
+
+    @property
+    def prefix(self) -> str:
+        """How every hash with these parameters begins."""
+        return f"$argon2id$v=19$m={self.memory},t={self.passes},p={self.lanes}$"
+
+
+OWASP = Argon2Parameters()
+
+
+class Argon2Hasher:
+    """`services.auth.ports.accounts.Hasher`. *workers* 0: one for each core."""
+
+    def __init__(
+        self, workers: int = 0, queue: int = QUEUE, parameters: Argon2Parameters = OWASP
+    ) -> None:
+        workers = workers or available_cores()
+        self._parameters = parameters
+        self._room = threading.BoundedSemaphore(workers + queue)
+        self._pool = ThreadPoolExecutor(workers, "hash", initializer=_be_nice)
+        self._decoy = self._hash_now(os.urandom(SALT_BYTES))
+
+    async def hash(self, password: str) -> str:
+        return await self._run(lambda: self._hash_now(_bytes(password)))
+
+    async def verify(self, password_hash: str, password: str) -> PasswordVerdict:
+        return await self._run(lambda: self._verify_now(password_hash, password))
+
+    def close(self) -> None:
+        """Begin nothing more; who still waits gets a CancelledError."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if not self._room.acquire(blocking=False):
+            raise HasherBusyError
+        future = self._pool.submit(work)
+        future.add_done_callback(self._leave)  # also when its request was cancelled before it began
+        return await asyncio.wrap_future(future)
+
+    def _leave(self, _future: "Future[T]") -> None:
+        self._room.release()
+
+    def _hash_now(self, password: bytes) -> str:
+        p = self._parameters
+        salt = os.urandom(SALT_BYTES)
+        return hash_secret(
+            password, salt, p.passes, p.memory, p.lanes, HASH_BYTES, Type.ID
+        ).decode()
+
+    def _verify_now(self, password_hash: str, password: str) -> PasswordVerdict:
+        if not password_hash or is_too_long(password):
+            self._matches(self._decoy, b"")
+            return PasswordVerdict(matches=False)
+        if password_hash.startswith(self._parameters.prefix):
+            return PasswordVerdict(self._matches(password_hash, _bytes(password)))
+        return PasswordVerdict(self._matches(password_hash, _bytes(password)), outdated=True)
+
+    def _matches(self, password_hash: str, password: bytes) -> bool:
+        try:
+            return verify_secret(password_hash.encode(), password, Type.ID)
+        except InvalidHashError:
+            log.error("hash.unreadable")  # noqa: TRY400 - the hash is in no log
+        except Argon2Error:
+            pass
+        return False
+
+
+def available_cores() -> int:
+    """The cores this process may run on."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _bytes(password: str) -> bytes:
+    return password.encode("utf-8", "surrogatepass")
+
+
+def _be_nice() -> None:
+    if sys.platform == "linux":  # elsewhere a thread has no niceness of its own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
