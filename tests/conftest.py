@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 
 from shared.bus import Bus
+from tests.support.databases import (  # noqa: F401 - fixtures for everybody
+    accounts_url,
+    database,
+    postgresql_server,
+)
 from tests.support.servers import NatsServer, RedisServer, make_nats, make_redis, make_secrets
 
 BusFactory = Callable[[str], Awaitable[Bus]]

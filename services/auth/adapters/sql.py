@@ -1,51 +1,101 @@
 """The one door to SQL: connections, transactions, errors. Imported only when accounts are switched on."""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+import asyncpg
+from sqlalchemy import Table, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.dml import Insert
 
 from services.auth.adapters.sql_schema import outbox
 from services.auth.domain.outbox import Announce, EndSessions, Entry, RefuseTokens
 from services.auth.ports.accounts import AccountsUnavailableError
+from shared.accounts_url import AccountsStore, PostgreSQLStore, SQLiteStore, parse_accounts_url
+
+POOL_SIZE = 10  # of each process; SQLite's are files opened in this process, PostgreSQL's are processes there
+POOL_WAIT = 2.0  # seconds to wait for a free connection
+CONNECT_TIMEOUT = 3.0  # seconds
+STATEMENT_MS = 3000  # what a statement, or waiting for a lock, may take
+WRITES = "latchwire_writes"
 
 KINDS: dict[str, type[EndSessions] | type[RefuseTokens]] = {
     "end_sessions": EndSessions,
     "refuse_tokens": RefuseTokens,
 }
+ANNOUNCE = "announce"
+
+# SQLSTATE classes and states that mean "not now": connection, resources, intervention, system, and a lost race.
+_PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
+_PASSING_STATES = frozenset({"55P03", "25006"})
 
 
 class Database:
-    """An engine for ``sqlite+aiosqlite:///…`` or ``postgresql+asyncpg://…``."""
+    """The store that *url* (``sqlite:///…`` or ``postgresql://…``) names. Connects on first use."""
 
-    def __init__(self, url: str) -> None:
-        self.engine: AsyncEngine = create_async_engine(url, hide_parameters=True)
-        if self.engine.dialect.name == "sqlite":
-            _prepare_sqlite(self.engine)
+    def __init__(self, url: str, *, password: str = "") -> None:
+        store = parse_accounts_url(url)
+        self.engine: AsyncEngine = _make_engine(store, password)
+        snapshot = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._snapshots = self.engine.execution_options(**snapshot)
+        self._writes = self.engine.execution_options(**{WRITES: True})
+        self._statements = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file of this machine."""
+        return self.engine.dialect.name == "sqlite"
+
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for single SELECTs, each a step of its own: the cheapest there is.
+
+        Raises:
+            AccountsUnavailableError: the store does not answer.
+        """
+        with translate_sql_errors():
+            async with self._statements.connect() as connection:
+                yield connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection whose changes are thrown away. Raises: AccountsUnavailableError."""
+        """A connection that sees one state through several SELECTs; it waits for no writer.
+
+        Raises:
+            AccountsUnavailableError: the store does not answer.
+        """
         with translate_sql_errors():
-            async with self.engine.connect() as connection:
+            async with self._snapshots.connect() as connection:
                 yield connection
 
     @asynccontextmanager
     async def writing(self, *entries: Entry) -> AsyncIterator[AsyncConnection]:
-        """One transaction; *entries* are written with it. Raises: AccountsUnavailableError."""
+        """One transaction; *entries* are written with it, after everything else.
+
+        Raises:
+            AccountsUnavailableError: the store does not answer; nothing was written.
+        """
         with translate_sql_errors():
-            async with self.engine.begin() as connection:
+            async with self._writes.begin() as connection:
                 yield connection
                 await enqueue(connection, entries)
 
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+
+    async def __aenter__(self) -> "Database":
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.close()
 
 
 async def enqueue(connection: AsyncConnection, entries: Sequence[Entry]) -> None:
@@ -54,10 +104,19 @@ async def enqueue(connection: AsyncConnection, entries: Sequence[Entry]) -> None
         await connection.execute(outbox.insert(), [to_row(entry) for entry in entries])
 
 
+async def insert_if_absent(
+    connection: AsyncConnection, table: Table, values: Mapping[str, Any]
+) -> bool:
+    """Insert a row unless a unique one is in its way, perhaps one just being written; whether it was."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement: Insert = insert(table).values(**values).on_conflict_do_nothing()
+    return bool((await connection.execute(statement)).rowcount)
+
+
 def to_row(entry: Entry) -> dict[str, Any]:
     """An entry as its row."""
     if isinstance(entry, Announce):
-        return {"entry": entry.id, "kind": "announce", "subject": entry.subject, "body": entry.body}
+        return {"entry": entry.id, "kind": ANNOUNCE, "subject": entry.subject, "body": entry.body}
     kind = next(name for name, type_ in KINDS.items() if isinstance(entry, type_))
     body = json.dumps(asdict(entry)).encode()
     return {"entry": entry.id, "kind": kind, "subject": "", "body": body}
@@ -65,7 +124,7 @@ def to_row(entry: Entry) -> dict[str, Any]:
 
 def to_entry(row: Any) -> Entry:
     """A row as its entry."""
-    if row.kind == "announce":
+    if row.kind == ANNOUNCE:
         return Announce(row.entry, row.subject, row.body)
     return KINDS[row.kind](**json.loads(row.body))
 
@@ -75,12 +134,65 @@ def translate_sql_errors() -> Iterator[None]:
     """The database is away, or busy for too long: not now. What is wrong with a statement stays an error."""
     try:
         yield
-    except (OperationalError, InterfaceError, OSError, TimeoutError) as error:
-        raise AccountsUnavailableError from error
+    except (OSError, TimeoutError, PoolTimeoutError, InterfaceError) as error:
+        raise AccountsUnavailableError(type(error).__name__) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # while connecting
+        raise AccountsUnavailableError(type(error).__name__) from error
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise AccountsUnavailableError from error
+        if error.connection_invalidated or _passes(error.orig):
+            raise AccountsUnavailableError(type(error.orig).__name__) from error
         raise
+
+
+def _passes(error: BaseException | None) -> bool:
+    """Whether the same statement may succeed later."""
+    if state := getattr(error, "sqlstate", None):
+        return str(state)[:2] in _PASSING_CLASSES or state in _PASSING_STATES
+    name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
+    # Those are about the statement or its values; all others about the file, its locks and its disk.
+    return not str(name).startswith(
+        ("SQLITE_ERROR", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_RANGE", "SQLITE_TOOBIG")
+    )
+
+
+def _make_engine(store: AccountsStore, password: str) -> AsyncEngine:
+    pool = {"pool_size": POOL_SIZE, "max_overflow": 0, "pool_timeout": POOL_WAIT}
+    if isinstance(store, SQLiteStore):
+        url = URL.create("sqlite+aiosqlite", database=store.path)
+        engine = create_async_engine(url, hide_parameters=True, **pool)
+        _prepare_sqlite(engine)
+        return engine
+    return create_async_engine(
+        _postgresql_url(store, password),
+        hide_parameters=True,
+        connect_args=_postgresql_arguments(store),
+        **pool,
+    )
+
+
+def _postgresql_url(store: PostgreSQLStore, password: str) -> URL:
+    return URL.create(
+        "postgresql+asyncpg",
+        username=store.user,
+        password=password or None,
+        host=store.host,
+        port=store.port,
+        database=store.name,
+    )
+
+
+def _postgresql_arguments(store: PostgreSQLStore) -> dict[str, Any]:
+    limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    return {
+        "timeout": CONNECT_TIMEOUT,
+        "command_timeout": STATEMENT_MS / 1000 + 1,  # for a server that is gone without a word
+        "ssl": store.tls if store.tls != "disable" else False,
+        "server_settings": {
+            "application_name": "latchwire",
+            "jit": "off",
+            **{name: str(STATEMENT_MS) for name in limits},
+        },
+    }
 
 
 def _prepare_sqlite(engine: AsyncEngine) -> None:
@@ -94,11 +206,13 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
             "foreign_keys=ON",
             "journal_mode=WAL",
             "synchronous=FULL",
-            "busy_timeout=5000",
+            f"busy_timeout={STATEMENT_MS}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        if options.get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITES) else "BEGIN")

@@ -105,11 +105,12 @@ invitations = Table(
     Column("expires_at", BigInteger, nullable=False),
 )
 
-# What is still to be done, in the order of *entry* (a ULID): see services/auth/domain/outbox.py.
+# What is still to be done, in the order of *number*: see services/auth/domain/outbox.py.
 outbox = Table(
     "outbox",
     metadata,
-    Column("entry", String(26), primary_key=True),
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("entry", String(26), nullable=False, unique=True),
     Column("kind", String(16), nullable=False),
     Column("subject", ID, nullable=False),
     Column("body", LargeBinary, nullable=False),

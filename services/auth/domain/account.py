@@ -6,6 +6,7 @@ is proven by that very mail; any other proof throws it away (whoever registers a
 nothing, GHSA "pre-hijacking").
 """
 
+import hmac
 from dataclasses import dataclass, field
 
 
@@ -52,3 +53,8 @@ class Standing:
     org: str = ""
     roles: tuple[str, ...] = ()
     permissions: tuple[str, ...] = ()
+
+
+def email_hash(key: bytes, email: str) -> str:
+    """The name under which the store remembers a canonical address that it must not keep: 64 hex digits."""
+    return hmac.digest(key, f"account/v1|{email}".encode(), "sha256").hex()

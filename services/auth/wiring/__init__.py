@@ -29,7 +29,7 @@ from services.auth.handlers.match import answer_match
 from services.auth.handlers.users import answer_users
 from services.auth.http.app import make_app
 from services.auth.http.clients import ClientList
-from services.auth.http.context import Context
+from services.auth.http.context import AccountFlows, Context
 from services.auth.http.middleware import refuse_unreadable
 from services.auth.ports import (
     AccessTokens,
@@ -118,9 +118,20 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     await answer_users(bus, users)
     match = MatchFlow(ports.attempts, ports.sessions, revocations, runtime.clock)
     await answer_match(bus, match, runtime.clock)
-    context = make_context(settings, ports)
+    context = make_context(settings, ports, await switched_on(settings, runtime, ports))
     refuse = partial(refuse_unreadable, context)
     await runtime.serve_http(make_app(context), settings.auth_listen, refuse)
+
+
+async def switched_on(
+    settings: AuthSettings, runtime: Runtime, ports: Ports
+) -> AccountFlows | None:
+    """The flows of accounts, or None: then nothing of them, nor of SQL, is even imported."""
+    if settings.accounts_url is None:
+        return None
+    from services.auth.wiring.accounts import open_accounts
+
+    return await open_accounts(settings, runtime, ports)
 
 
 def load_keys(settings: AuthSettings) -> Keys:
@@ -165,7 +176,9 @@ def make_ending(ports: Ports) -> Ending:
     )
 
 
-def make_context(settings: AuthSettings, ports: Ports) -> Context:
+def make_context(
+    settings: AuthSettings, ports: Ports, accounts: AccountFlows | None = None
+) -> Context:
     """What the routes need."""
     issuer = Issuer(
         issuer=settings.url,
@@ -202,6 +215,7 @@ def make_context(settings: AuthSettings, ports: Ports) -> Context:
         jwks=ports.access_tokens.jwks,
         clock=ports.clock,
         ids=ports.ids,
+        accounts=accounts,
     )
 
 
