@@ -59,6 +59,14 @@ class PostgreSQLServer(Server):
     """A server whose superuser is `OWNER`; everybody of this machine may be anybody (``trust``)."""
 
     data: Path = Path()
+    programs: Path = Path()
+
+    def start(self) -> None:
+        """Start and wait until it lets clients in: it listens while it is still starting up."""
+        super().start()
+        asking = [self.programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        while subprocess.run(asking, check=False).returncode == 1:  # 1: it refuses for now
+            assert self.runs, self.log.read_text()[-2000:]
 
     def url(self, name: str) -> str:
         """LATCHWIRE_ACCOUNTS_URL of the database *name*."""
@@ -108,4 +116,6 @@ def _prepare(programs: Path, directory: Path) -> PostgreSQLServer:
     command += ["-h", "127.0.0.1", "-k", str(directory)]
     for setting in (*FAST, *SMALL):
         command += ["-c", setting]
-    return PostgreSQLServer(command, port, directory / "postgresql.log", data=data)
+    return PostgreSQLServer(
+        command, port, directory / "postgresql.log", data=data, programs=programs
+    )
