@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ctl import init
 from ctl.arguments import add_globals
 from ctl.commands import (
+    accounts,
     catalogue,
     clients,
     edges,
@@ -23,7 +24,7 @@ from ctl.up import command as up
 
 COMMANDS = (
     up, init, worker, status, revoke, edges, users, explain, events, keys, catalogue, clients, services,
-    streams,
+    streams, accounts,
 )  # fmt: skip
 
 

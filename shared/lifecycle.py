@@ -34,6 +34,19 @@ log = structlog.get_logger()
 T = TypeVar("T")
 Start = Callable[[SettingsT, "Runtime"], Awaitable[None]]
 
+
+class StartRefusedError(Exception):
+    """The worker must not start as things are; the text says why, and what to do."""
+
+
+REFUSALS = (
+    StartRefusedError,
+    GrantError,
+    SecretsError,
+    CatalogueError,
+    InvalidJWKSError,
+    OSError,
+)
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 CANCEL_AGAIN_SECONDS = 0.5
@@ -203,7 +216,7 @@ async def _start(
 ) -> None:
     try:
         await start(settings, runtime)
-    except (GrantError, SecretsError, CatalogueError, InvalidJWKSError, OSError) as error:
+    except REFUSALS as error:
         log.error("worker.start_refused", error=str(error))  # noqa: TRY400 - the text is enough
         runtime.stop("could not start", failed=True)
     except Exception:  # reported with its traceback, then the worker ends in order

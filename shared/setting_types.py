@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from shared.accounts_url import parse_accounts_url
 from shared.allow import parse_allow
 from shared.durations import MAX_STALENESS_SECONDS, parse_duration
 from shared.emails import InvalidEmailError, canonical_email
@@ -74,6 +75,12 @@ def _smtp_url(value: str) -> str:
     return value
 
 
+def _accounts_url(value: str | None) -> str | None:
+    if value is not None:
+        parse_accounts_url(value)
+    return value
+
+
 def _sender(value: str) -> str:
     parse_sender(value)
     return value
@@ -127,6 +134,14 @@ SmtpURL = Annotated[
         repr=False,
         description="where mail goes: `smtp://user@host:587` (STARTTLS) or `smtps://user@host`; the "
         "password in it, or better in the file `smtp.password` of the secrets directory",
+    ),
+]
+AccountsURL = Annotated[
+    str | None,
+    AfterValidator(_accounts_url),
+    Field(
+        description="switches accounts on: `sqlite:///path/accounts.db` or `postgresql://user@host/name`, "
+        "whose password is in the file `accounts.password` of the secrets directory"
     ),
 ]
 Sender = Annotated[

@@ -11,6 +11,8 @@ from shared.bus import Bus
 from tests.support.databases import (  # noqa: F401 - fixtures for everybody
     accounts_url,
     database,
+    empty_url,
+    migrated_file,
     postgresql_server,
 )
 from tests.support.servers import NatsServer, RedisServer, make_nats, make_redis, make_secrets

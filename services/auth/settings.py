@@ -4,10 +4,12 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
+from services.auth.domain.deletion import parse_deadline, parse_services
 from services.auth.domain.limits import Rate, parse_rate
 from shared.allow import AllowList, parse_allow
 from shared.setting_types import (
     LOOPBACK,
+    AccountsURL,
     Admin,
     Allow,
     Audience,
@@ -38,10 +40,7 @@ class AuthSettings(SiteSettings):
     )
     limit_global: str = Field(default="1000/m", description="login mails in all")
     trusted_proxies: TrustedProxies = LOOPBACK
-    accounts_url: str | None = Field(
-        default=None,
-        description="switches accounts on: `sqlite:///path/accounts.db` or `postgresql://user@host/name`",
-    )
+    accounts_url: AccountsURL = None
     roles: Path = Field(
         default=Path("roles.yaml"), description="the table of roles and permissions"
     )
@@ -72,6 +71,18 @@ class AuthSettings(SiteSettings):
         parse_rate(value)
         return value
 
+    @field_validator("deletion_services")
+    @classmethod
+    def _services(cls, value: str) -> str:
+        parse_services(value)
+        return value
+
+    @field_validator("deletion_deadline")
+    @classmethod
+    def _deadline(cls, value: str) -> str:
+        parse_deadline(value)
+        return value
+
     def public(self) -> dict[str, object]:
         """Without the addresses of those who may sign in."""
         return super().public() | {"allow": self.allow_list.summary()}
@@ -89,6 +100,16 @@ class AuthSettings(SiteSettings):
             parse_rate(self.limit_network),
             parse_rate(self.limit_global),
         )
+
+    @property
+    def erasers(self) -> tuple[str, ...]:
+        """The services that have to say that they erased a deleted person."""
+        return parse_services(self.deletion_services)
+
+    @property
+    def deletion_deadline_ms(self) -> int:
+        """Until when they are expected to, from the deletion on."""
+        return parse_deadline(self.deletion_deadline)
 
     @property
     def proxies(self) -> tuple[Network, ...]:

@@ -24,6 +24,7 @@ POOL_SIZE = 10  # of each process; SQLite's are files opened in this process, Po
 POOL_WAIT = 2.0  # seconds to wait for a free connection
 CONNECT_TIMEOUT = 3.0  # seconds
 STATEMENT_MS = 3000  # what a statement, or waiting for a lock, may take
+PATIENT_MS = 3_600_000
 WRITES = "latchwire_writes"
 
 KINDS: dict[str, type[EndSessions] | type[RefuseTokens]] = {
@@ -38,11 +39,16 @@ _PASSING_STATES = frozenset({"55P03", "25006"})
 
 
 class Database:
-    """The store that *url* (``sqlite:///…`` or ``postgresql://…``) names. Connects on first use."""
+    """The store that *url* (``sqlite:///…`` or ``postgresql://…``) names. Connects on first use.
 
-    def __init__(self, url: str, *, password: str = "") -> None:
+    A *patient* one is for migrations, whose statements take as long as the tables are big.
+    """
+
+    def __init__(self, url: str, *, password: str = "", patient: bool = False) -> None:
         store = parse_accounts_url(url)
-        self.engine: AsyncEngine = _make_engine(store, password)
+        self.engine: AsyncEngine = _make_engine(
+            store, password, PATIENT_MS if patient else STATEMENT_MS
+        )
         snapshot = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._snapshots = self.engine.execution_options(**snapshot)
         self._writes = self.engine.execution_options(**{WRITES: True})
@@ -135,13 +141,19 @@ def translate_sql_errors() -> Iterator[None]:
     try:
         yield
     except (OSError, TimeoutError, PoolTimeoutError, InterfaceError) as error:
-        raise AccountsUnavailableError(type(error).__name__) from error
+        raise AccountsUnavailableError(_name(error)) from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # while connecting
-        raise AccountsUnavailableError(type(error).__name__) from error
+        raise AccountsUnavailableError(_name(error)) from error
     except DBAPIError as error:
         if error.connection_invalidated or _passes(error.orig):
-            raise AccountsUnavailableError(type(error.orig).__name__) from error
+            raise AccountsUnavailableError(_name(error.orig)) from error
         raise
+
+
+def _name(error: BaseException | None) -> str:
+    """What a log may say: neither statement nor values are in it."""
+    code = getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None)
+    return str(code or type(error).__name__)
 
 
 def _passes(error: BaseException | None) -> bool:
@@ -155,7 +167,7 @@ def _passes(error: BaseException | None) -> bool:
     )
 
 
-def _make_engine(store: AccountsStore, password: str) -> AsyncEngine:
+def _make_engine(store: AccountsStore, password: str, statement_ms: int) -> AsyncEngine:
     pool = {"pool_size": POOL_SIZE, "max_overflow": 0, "pool_timeout": POOL_WAIT}
     if isinstance(store, SQLiteStore):
         url = URL.create("sqlite+aiosqlite", database=store.path)
@@ -165,7 +177,7 @@ def _make_engine(store: AccountsStore, password: str) -> AsyncEngine:
     return create_async_engine(
         _postgresql_url(store, password),
         hide_parameters=True,
-        connect_args=_postgresql_arguments(store),
+        connect_args=_postgresql_arguments(store, statement_ms),
         **pool,
     )
 
@@ -181,16 +193,16 @@ def _postgresql_url(store: PostgreSQLStore, password: str) -> URL:
     )
 
 
-def _postgresql_arguments(store: PostgreSQLStore) -> dict[str, Any]:
+def _postgresql_arguments(store: PostgreSQLStore, statement_ms: int) -> dict[str, Any]:
     limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
     return {
         "timeout": CONNECT_TIMEOUT,
-        "command_timeout": STATEMENT_MS / 1000 + 1,  # for a server that is gone without a word
+        "command_timeout": statement_ms / 1000 + 1,  # for a server that is gone without a word
         "ssl": store.tls if store.tls != "disable" else False,
         "server_settings": {
             "application_name": "latchwire",
             "jit": "off",
-            **{name: str(STATEMENT_MS) for name in limits},
+            **{name: str(statement_ms) for name in limits},
         },
     }
 
