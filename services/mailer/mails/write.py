@@ -1,8 +1,9 @@
 """From a request to a finished mail.
 
-Two rules: everything in it comes from configuration, from the derived link or from tables of ours, and
-the same request gives the same bytes (fixed boundary, Date of the request), so that the one mail in a
-great many that goes out twice is no second mail to anybody.
+Two rules: everything in it comes from configuration, from the derived link or from tables of ours (a name that
+people chose is first stripped of all that could become a link), and the same request gives the same bytes
+(fixed boundary, Date of the request), so that the one mail in a great many that goes out twice is no second
+mail to anybody.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from services.mailer.domain.attempt import mail_key
+from services.mailer.domain.names import plain_name
 from services.mailer.domain.who import describe_browser, describe_network
 from services.mailer.mails.wording import Wording, wording_of
 from services.mailer.ports import Letter
@@ -96,7 +98,7 @@ class MailWriter:
 
 
 def _facts(request: LoginRequested, site: Site, wording: Wording, key: bytes) -> dict[str, str]:
-    """Everything a template may say. Nothing of it is the client's own text."""
+    """Everything a template may say. Nothing of it is the client's own text, but for a name made plain."""
     at, until = _utc(request.at), _utc(request.expires_at)
     derived = (key, request.purpose, request.login_id, request.email)
     target = site.url if wording.on_our_pages else site.link_target
@@ -106,15 +108,20 @@ def _facts(request: LoginRequested, site: Site, wording: Wording, key: bytes) ->
         "host": urlsplit(site.url).netloc,
         "intro": wording.intro.format(site=site.name),
         "button": wording.button.format(site=site.name),
+        "closing": wording.closing.format(site=site.name),
+        "about": plain_name(request.about),
         "link": link_url(target, link_token(*derived), request.login_id),
         "login_page": f"{site.url}/auth/login",
+        "forgot_page": f"{site.url}/auth/password/forgot",
+        "account_page": f"{site.url}/auth/account",
         "code": show_code(login_code(*derived)),
         "browser": describe_browser(request.client.user_agent),
         "network": describe_network(request.client.network),
         "time": f"{at:%H:%M} UTC",
-        "date": f"{at.day} {at:%B %Y}, {at:%H:%M} UTC",
+        "date": _date(at),
         "minutes": str(minutes),
         "until": f"{until:%H:%M} UTC",
+        "until_date": _date(until),
     }
 
 
@@ -122,6 +129,10 @@ def _set_text(message: EmailMessage, text: str, subtype: str) -> None:
     """ASCII stays readable as it is, links in one piece; anything else becomes quoted-printable."""
     cte = "7bit" if text.isascii() else "quoted-printable"
     message.set_content(text, subtype=subtype, charset="utf-8", cte=cte)
+
+
+def _date(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}, {moment:%H:%M} UTC"
 
 
 def _utc(ms: int) -> datetime:
