@@ -382,7 +382,7 @@ async def test_a_watermark_after_the_request_kills_the_unopened_link(stores: Sto
 async def test_a_session_begins_after_every_watermark(stores: Stores) -> None:
     """A thousand times revoke and sign in within the same milliseconds: never born revoked."""
     for _ in range(100):
-        before = (await stores.sessions.end_all(ADA, "everywhere", "user")).at_ms
+        before = (await stores.sessions.end_all(ADA, ADA, "everywhere", "user")).at_ms
         attempt = await open_one(stores)
         result = await stores.attempts.exchange(exchange_of(attempt))
         while isinstance(result, NotExchanged):  # asked within the very millisecond
@@ -522,7 +522,7 @@ async def test_a_tombstone_keeps_nothing_about_the_person(stores: Stores, way: s
     if way == "logout":
         await stores.sessions.end(session.sid, ADA, "logout", "user")
     elif way == "everywhere":
-        await stores.sessions.end_all(ADA, "everywhere", "user")
+        await stores.sessions.end_all(ADA, ADA, "everywhere", "user")
     else:
         await stores.people.block(ADA, "left", "root")
 
@@ -534,7 +534,7 @@ async def test_every_end_is_remembered_until_it_is_announced(stores: Stores) -> 
     session = await sign_in(stores)
     unknown = await stores.sessions.end("nobody", ADA, "logout", "user")
     known = await stores.sessions.end(session.sid, ADA, "logout", "user")
-    older = await stores.sessions.end_all(ADA, "everywhere", "user")
+    older = await stores.sessions.end_all(ADA, ADA, "everywhere", "user")
     newer = await stores.people.block(ADA, "left | it", "root")
 
     pending = await stores.sessions.unannounced()
@@ -552,7 +552,7 @@ async def test_a_logout_leaves_an_unannounced_reuse_what_its_mail_takes(stores: 
     session = await sign_in(stores)
     await stores.sessions.advance(session, 7, GRACE)
     logout = await stores.sessions.end(session.sid, ADA, "logout", "user")
-    await stores.sessions.end_all(ADA, "everywhere", "user")
+    await stores.sessions.end_all(ADA, ADA, "everywhere", "user")
     await stores.sessions.announced(logout)
 
     untold = await stores.sessions.find(session.sid)
@@ -589,7 +589,7 @@ async def test_signing_out_everywhere_ends_all_and_voids_unopened_links(stores: 
     )
     link = await open_one(stores)
 
-    await stores.sessions.end_all(ADA, "everywhere", "user")
+    await stores.sessions.end_all(ADA, ADA, "everywhere", "user")
 
     assert isinstance(await stores.sessions.advance(one, 1, GRACE), Over)
     assert isinstance(await stores.sessions.advance(two, 1, GRACE), Over)
@@ -667,7 +667,7 @@ async def test_a_store_nobody_vouches_for_still_ends_and_blocks(stores: Stores) 
     await stores.doubt()
 
     await stores.sessions.end(session.sid, ADA, "logout", "user")
-    await stores.sessions.end_all("bob@acme.com", "everywhere", "user")
+    await stores.sessions.end_all("bob@acme.com", "bob@acme.com", "everywhere", "user")
     await stores.people.block("eve@acme.com", "left", "operator")
 
     found = [await stores.sessions.find(s.sid) for s in (session, other, third)]
@@ -724,6 +724,6 @@ async def test_who_signs_out_everywhere_can_sign_in_again_in_the_same_instant(
 ) -> None:
     """What is asked for afterwards is later than what it ended, and so is the session it opens."""
     for _ in range(20):
-        end = await stores.sessions.end_all(ADA, "everywhere", "user")
+        end = await stores.sessions.end_all(ADA, ADA, "everywhere", "user")
         session = await sign_in(stores)
         assert session.sst > end.at_ms

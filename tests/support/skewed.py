@@ -74,7 +74,7 @@ class Desk:
 
     async def end_everything(self, sub: str) -> int:
         """Sign out everywhere; the watermark."""
-        end = await self.ports.sessions.end_all(sub, "everywhere", "user")
+        end = await self.ports.sessions.end_all(sub, sub, "everywhere", "user")
         await self.context.sessions.ending.announce(end)
         return end.at_ms
 
@@ -124,7 +124,8 @@ class Installation:
             clock=runtime.clock,
             ids=runtime.ids,
         )
-        return Desk(auth_wiring.make_context(settings, ports), ports)
+        core = auth_wiring.make_core(settings, ports)
+        return Desk(auth_wiring.make_context(settings, ports, core), ports)
 
     async def feed(self, bus: Bus, runtime: Runtime) -> RevocationFeed:
         """A feed on *bus* that has read everything."""

@@ -34,8 +34,12 @@ from services.auth.domain.outcomes import (
 )
 from services.auth.domain.session import SESSION_MS
 from services.auth.flows.ending import Ending
-from services.auth.flows.link import LinkFlow, LinkPolicy
+from services.auth.flows.asking import Asking, LinkPolicy
+from services.auth.flows.link import LinkFlow
+from services.auth.flows.opening import Opening
+from services.auth.flows.proving import Proving
 from services.auth.flows.session import SessionFlow
+from services.auth.flows.subjects import EmailSubjects
 from services.auth.flows.tokens import Issuer
 from services.auth.flows.users import UserFlow
 from services.auth.handlers.users import on_set
@@ -96,19 +100,23 @@ class Auth:
         issuer = Issuer("https://a", "latchwire", tokens, keys, self.clock, self.ids)
         ending = Ending(attempts, sessions, self.events, keys, self.clock, self.ids)
         policy = LinkPolicy(parse_allow("@acme.com"), PLENTY, PLENTY, PLENTY)
+        subjects = EmailSubjects()
+        events, revocations, clock, ids = self.events, self.revocations, self.clock, self.ids
+        self.asking = Asking(attempts, events, revocations, keys, policy, clock, ids)
         self.links = LinkFlow(
-            attempts,
-            self.events,
-            self.revocations,
-            issuer,
-            ending,
-            keys,
-            policy,
-            self.clock,
-            self.ids,
+            attempts=attempts,
+            sessions=sessions,
+            events=events,
+            revocations=revocations,
+            proving=Proving(attempts, keys),
+            opening=Opening(sessions, events, revocations, issuer, ending, clock, ids),
+            ending=ending,
+            subjects=subjects,
+            clock=clock,
+            ids=ids,
         )
         self.sessions = SessionFlow(
-            sessions, self.revocations, tokens, issuer, ending, keys, self.clock
+            sessions, revocations, tokens, issuer, ending, keys, subjects, clock
         )
         self.users = UserFlow(
             FakePeople(self.store), sessions, self.revocations, ending, self.clock
@@ -116,7 +124,7 @@ class Auth:
 
     async def ask(self) -> str:
         """Ask for a link; its token."""
-        sent = await self.links.request_link(LinkAsk(ADA, ANYBODY))
+        sent = await self.asking.ask(LinkAsk(ADA, ANYBODY))
         assert isinstance(sent, LinkSent)
         return link_token(b"k" * 32, "sign_in", sent.login_id, ADA)
 

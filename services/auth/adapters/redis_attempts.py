@@ -11,9 +11,9 @@ from services.auth.adapters.redis_scripts import (
     Scripts,
     flatten,
 )
+from services.auth.adapters.session_fields import created, session_fields
 from services.auth.domain.client import Client
 from services.auth.domain.link import CODE_TRIES, Attempt, Muted, Purpose, State
-from services.auth.domain.session import Session
 from services.auth.ports import (
     Budgets,
     Exchange,
@@ -55,7 +55,7 @@ class RedisAttempts:
                 SINCE,
             ],
             [
-                *(attempt.login_id, ttl_ms, attempt.muted, self._browser(attempt.browser)),
+                *(attempt.login_id, ttl_ms, attempt.muted, self._scripts.browser(attempt.browser)),
                 *(*rates, after_ms, *flatten(_fields(attempt))),
             ],
         )
@@ -87,30 +87,62 @@ class RedisAttempts:
         return bool(await self._scripts.run("cancel_attempt", [ATTEMPT + login_id], []))
 
     async def exchange(self, exchange: Exchange) -> Exchanged | UsedBefore | NotExchanged:
-        attempt, session = exchange.attempt, exchange.session
+        attempt, session, subject = exchange.attempt, exchange.session, self._scripts.subject
         status, *rest = await self._scripts.run(
             "exchange",
             [
                 CLOCK,
                 ATTEMPT + attempt.login_id,
                 SESSION + session.sid,
-                self._scripts.subject(session.sub),
-                self._scripts.subject(session.sub, "sessions"),
-                self._scripts.subject(session.sub, attempt.purpose),
-                self._scripts.subject(session.sub, "browsers"),
-                self._scripts.mailbox(session.sub),
+                subject(session.sub),
+                subject(session.sub, "sessions"),
+                subject(attempt.email, attempt.purpose),
+                subject(attempt.email, "browsers"),
+                self._scripts.mailbox(attempt.email),
                 TRUSTED,
                 SINCE,
+                subject(attempt.email),
             ],
             self._exchange_args(exchange),
         )
         if status == b"opened":
-            return _exchanged(session, *rest)
-        detail = rest[0].decode()
-        return UsedBefore(detail) if status == b"used" else NotExchanged(detail)
+            return created(session, *rest)
+        return _refusal(status, rest[0].decode())
 
-    def _browser(self, browser: str) -> str:
-        return self._scripts.hash(f"browser|{browser}")
+    async def judge(
+        self, attempt: Attempt, *, by_code: bool, right: bool, watermark: int
+    ) -> UsedBefore | NotExchanged | None:
+        return await self._consume(attempt, by_code, right, watermark)
+
+    async def consume(
+        self, attempt: Attempt, *, by_code: bool, right: bool, watermark: int, mark: str = ""
+    ) -> bool:
+        refusal = await self._consume(attempt, by_code, right, watermark, "take", mark)
+        return refusal is None or (bool(mark) and refusal == UsedBefore(mark))
+
+    async def _consume(
+        self, attempt: Attempt, by_code: bool, right: bool, watermark: int, *take: str
+    ) -> UsedBefore | NotExchanged | None:
+        status, *rest = await self._scripts.run(
+            "consume",
+            [
+                CLOCK,
+                ATTEMPT + attempt.login_id,
+                self._scripts.subject(attempt.email, attempt.purpose),
+                self._scripts.mailbox(attempt.email),
+                TRUSTED,
+                SINCE,
+                self._scripts.subject(attempt.email),
+            ],
+            [
+                *(attempt.login_id, int(by_code), int(right), CODE_TRIES, watermark, ATTEMPT),
+                *take,
+            ],
+        )
+        return None if status == b"open" else _refusal(status, rest[0].decode())
+
+    async def remembers(self, email: str) -> bool:
+        return bool(await self._scripts.members(self._scripts.subject(email, "browsers")))
 
     def _exchange_args(self, exchange: Exchange) -> list[str | int]:
         return [
@@ -121,25 +153,11 @@ class RedisAttempts:
             exchange.watermark,
             exchange.session.sid,
             exchange.session_ms,
-            self._browser(exchange.browser),
+            self._scripts.browser(exchange.browser),
             exchange.browser_ms,
             ATTEMPT,
             *flatten(session_fields(exchange.session)),
         ]
-
-
-def session_fields(session: Session) -> dict[str, str | int]:
-    """What is stored of a new session, apart from its times."""
-    return {
-        "sub": session.sub,
-        "email": session.email,
-        "counter": session.counter,
-        "secret": session.secret,
-        "network": session.client.network,
-        "user_agent": session.client.user_agent,
-        "client_id": session.client_id,
-        "amr": session.amr,
-    }
 
 
 def _fields(attempt: Attempt) -> dict[str, str | int]:
@@ -152,7 +170,12 @@ def _fields(attempt: Attempt) -> dict[str, str | int]:
         "browser": attempt.browser,
         "next": attempt.next,
         "sid": attempt.sid,
+        "identity": attempt.identity,
     }
+
+
+def _refusal(status: bytes, detail: str) -> UsedBefore | NotExchanged:
+    return UsedBefore(detail) if status == b"used" else NotExchanged(detail)
 
 
 def _attempt(login_id: str, fields: dict[str, str]) -> Attempt:
@@ -170,21 +193,5 @@ def _attempt(login_id: str, fields: dict[str, str]) -> Attempt:
         muted=cast("Muted", fields["muted"]),
         tries=int(fields["tries"]),
         sid=fields["sid"],
+        identity=fields.get("identity", ""),
     )
-
-
-def _exchanged(session: Session, sst: int, expires_at_ms: int, new_browser: int) -> Exchanged:
-    created = Session(
-        sid=session.sid,
-        sub=session.sub,
-        email=session.email,
-        sst=sst,
-        expires_at_ms=expires_at_ms,
-        counter=session.counter,
-        advanced_at_ms=sst,
-        secret=session.secret,
-        client=session.client,
-        client_id=session.client_id,
-        amr=session.amr,
-    )
-    return Exchanged(created, bool(new_browser))

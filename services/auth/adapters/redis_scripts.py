@@ -7,11 +7,15 @@ they compute (a person's sessions), so this is for one Redis with replicas, not 
     lw:attempt:<login_id>          hash, lives as long as the link
     lw:session:<sid>               hash, lives as long as the session; ended ones are tombstones
     lw:unannounced                 hash: ends to be published, until they are
+    lw:instant:<entry>             when an entry of the outbox was first done (ms)
     lw:subject:<hash>              hash: blocked_at (also under the address without its +tag), voided_before
     lw:subject:<hash>:sessions     sorted set: sid -> expires_at
     lw:subject:<hash>:browsers     sorted set: browser's hash -> last sign-in
     lw:subject:<hash>:<purpose>    sorted set: login_id -> expires_at
     lw:limit:<hash>                sorted set: login_id -> when
+
+The hash is of the address for blocks, browsers and attempts, of the ``sub`` for sessions, and of either for
+``voided_before``. Without accounts the ``sub`` is the address.
 
 Read, and written by the revocation worker:
 
@@ -43,12 +47,19 @@ CLOCK = "lw:clock"
 ATTEMPT = "lw:attempt:"
 SESSION = "lw:session:"
 UNANNOUNCED = "lw:unannounced"
+INSTANT = "lw:instant:"
 TRUSTED = "lw:bl:trusted"
 SINCE = "lw:life:since"
 KEEP_MS = 8 * 86_400_000  # a watermark outlives every session it ends
 
 _LUA = Path(__file__).parent / "lua"
-_PRELUDE = ("clock", "tombstone", "blocked", "settled")  # functions that every script has
+_PRELUDE = (
+    "clock",
+    "tombstone",
+    "blocked",
+    "settled",
+    "attempt",
+)  # functions that every script has
 
 
 class Scripts:
@@ -100,6 +111,10 @@ class Scripts:
     def hash(self, text: str) -> str:
         """What stands for *text* in a key: 128 bits of an HMAC, hexadecimal."""
         return hmac.digest(self._index_key, f"redis/v1|{text}".encode(), "sha256")[:16].hex()
+
+    def browser(self, browser: str) -> str:
+        """What stands for a browser."""
+        return self.hash(f"browser|{browser}")
 
     def mailbox(self, sub: str) -> str:
         """The key of the person whose mail *sub*, a ``+tag`` aside, goes to."""

@@ -5,19 +5,20 @@ from dataclasses import replace
 from services.auth.adapters.end_notes import end_of, field_of, tail_of, text_of
 from services.auth.adapters.redis_scripts import (
     CLOCK,
+    INSTANT,
     KEEP_MS,
     SESSION,
+    SINCE,
     TRUSTED,
     UNANNOUNCED,
     Scripts,
+    flatten,
 )
+from services.auth.adapters.session_fields import created, session_fields, session_of
 from services.auth.domain.client import UNKNOWN, Client
 from services.auth.domain.ending import PendingEnd, reuse_of
 from services.auth.domain.session import EndReason, Session
-from services.auth.ports import (
-    Advanced,
-    Over,
-)
+from services.auth.ports import Advanced, Exchanged, NotExchanged, OpenSession, Over
 from shared.redis import translate_redis_errors
 
 AT_ONCE = 1000  # notes read in one round
@@ -31,6 +32,39 @@ class RedisSessions:
 
     async def require_settled(self) -> None:
         await self._scripts.require_settled()
+
+    async def now(self, *, after_ms: int = 0) -> int:
+        now: int = await self._scripts.run("now", [CLOCK], [after_ms])
+        return now
+
+    async def instant(self, entry_id: str) -> int:
+        at_ms: int = await self._scripts.run("instant", [CLOCK, INSTANT + entry_id], [KEEP_MS])
+        return at_ms
+
+    async def open(self, opening: OpenSession) -> Exchanged | NotExchanged:
+        session, subject = opening.session, self._scripts.subject
+        status, *rest = await self._scripts.run(
+            "open_session",
+            [
+                CLOCK,
+                SESSION + session.sid,
+                subject(session.sub),
+                subject(session.sub, "sessions"),
+                subject(session.email, "browsers"),
+                self._scripts.mailbox(session.email),
+                TRUSTED,
+                SINCE,
+                subject(session.email),
+            ],
+            [
+                *(session.sid, opening.asked_at_ms, opening.watermark, opening.session_ms),
+                *(self._scripts.browser(opening.browser), opening.browser_ms),
+                *flatten(session_fields(session)),
+            ],
+        )
+        if status == b"opened":
+            return created(session, *rest)
+        return NotExchanged(rest[0].decode())
 
     async def find(self, sid: str) -> Session | None:
         found = await self._read(sid)
@@ -46,6 +80,7 @@ class RedisSessions:
         *,
         after_ms: int = 0,
         client: Client = UNKNOWN,
+        org: str | None = None,
     ) -> Advanced | Over:
         reuse = reuse_of(session)
         status, first, second = await self._scripts.run(
@@ -56,12 +91,14 @@ class RedisSessions:
                 self._scripts.subject(session.sub),
                 self._scripts.subject(session.sub, "sessions"),
                 UNANNOUNCED,
-                self._scripts.mailbox(session.sub),
+                self._scripts.mailbox(session.email),
                 TRUSTED,
+                self._scripts.subject(session.email),
             ],
             [
                 *(session.sid, counter, grace_ms, after_ms, client.network, client.user_agent),
                 *(field_of(reuse), tail_of(reuse.reason, reuse.actor)),
+                *(int(org is not None), org or ""),
             ],
         )
         if status == b"over":
@@ -98,37 +135,24 @@ class RedisSessions:
 
     async def _read(self, sid: str) -> Session | None:
         fields = await self._scripts.read_hash(SESSION + sid)
-        return _session(sid, fields) if fields else None
+        return session_of(sid, fields) if fields else None
 
-    async def end_all(self, sub: str, reason: EndReason, actor: str) -> PendingEnd:
-        return await end_person(self._scripts, PendingEnd("subject", sub, reason, actor, 0), reason)
+    async def end_all(
+        self, sub: str, email: str, reason: EndReason, actor: str, *, at_ms: int | None = None
+    ) -> PendingEnd:
+        end = PendingEnd("subject", sub, reason, actor, at_ms or 0)
+        return await end_person(self._scripts, end, email, reason)
 
 
 async def end_person(
-    scripts: Scripts, end: PendingEnd, reason: EndReason, *block: str
+    scripts: Scripts, end: PendingEnd, email: str, reason: EndReason, *block: str
 ) -> PendingEnd:
-    """End all a person has; with field/value pairs of a *block*, keep them out too."""
+    """End all a person has; with field/value pairs of a *block*, keep the address out too."""
     keys = [CLOCK, scripts.subject(end.target), scripts.subject(end.target, "sessions")]
     note = [field_of(end), tail_of(end.reason, end.actor)]
-    now: int = await scripts.run(
-        "end_all", [*keys, UNANNOUNCED], [reason, KEEP_MS, SESSION, *note, *block]
+    at_ms: int = await scripts.run(
+        "end_all",
+        [*keys, UNANNOUNCED, scripts.subject(email)],
+        [reason, KEEP_MS, SESSION, *note, end.at_ms, *block],
     )
-    return replace(end, at_ms=now)
-
-
-def _session(sid: str, fields: dict[str, str]) -> Session:
-    return Session(
-        sid=sid,
-        sub=fields.get("sub", ""),
-        email=fields.get("email", ""),
-        sst=int(fields["sst"]),
-        expires_at_ms=int(fields["expires_at"]),
-        counter=int(fields["counter"]),
-        advanced_at_ms=int(fields.get("advanced_at", "0")),
-        secret=fields.get("secret", ""),
-        client=Client(fields.get("network", ""), fields.get("user_agent", "")),
-        client_id=fields.get("client_id", ""),
-        amr=fields.get("amr", ""),
-        ended=fields.get("ended", ""),
-        announced=fields.get("announced", "1") == "1",
-    )
+    return replace(end, at_ms=at_ms)

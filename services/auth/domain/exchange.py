@@ -65,6 +65,22 @@ class Exchange:
 
 
 @dataclass(frozen=True)
+class OpenSession:
+    """Create *session* for somebody who proved who they are without a link.
+
+    *asked_at_ms* is the store's time before what proves it was read: ends since then refuse it. The rest is as
+    in `Exchange`.
+    """
+
+    session: Session
+    session_ms: int
+    asked_at_ms: int
+    watermark: int
+    browser: str
+    browser_ms: int
+
+
+@dataclass(frozen=True)
 class Exchanged:
     """The session as created; *new_browser* when the person was seen before, but never in this one."""
 

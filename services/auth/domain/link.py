@@ -23,7 +23,8 @@ class Attempt:
     """A stored attempt. Times in Unix ms of the store's clock.
 
     *browser* is the hash of the asking browser's pre-login value ("" when it had none), *sid* the
-    session it opened (or, for a notice, the one it can end).
+    session it opened (or, for a notice, the one it can end). *identity* is a provider's login that waits
+    for this proof, as `services.auth.flows.social` wrote it; "" for none.
     """
 
     login_id: str
@@ -39,6 +40,7 @@ class Attempt:
     muted: Muted = ""
     tries: int = 0
     sid: str = ""
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,11 @@ class AlreadySignedIn:
     """This very browser holds the session that the link opened: go on to *next*."""
 
     next: str
+
+
+@dataclass(frozen=True)
+class WrongPassword:
+    """The link is right, but the password typed with it is not the one that waits. Nothing is used up."""
 
 
 @dataclass(frozen=True)

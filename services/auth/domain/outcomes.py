@@ -31,6 +31,11 @@ class SessionOpened:
 
 
 @dataclass(frozen=True)
+class NotOpened:
+    """The person is kept out, or everything of theirs was ended meanwhile. They may try again."""
+
+
+@dataclass(frozen=True)
 class Credentials:
     """What a request showed. *access* from the header or the cookie, *refresh* likewise."""
 
@@ -65,6 +70,11 @@ class SessionOver:
     """This refresh token will never work again."""
 
     code: Literal["refresh_invalid", "session_ended"]
+
+
+@dataclass(frozen=True)
+class NotAMember:
+    """The organisation is none of theirs, or none at all: which, is not said. Nothing is used up."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,10 @@ EndReason = Literal[
 
 @dataclass(frozen=True)
 class Session:
-    """A stored session. Times in Unix ms; *ended* is the reason of its tombstone, "" while it lives."""
+    """A stored session. Times in Unix ms; *ended* is the reason of its tombstone, "" while it lives.
+
+    *org* is the active organisation, "" for none.
+    """
 
     sid: str
     sub: str
@@ -54,6 +57,7 @@ class Session:
     client: Client = UNKNOWN
     client_id: str = ""
     amr: str = ""
+    org: str = ""
     ended: str = ""
     announced: bool = True
 

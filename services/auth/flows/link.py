@@ -1,64 +1,67 @@
-"""Sign in by a link or its code: ask, look, cancel, exchange; and end a session from its notice."""
+"""Sign in by a link or its code: look, cancel, exchange; and end a session from its notice."""
 
 import hmac
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
-from services.auth.domain.client import Client, wider_networks
-from services.auth.domain.limits import Rate, network_rates, retry_after
+from services.auth.domain.account import Standing
+from services.auth.domain.client import Client
 from services.auth.domain.link import (
-    LINK_SECONDS,
     AlreadySignedIn,
     Attempt,
     CodeProof,
-    LinkAsk,
-    LinkSent,
     LinkSpent,
     LinkView,
-    Muted,
     Proof,
-    TokenProof,
-    TooManyRequests,
+    Purpose,
+    WrongPassword,
 )
 from services.auth.domain.outcomes import SessionOpened
-from services.auth.domain.session import FIRST_PARTY, SESSION_MS, Session
+from services.auth.domain.session import FIRST_PARTY, SESSION_MS
 from services.auth.flows.ending import Ending
-from services.auth.flows.tokens import Issuer
+from services.auth.flows.opening import BROWSER_MS, Opening
+from services.auth.flows.proving import Proving
 from services.auth.ports import (
     Attempts,
-    Budget,
-    Budgets,
     BusUnavailableError,
     Events,
     Exchange,
     Exchanged,
-    Keys,
-    NetworkLimited,
+    NotExchanged,
     Revocations,
+    Sessions,
     UsedBefore,
 )
-from shared.allow import AllowList
+from services.auth.ports.accounts import Subjects
 from shared.clock import Clock
-from shared.contract import LOGIN_FAILED, LOGIN_REQUESTED, LOGIN_SUCCEEDED
-from shared.emails import limit_address
+from shared.contract import LOGIN_FAILED
 from shared.ids import Ids
-from shared.links import link_token, login_code, normalise_code, parse_link_token
-from shared.messages import ClientHint, LoginFailed, LoginRequested, LoginSucceeded
+from shared.messages import LoginFailed
 
 log = structlog.get_logger()
 
-BROWSER_MS = 180 * 86_400_000
+OPENING: tuple[Purpose, ...] = ("sign_in", "verify_email")
+CANCELLABLE: tuple[Purpose, ...] = ("sign_in", "verify_email", "reset_password")
+
+
+class Linking(Protocol):
+    """Who waits for the proof that an attempt with an ``identity`` brings."""
+
+    async def proven(self, attempt: Attempt, standing: Standing, *, same_browser: bool) -> None:
+        """The address of *attempt* is proven to be *standing*'s; the session is not open yet."""
+        ...
 
 
 @dataclass(frozen=True)
-class LinkPolicy:
-    """Who may sign in, and how often anybody may ask."""
+class _Visit:
+    """Who shows a link, and with what."""
 
-    allow: AllowList
-    address: Rate
-    network: Rate
-    whole: Rate
+    client: Client
+    browser: str
+    held: frozenset[str]
+    client_id: str
 
 
 @dataclass(frozen=True)
@@ -66,27 +69,16 @@ class LinkFlow:
     """The use cases of a link. All methods may raise the errors of `services.auth.ports`."""
 
     attempts: Attempts
+    sessions: Sessions
     events: Events
     revocations: Revocations
-    issuer: Issuer
+    proving: Proving
+    opening: Opening
     ending: Ending
-    keys: Keys
-    policy: LinkPolicy
+    subjects: Subjects
     clock: Clock
     ids: Ids
-
-    async def request_link(self, ask: LinkAsk) -> LinkSent | TooManyRequests:
-        """Store an attempt and publish it; the answer and the work are the same for every address."""
-        attempt = self._new_attempt(ask)
-        voided, budgets = self.revocations.watermark(ask.email).sessions_before, self._budgets(ask)
-        opened = await self.attempts.open(attempt, LINK_SECONDS * 1000, budgets, after_ms=voided)
-        if isinstance(opened, NetworkLimited):
-            return TooManyRequests(retry_after(opened.wait_ms))
-        if opened.muted:
-            await self._publish_muted(attempt, opened.at_ms, opened.muted)
-        else:
-            await self._publish_requested(attempt, opened.at_ms, ask.locale)
-        return LinkSent(attempt.login_id, LINK_SECONDS)
+    linking: Linking | None = None
 
     async def inspect_link(
         self, token: str, *, browser: str = "", held: frozenset[str] = frozenset()
@@ -96,7 +88,7 @@ class LinkFlow:
         *browser* is the hash of this browser's pre-login value, *held* the sids of the sessions it
         proved to hold (`SessionFlow.held_sessions`).
         """
-        attempt = await self._proven(token)
+        attempt = await self.proving.proven(token)
         if attempt is None:
             return None
         if attempt.state == "used" and attempt.sid in held:
@@ -110,14 +102,14 @@ class LinkFlow:
             requested_at_ms=attempt.requested_at_ms,
             expires_at_ms=attempt.expires_at_ms,
             client=attempt.client,
-            same_browser=_same(attempt.browser, browser),
+            same_browser=is_same(attempt.browser, browser),
             next=attempt.next,
         )
 
     async def cancel_link(self, token: str) -> None:
         """ "This was not me": the link opens nothing any more. Unknown tokens are no error."""
-        attempt = await self._proven(token)
-        if attempt is None or attempt.purpose != "sign_in":
+        attempt = await self.proving.proven(token)
+        if attempt is None or attempt.purpose not in CANCELLABLE:
             return
         if await self.attempts.cancel(attempt.login_id):
             log.info("link.cancelled", login_id=attempt.login_id)
@@ -132,157 +124,91 @@ class LinkFlow:
         held: frozenset[str] = frozenset(),
         cookies: bool = False,
         client_id: str = FIRST_PARTY,
-    ) -> SessionOpened | AlreadySignedIn | LinkSpent:
-        """Consume the link (or code) and open a session, at most one per attempt ever."""
+        password: str | None = None,
+    ) -> SessionOpened | AlreadySignedIn | LinkSpent | WrongPassword:
+        """Consume the link (or code) and open a session, at most one per attempt ever.
+
+        *password*: of a registration whose mail is opened in another browser than it was made in.
+        """
         self.revocations.require_fresh()
-        attempt = await self._claimed(proof)
-        if attempt is None or attempt.purpose != "sign_in":
+        attempt = await self.proving.claimed(proof)
+        if attempt is None or attempt.purpose not in OPENING:
             return LinkSpent()
-        session = self._new_session(attempt, proof, client, client_id)
-        result = await self.attempts.exchange(
-            Exchange(
-                attempt=attempt,
-                by_code=isinstance(proof, CodeProof),
-                right=self._is_right(proof, attempt),
-                watermark=self.revocations.watermark(session.sub, session.email).sessions_before,
-                session=session,
-                session_ms=SESSION_MS,
-                browser=browser or f"{client_id}|{client.user_agent}",
-                browser_ms=BROWSER_MS,
-            )
-        )
-        if isinstance(result, UsedBefore) and result.sid in held:
-            return AlreadySignedIn(attempt.next)
+        visit = _Visit(client, browser, held, client_id)
+        as_of_ms = await self.sessions.now() if self.subjects.changes else None
+        standing = await self._standing(attempt, proof, visit, password)
+        if not isinstance(standing, Standing):
+            return standing
+        result = await self._exchange(attempt, proof, visit, standing)
         if not isinstance(result, Exchanged):
-            log.info("link.refused", login_id=attempt.login_id)
-            return LinkSpent()
-        return await self._opened(result, attempt, client, cookies=cookies)
+            return _refused(attempt, visit, result)
+        return await self.opening.opened(
+            result,
+            standing,
+            as_of_ms=as_of_ms,
+            client=client,
+            cookies=cookies,
+            next=attempt.next,
+            login_id=attempt.login_id,
+        )
 
     async def end_by_notice(self, token: str) -> bool:
         """End the session that a notice is about; whether *token* is a notice's. Repeatable."""
-        attempt = await self._proven(token)
+        attempt = await self.proving.proven(token)
         if attempt is None or attempt.purpose != "notice":
             return False
         await self.ending.end_session(attempt.sid, attempt.email, "notice")
         return True
 
-    async def _opened(
-        self, result: Exchanged, attempt: Attempt, client: Client, *, cookies: bool
-    ) -> SessionOpened:
-        session = result.session
-        log.info("session.opened", sid=session.sid, login_id=attempt.login_id)
-        await self._publish_succeeded(session, attempt)
-        if result.new_browser:
-            await self.ending.notify_if_possible(session, client, "new_browser")
-        tokens = self.issuer.issue(
-            session, counter=session.counter, at_ms=session.sst, cookies=cookies
+    async def _standing(
+        self, attempt: Attempt, proof: Proof, visit: _Visit, password: str | None
+    ) -> Standing | AlreadySignedIn | LinkSpent | WrongPassword:
+        """Whose address this proves. What is written of it elsewhere is written only for a proof that counts."""
+        if not self.subjects.changes:
+            return Standing(attempt.email, attempt.email)
+        refusal = await self.attempts.judge(
+            attempt,
+            by_code=isinstance(proof, CodeProof),
+            right=self.proving.is_right(proof, attempt),
+            watermark=self.revocations.watermark(attempt.email).sessions_before,
         )
-        return SessionOpened(tokens, attempt.next)
-
-    async def _proven(self, token: str) -> Attempt | None:
-        attempt = await self._claimed(TokenProof(token))
-        return attempt if attempt and self._is_right(TokenProof(token), attempt) else None
-
-    async def _claimed(self, proof: Proof) -> Attempt | None:
-        if isinstance(proof, CodeProof):
-            return await self.attempts.find(proof.login_id)
-        parsed = parse_link_token(proof.token)
-        return await self.attempts.find(parsed[0]) if parsed else None
-
-    def _is_right(self, proof: Proof, attempt: Attempt) -> bool:
-        key = self.keys.link.by_kid.get(attempt.link_kid)
-        if key is None:
-            return False
-        of_attempt = (key, attempt.purpose, attempt.login_id, attempt.email)
-        if isinstance(proof, CodeProof):
-            shown, expected = normalise_code(proof.code) or "", login_code(*of_attempt)
-        else:
-            shown, expected = proof.token, link_token(*of_attempt)
-        return hmac.compare_digest(shown.encode(), expected.encode())
-
-    def _new_attempt(self, ask: LinkAsk) -> Attempt:
-        return Attempt(
-            login_id=self.ids.ulid(self.clock.now_ms()),
-            email=ask.email,
-            purpose="sign_in",
-            requested_at_ms=0,
-            expires_at_ms=0,
-            link_kid=self.keys.link.current,
-            client=ask.client,
-            browser=ask.browser,
-            next=ask.next,
-            muted="" if self.policy.allow.permits(ask.email) else "not_allowed",
+        if refusal is not None:
+            return _refused(attempt, visit, refusal)
+        same_browser = is_same(attempt.browser, visit.browser)
+        registration = None
+        if attempt.purpose == "verify_email" and (same_browser or password is not None):
+            if password and not await self.subjects.confirms(attempt.login_id, password):
+                return WrongPassword()
+            registration = attempt.login_id
+        standing = await self.subjects.prove(
+            attempt.email,
+            remembered=await self.attempts.remembers(attempt.email),
+            registration=registration,
         )
+        if standing is None:
+            return LinkSpent()
+        if attempt.identity and self.linking is not None:
+            await self.linking.proven(attempt, standing, same_browser=same_browser)
+        return standing
 
-    def _new_session(
-        self, attempt: Attempt, proof: Proof, client: Client, client_id: str
-    ) -> Session:
-        return Session(
-            sid=self.ids.ulid(self.clock.now_ms()),
-            sub=attempt.email,
-            email=attempt.email,
-            sst=0,
-            expires_at_ms=0,
-            counter=1,
-            advanced_at_ms=0,
-            secret=self.ids.secret(),
-            client=client,
-            client_id=client_id,
-            amr="otp" if isinstance(proof, CodeProof) else "link",
-        )
-
-    def _budgets(self, ask: LinkAsk) -> Budgets:
-        mailbox = limit_address(ask.email)
-        one, household, site = (
-            Budget(f"network|{reach}|{network}", rate)
-            for reach, network, rate in zip(
-                ("one", "household", "site"),
-                wider_networks(ask.client.network),
-                network_rates(self.policy.network),
-                strict=True,
+    async def _exchange(
+        self, attempt: Attempt, proof: Proof, visit: _Visit, standing: Standing
+    ) -> Exchanged | UsedBefore | NotExchanged:
+        by_code = isinstance(proof, CodeProof)
+        amr = "otp" if by_code else "link"
+        session = self.opening.new_session(standing, visit.client, visit.client_id, amr)
+        return await self.attempts.exchange(
+            Exchange(
+                attempt=attempt,
+                by_code=by_code,
+                right=self.proving.is_right(proof, attempt),
+                watermark=self.opening.watermark(standing),
+                session=session,
+                session_ms=SESSION_MS,
+                browser=visit.browser or f"{visit.client_id}|{visit.client.user_agent}",
+                browser_ms=BROWSER_MS,
             )
         )
-        return Budgets(
-            address=Budget(f"address|{mailbox}", self.policy.address),
-            known=Budget(f"known|{mailbox}|{ask.browser}", self.policy.address),
-            networks=(one, household, site),
-            whole=Budget("whole", self.policy.whole),
-        )
-
-    async def _publish_requested(self, attempt: Attempt, at_ms: int, locale: str) -> None:
-        hint = ClientHint(network=attempt.client.network, user_agent=attempt.client.user_agent)
-        event = LoginRequested(
-            id=attempt.login_id,
-            at=at_ms,
-            login_id=attempt.login_id,
-            email=attempt.email,
-            locale=locale,
-            client=hint,
-            link_kid=attempt.link_kid,
-            expires_at=at_ms + LINK_SECONDS * 1000,
-        )
-        await self.events.publish(LOGIN_REQUESTED, event)
-        log.info("link.requested", login_id=attempt.login_id)
-
-    async def _publish_muted(self, attempt: Attempt, at_ms: int, reason: Muted) -> None:
-        event = LoginFailed(id=attempt.login_id, at=at_ms, method="link", reason=reason)
-        await self.events.publish(LOGIN_FAILED, event)
-        log.info("link.muted", login_id=attempt.login_id, reason=reason)
-
-    async def _publish_succeeded(self, session: Session, attempt: Attempt) -> None:
-        event = LoginSucceeded(
-            id=self.ids.ulid(self.clock.now_ms()),
-            at=session.sst,
-            sub=session.sub,
-            sid=session.sid,
-            method=session.amr,
-            login_id=attempt.login_id,
-        )
-        try:
-            await self.events.publish(LOGIN_SUCCEEDED, event)
-        except BusUnavailableError:
-            # The link is spent by now: to fail here would leave the person with nothing.
-            log.warning("event.lost", subject=LOGIN_SUCCEEDED.name, sid=session.sid)
 
     async def _publish_failed(self, reason: str) -> None:
         now_ms = self.clock.now_ms()
@@ -293,5 +219,15 @@ class LinkFlow:
             log.warning("event.lost", subject=LOGIN_FAILED.name)
 
 
-def _same(stored: str, presented: str) -> bool:
+def is_same(stored: str, presented: str) -> bool:
+    """Whether the browser that asked (its hash, "" for none) is the one that is here; constant time."""
     return bool(stored) and hmac.compare_digest(stored.encode(), presented.encode())
+
+
+def _refused(
+    attempt: Attempt, visit: _Visit, refusal: UsedBefore | NotExchanged
+) -> AlreadySignedIn | LinkSpent:
+    if isinstance(refusal, UsedBefore) and refusal.sid in visit.held:
+        return AlreadySignedIn(attempt.next)
+    log.info("link.refused", login_id=attempt.login_id)
+    return LinkSpent()

@@ -7,6 +7,7 @@ from services.auth.domain.outcomes import Matched
 from services.auth.domain.session import Session
 from services.auth.flows.revoked import is_revoked
 from services.auth.ports import Attempts, Revocations, Sessions, StoreUnavailableError
+from services.auth.ports.accounts import Subjects
 from shared.clock import Clock
 
 
@@ -17,6 +18,7 @@ class MatchFlow:
     attempts: Attempts
     sessions: Sessions
     revocations: Revocations
+    subjects: Subjects
     clock: Clock
 
     async def session(self, sid: str) -> Matched | None:
@@ -29,11 +31,16 @@ class MatchFlow:
         return Matched(sessions=int(session is not None and self._lives(session)), links=0)
 
     async def subject(self, sub: str) -> Matched | None:
-        """The sessions of a person and the links that could still open one. None: as for `session`."""
-        watermark = self.revocations.watermark(sub).sessions_before
+        """The sessions of a person (a ``sub`` or an address) and the links that could still open one.
+
+        Those of the other name count too: a revocation of either hits both. None: as for `session`.
+        """
         try:
-            living = [s for s in await self.sessions.of(sub) if self._lives(s)]
-            links = await self.attempts.unopened(sub, watermark)
+            names = await self.subjects.names(sub)
+            watermark = self.revocations.watermark(*names).sessions_before
+            found = [s for name in dict.fromkeys(names) for s in await self.sessions.of(name)]
+            living = [session for session in found if self._lives(session)]
+            links = await self.attempts.unopened(names[1], watermark)
             await self.sessions.require_settled()
         except StoreUnavailableError:
             return None

@@ -12,6 +12,7 @@ from services.auth.domain.outcomes import (
     Credentials,
     HopTo,
     LoginFirst,
+    NotAMember,
     NotSignedIn,
     Refreshed,
     SessionOver,
@@ -39,6 +40,7 @@ from services.auth.ports import (
     StoreUnavailableError,
     Watch,
 )
+from services.auth.ports.accounts import Subjects
 from shared.clock import Clock
 
 log = structlog.get_logger()
@@ -54,6 +56,7 @@ class SessionFlow:
     issuer: Issuer
     ending: Ending
     keys: Keys
+    subjects: Subjects
     clock: Clock
 
     def identify(self, credentials: Credentials) -> SignedIn | NotSignedIn:
@@ -70,11 +73,18 @@ class SessionFlow:
         return SignedIn(claims)
 
     async def refresh(
-        self, text: str, *, client: Client, cookies: bool, client_id: str = FIRST_PARTY
-    ) -> Refreshed | SessionOver:
+        self,
+        text: str,
+        *,
+        client: Client,
+        cookies: bool,
+        client_id: str = FIRST_PARTY,
+        org: str | None = None,
+    ) -> Refreshed | SessionOver | NotAMember:
         """Renew a session with its refresh token; in one atomic step, after the revocation feed.
 
-        What a confidential client opened, only that client (*client_id*) renews (RFC 6749 §6).
+        What a confidential client opened, only that client (*client_id*) renews (RFC 6749 §6). *org* becomes
+        the active organisation ("" for none); None leaves it, as long as the person is a member.
         """
         token = parse_refresh_token(text)
         session = await self.sessions.find(token.sid) if token else None
@@ -88,17 +98,35 @@ class SessionFlow:
         self.revocations.require_fresh()
         if self._is_revoked(session, f"refresh/{token.kid}"):
             return SessionOver("session_ended")
+        return await self._renew(session, token.counter, client, org, cookies=cookies)
+
+    async def _renew(
+        self, session: Session, counter: int, client: Client, org: str | None, *, cookies: bool
+    ) -> Refreshed | SessionOver | NotAMember:
+        after_ms = self.revocations.watermark(session.sub, session.email).tokens_before
+        as_of_ms = await self.sessions.now(after_ms=after_ms) if self.subjects.changes else None
+        wanted = session.org if org is None else org
+        standing = await self.subjects.standing(session.sub, session.email, wanted)
+        if standing is None:
+            return SessionOver("session_ended")
+        if org and standing.org != org:
+            return NotAMember()
         result = await self.sessions.advance(
             session,
-            token.counter,
+            counter,
             GRACE_MS,
-            after_ms=self.revocations.watermark(session.sub, session.email).tokens_before,
+            after_ms=after_ms,
             client=client,
+            org=None if standing.org == session.org else standing.org,
         )
         if isinstance(result, Over):
             return await self._over(session, result)
         tokens = self.issuer.issue(
-            session, counter=result.counter, at_ms=result.at_ms, cookies=cookies
+            session,
+            standing,
+            counter=result.counter,
+            at_ms=result.at_ms if as_of_ms is None else min(result.at_ms, as_of_ms),
+            cookies=cookies,
         )
         log.info("session.renewed", sid=session.sid)
         return Refreshed(tokens)
@@ -190,7 +218,7 @@ class SessionFlow:
 
     async def end_all(self, claims: Claims, *, watch: Watch = NOBODY) -> None:
         """Sign out everywhere, here included; unopened links of the person die too."""
-        end = await self.sessions.end_all(claims.sub, "everywhere", "user")
+        end = await self.sessions.end_all(claims.sub, claims.email, "everywhere", "user")
         await self.ending.announce(end, watch=watch)
 
     def _proven_by_access(self, credentials: Credentials) -> dict[str, str]:

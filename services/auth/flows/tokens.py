@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.auth.domain.account import Standing
 from services.auth.domain.outcomes import Tokens
 from services.auth.domain.session import (
     RefreshToken,
@@ -28,12 +29,17 @@ class Issuer:
     clock: Clock
     ids: Ids
 
-    def issue(self, session: Session, *, counter: int, at_ms: int, cookies: bool) -> Tokens:
-        """The pair for *session* at *counter*; *at_ms* (the store's clock) becomes ``iat_ms``."""
+    def issue(
+        self, session: Session, standing: Standing, *, counter: int, at_ms: int, cookies: bool
+    ) -> Tokens:
+        """The pair for *session* at *counter*; *at_ms* (the store's clock) becomes ``iat_ms``.
+
+        *standing* was read no earlier than *at_ms*: what changes it refuses what is issued before the change.
+        """
         iat = at_ms // 1000
         lifetime = access_lifetime(session.expires_at_ms // 1000 - iat, self.ids.random())
         csrf = self.csrf_of(session.sid) if cookies else ""
-        claims = self._claims(session, at_ms) | {"iat": iat, "exp": iat + lifetime}
+        claims = self._claims(session, standing, at_ms) | {"iat": iat, "exp": iat + lifetime}
         if csrf:
             claims["csrf"] = csrf_claim(csrf)
         return Tokens(
@@ -64,8 +70,8 @@ class Issuer:
             self.keys.refresh.by_kid[kid], kid, session.sid, counter, session.secret
         )
 
-    def _claims(self, session: Session, at_ms: int) -> dict[str, object]:
-        return {
+    def _claims(self, session: Session, standing: Standing, at_ms: int) -> dict[str, object]:
+        claims: dict[str, object] = {
             "iss": self.issuer,
             "aud": self.audience,
             "sub": session.sub,
@@ -73,10 +79,13 @@ class Issuer:
             "sid": session.sid,
             "jti": self.ids.ulid(self.clock.now_ms()),
             "client_id": session.client_id,
-            "org": "",
-            "roles": [],
+            "org": standing.org,
+            "roles": list(standing.roles),
             "amr": [session.amr],
             "auth_time": session.sst // 1000,
             "iat_ms": at_ms,
             "sst": session.sst,
         }
+        if standing.permissions:
+            claims["permissions"] = list(standing.permissions)
+        return claims

@@ -7,15 +7,18 @@ from typing import Any
 from aiohttp import web
 
 from services.auth.domain.client import IPNetwork
+from services.auth.flows.asking import Asking
 from services.auth.flows.introspect import IntrospectFlow
+from services.auth.flows.invitation import InvitationFlow
 from services.auth.flows.link import LinkFlow
+from services.auth.flows.org import OrgFlow
 from services.auth.flows.reach import Watching
 from services.auth.flows.revoke import RevokeFlow
 from services.auth.flows.session import SessionFlow
 from services.auth.flows.tokens import Issuer
 from services.auth.http.clients import ClientList
 from services.auth.http.throttles import Throttles
-from services.auth.ports.accounts import Accounts
+from services.auth.ports.accounts import Accounts, Subjects
 from shared.clock import Clock
 from shared.cookies import CookieNames
 from shared.ids import Ids
@@ -27,6 +30,9 @@ class AccountFlows:
     """The flows that exist only where accounts are switched on; `services.auth.wiring.accounts` fills it."""
 
     accounts: Accounts
+    subjects: Subjects
+    orgs: OrgFlow
+    invitations: InvitationFlow
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Context:
     url: str
     site_name: str
     cookies: CookieNames
+    asking: Asking
     links: LinkFlow
     sessions: SessionFlow
     revoking: RevokeFlow
@@ -68,3 +75,10 @@ CONTEXT = web.AppKey("CONTEXT", Context)
 def context_of(request: web.Request) -> Context:
     """The context of the application that serves *request*."""
     return request.app[CONTEXT]
+
+
+def accounts_of(request: web.Request) -> AccountFlows:
+    """The flows of accounts, whose routes exist only where they are switched on."""
+    accounts = context_of(request).accounts
+    assert accounts is not None
+    return accounts

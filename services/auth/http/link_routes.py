@@ -15,6 +15,7 @@ from services.auth.domain.link import (
     Proof,
     TokenProof,
     TooManyRequests,
+    WrongPassword,
 )
 from services.auth.domain.outcomes import SessionOpened
 from services.auth.domain.returnto import safe_next
@@ -53,11 +54,15 @@ class TokenBody(Body):
 
 
 class ExchangeBody(Body):
-    """POST /auth/link: *token*, or *login_id* with *code*."""
+    """POST /auth/link: *token*, or *login_id* with *code*.
+
+    *password*: with the mail of a registration, where this is not the browser that registered.
+    """
 
     token: Annotated[str, Field(max_length=256)] | None = None
     login_id: Annotated[str, Field(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")] | None = None
     code: Annotated[str, Field(max_length=64)] | None = None
+    password: Annotated[str | None, Field(max_length=1024, repr=False)] = None
     cookies: bool = False
     client: ClientBody | None = None
 
@@ -137,7 +142,10 @@ async def exchange_link(request: web.Request) -> web.Response:
         held=held,
         cookies=body.cookies,
         client_id=client_id or FIRST_PARTY,
+        password=body.password,
     )
+    if isinstance(result, WrongPassword):
+        raise Problem(401, "invalid_credentials")
     if isinstance(result, LinkSpent):
         raise link_spent()
     if isinstance(result, AlreadySignedIn):

@@ -20,14 +20,14 @@ JITTER_SECONDS = 0.020
 
 
 async def ask_for_link(request: web.Request, ask: LinkAsk) -> LinkSent | TooManyRequests:
-    """`LinkFlow.request_link`, and wait. A refused network need not: it is refused for every address.
+    """`Asking.ask`, and wait. A refused network need not: it is refused for every address.
 
     The time counts from here and not from the first byte: a client that sends its body slowly could
     otherwise choose where in the floor the work begins.
     """
     context = context_of(request)
     began = context.clock.monotonic()
-    result = await context.links.request_link(ask)
+    result = await context.asking.ask(ask)
     if isinstance(result, LinkSent):
         elapsed = context.clock.monotonic() - began
         await asyncio.sleep(seconds_left(elapsed, context.ids.random()))

@@ -5,13 +5,14 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from services.auth.domain.outcomes import SessionOver, SessionView
+from services.auth.domain.outcomes import NotAMember, SessionOver, SessionView
 from services.auth.domain.session import FIRST_PARTY
 from services.auth.http.answers import session_answer
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
 from services.auth.http.context import context_of
 from services.auth.http.cookies import clear_session
+from services.auth.http.policy import claims_of
 from services.auth.http.prefer import end_and_wait
 from services.auth.http.problems import Problem, away, problem_response
 from services.auth.http.reading import (
@@ -19,7 +20,6 @@ from services.auth.http.reading import (
     read_client,
     read_every_credential,
     require_same_site,
-    require_signed_in,
     unauthorized,
 )
 from services.auth.ports import (
@@ -30,10 +30,16 @@ from services.auth.ports import (
 )
 
 
-class RefreshBody(Body):
-    """POST /auth/refresh and /auth/logout; without it the cookie speaks."""
+class LogoutBody(Body):
+    """POST /auth/logout; without it the cookie speaks."""
 
     refresh_token: Annotated[str, Field(max_length=512)] = ""
+
+
+class RefreshBody(LogoutBody):
+    """POST /auth/refresh: *org* becomes the active organisation, "" is none; without it nothing changes."""
+
+    org: Annotated[str, Field(max_length=64)] | None = None
 
 
 async def refresh(request: web.Request) -> web.Response:
@@ -48,10 +54,12 @@ async def refresh(request: web.Request) -> web.Response:
     if not token:
         raise unauthorized("no_credentials")
     result = await context.sessions.refresh(
-        token, client=read_client(request), cookies=cookies, client_id=client_id
+        token, client=read_client(request), cookies=cookies, client_id=client_id, org=body.org
     )
     if isinstance(result, SessionOver):
         return _over(request, result, cookies=cookies)
+    if isinstance(result, NotAMember):
+        raise Problem(404, "not_found")
     return session_answer(request, result.tokens, cookies=cookies)
 
 
@@ -61,7 +69,7 @@ async def logout(request: web.Request) -> web.Response:
     503 that misses the bus is no failure to the person: the end is stored and will be published.
     """
     read_client_id(request, context_of(request).clients)
-    body = await read_body(request, RefreshBody, empty_ok=True)
+    body = await read_body(request, LogoutBody, empty_ok=True)
     require_same_site(request)
     shown = read_every_credential(request, body.refresh_token)
 
@@ -78,7 +86,7 @@ async def logout(request: web.Request) -> web.Response:
 
 async def me(request: web.Request) -> web.Response:
     """GET /auth/me: what the access token says."""
-    claims = require_signed_in(request).claims
+    claims = claims_of(request)
     return web.json_response(
         {
             "sub": claims.sub,
@@ -95,15 +103,14 @@ async def me(request: web.Request) -> web.Response:
 
 async def list_sessions(request: web.Request) -> web.Response:
     """GET /auth/sessions."""
-    claims = require_signed_in(request).claims
+    claims = claims_of(request)
     sessions = await context_of(request).sessions.list_sessions(claims)
     return web.json_response({"sessions": [_session(view) for view in sessions]})
 
 
 async def end_session(request: web.Request) -> web.Response:
     """DELETE /auth/sessions/{handle}: 204, or 404 when it is none of the person's own."""
-    require_same_site(request)
-    claims = require_signed_in(request).claims
+    claims = claims_of(request)
     handle = request.match_info["handle"]
 
     async def end(watch: Watch) -> None:
@@ -115,8 +122,7 @@ async def end_session(request: web.Request) -> web.Response:
 
 async def end_all(request: web.Request) -> web.Response:
     """DELETE /auth/sessions: sign out everywhere, here included; 503 as for a logout."""
-    require_same_site(request)
-    claims = require_signed_in(request).claims
+    claims = claims_of(request)
 
     async def end(watch: Watch) -> None:
         await context_of(request).sessions.end_all(claims, watch=watch)

@@ -24,6 +24,7 @@ from services.auth.domain.exchange import Exchanged as Exchanged
 from services.auth.domain.exchange import NetworkLimited as NetworkLimited
 from services.auth.domain.exchange import NotExchanged as NotExchanged
 from services.auth.domain.exchange import Opened as Opened
+from services.auth.domain.exchange import OpenSession as OpenSession
 from services.auth.domain.exchange import UsedBefore as UsedBefore
 from services.auth.domain.link import Attempt
 from services.auth.domain.outcomes import Person
@@ -86,6 +87,28 @@ class Attempts(Protocol):
         """Close an open attempt; whether it was open."""
         ...
 
+    async def judge(
+        self, attempt: Attempt, *, by_code: bool, right: bool, watermark: int
+    ) -> UsedBefore | NotExchanged | None:
+        """What `exchange` would refuse with; None: nothing. A wrong code is counted, nothing is used up.
+
+        Asked before an address counts as proven elsewhere: parallel guesses share their tries here.
+        """
+        ...
+
+    async def consume(
+        self, attempt: Attempt, *, by_code: bool, right: bool, watermark: int, mark: str = ""
+    ) -> bool:
+        """Use the attempt up without a session, and void its siblings; whether it was this call.
+
+        A repetition with the same *mark* (which then is the ``sid`` of `UsedBefore`) was this call too.
+        """
+        ...
+
+    async def remembers(self, email: str) -> bool:
+        """Whether somebody signed in with *email* within the last 180 days."""
+        ...
+
     async def exchange(self, exchange: Exchange) -> Exchanged | UsedBefore | NotExchanged:
         """Consume the attempt and create the session, or neither. Safe to repeat with the same sid."""
         ...
@@ -121,6 +144,18 @@ class Sessions(Protocol):
         """Raises: StoreUnsettledError: what is not there may have been lost, what is there may be old."""
         ...
 
+    async def now(self, *, after_ms: int = 0) -> int:
+        """The store's time, later than *after_ms*; no operation will answer with an earlier one."""
+        ...
+
+    async def instant(self, entry_id: str) -> int:
+        """The store's time when this was first asked for *entry_id*: a repetition is told the same."""
+        ...
+
+    async def open(self, opening: OpenSession) -> Exchanged | NotExchanged:
+        """Create a session that no link opens. Safe to repeat with the same sid."""
+        ...
+
     async def find(self, sid: str) -> Session | None:
         """The session, or its tombstone; None when nothing is known.
 
@@ -137,8 +172,9 @@ class Sessions(Protocol):
         *,
         after_ms: int = 0,
         client: Client = UNKNOWN,
+        org: str | None = None,
     ) -> Advanced | Over:
-        """One refresh: `judge_counter` inside the store. Safe to repeat.
+        """One refresh: `judge_counter` inside the store. Safe to repeat. *org* (not None) is active from now on.
 
         Reuse ends the session, whose tombstone then says which *client* presented the token.
         The time answered is later than *after_ms* (a watermark) and not before the session's start.
@@ -161,23 +197,28 @@ class Sessions(Protocol):
         """The living sessions of *sub*, newest first."""
         ...
 
-    async def end_all(self, sub: str, reason: EndReason, actor: str) -> PendingEnd:
-        """End every session and void every open attempt of *sub*; what to publish."""
+    async def end_all(
+        self, sub: str, email: str, reason: EndReason, actor: str, *, at_ms: int | None = None
+    ) -> PendingEnd:
+        """End every session of *sub*, void every open attempt of *email*; what to publish.
+
+        With *at_ms* (an `instant`) only what began up to then; safe to repeat.
+        """
         ...
 
 
 class People(Protocol):
-    """Who is blocked."""
+    """Who is blocked: by address. Sessions are those whose ``sub`` is that address."""
 
-    async def block(self, sub: str, reason: str, actor: str) -> PendingEnd:
-        """Block *sub* and end all it has, in one step; what to publish."""
+    async def block(self, email: str, reason: str, actor: str) -> PendingEnd:
+        """Block *email*, void its links and end the sessions of that name, in one step; what to publish."""
         ...
 
-    async def unblock(self, sub: str) -> None:
-        """Let *sub* sign in again; ended sessions stay ended."""
+    async def unblock(self, email: str) -> None:
+        """Let *email* sign in again; ended sessions stay ended."""
         ...
 
-    async def find(self, sub: str) -> Person:
+    async def find(self, email: str) -> Person:
         """What is known."""
         ...
 

@@ -124,6 +124,20 @@ class Outbox(Protocol):
 class Subjects(Protocol):
     """Who an address is: its ``sub``, and what tokens say of it. Without accounts the address itself."""
 
+    @property
+    def changes(self) -> bool:
+        """Whether what is said of a person can change while they are signed in: then tokens are dated with
+        an instant before it was asked."""
+        ...
+
+    async def names(self, name: str) -> tuple[str, str]:
+        """The ``sub`` and the address of whom *name*, either of them, names; twice *name* if that is nobody."""
+        ...
+
+    async def confirms(self, login_id: str, password: str) -> bool:
+        """Whether *password* is the one that waits under *login_id*."""
+        ...
+
     async def prove(
         self, email: str, *, remembered: bool, registration: str | None = None
     ) -> Standing | None:

@@ -16,13 +16,17 @@ from services.auth.adapters.redis_people import RedisPeople
 from services.auth.adapters.redis_scripts import Scripts
 from services.auth.adapters.redis_sessions import RedisSessions
 from services.auth.flows.announcing import Announcer
+from services.auth.flows.asking import Asking, LinkPolicy
 from services.auth.flows.ending import Ending
 from services.auth.flows.introspect import IntrospectFlow
-from services.auth.flows.link import LinkFlow, LinkPolicy
+from services.auth.flows.link import LinkFlow
 from services.auth.flows.match import MatchFlow
+from services.auth.flows.opening import Opening
+from services.auth.flows.proving import Proving
 from services.auth.flows.reach import Watching
 from services.auth.flows.revoke import RevokeFlow
 from services.auth.flows.session import SessionFlow
+from services.auth.flows.subjects import EmailSubjects
 from services.auth.flows.tokens import Issuer
 from services.auth.flows.users import UserFlow
 from services.auth.handlers.match import answer_match
@@ -41,6 +45,7 @@ from services.auth.ports import (
     Sessions,
     Signals,
 )
+from services.auth.ports.accounts import Subjects
 from services.auth.settings import AuthSettings
 from shared.bus import Bus
 from shared.clock import Clock
@@ -66,6 +71,17 @@ class Ports:
     keys: Keys
     clock: Clock
     ids: Ids
+
+
+@dataclass(frozen=True)
+class Core:
+    """What the flows share, with accounts and without."""
+
+    issuer: Issuer
+    ending: Ending
+    asking: Asking
+    opening: Opening
+    proving: Proving
 
 
 async def start(settings: AuthSettings, runtime: Runtime) -> None:
@@ -111,27 +127,18 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
         clock=runtime.clock,
         ids=runtime.ids,
     )
-    ending = make_ending(ports)
-    announcer = Announcer(ports.sessions, ending)
+    core = make_core(settings, ports)
+    announcer = Announcer(ports.sessions, core.ending)
     runtime.spawn("unannounced ends", announcer.run(runtime.stopping), drains=False)
-    users = UserFlow(ports.people, ports.sessions, revocations, ending, runtime.clock)
+    accounts = await switched_on(settings, runtime, bus, ports, core)
+    subjects = accounts.subjects if accounts else EmailSubjects()
+    users = UserFlow(ports.people, ports.sessions, revocations, core.ending, runtime.clock)
     await answer_users(bus, users)
-    match = MatchFlow(ports.attempts, ports.sessions, revocations, runtime.clock)
+    match = MatchFlow(ports.attempts, ports.sessions, revocations, subjects, runtime.clock)
     await answer_match(bus, match, runtime.clock)
-    context = make_context(settings, ports, await switched_on(settings, runtime, ports))
+    context = make_context(settings, ports, core, accounts)
     refuse = partial(refuse_unreadable, context)
     await runtime.serve_http(make_app(context), settings.auth_listen, refuse)
-
-
-async def switched_on(
-    settings: AuthSettings, runtime: Runtime, ports: Ports
-) -> AccountFlows | None:
-    """The flows of accounts, or None: then nothing of them, nor of SQL, is even imported."""
-    if settings.accounts_url is None:
-        return None
-    from services.auth.wiring.accounts import open_accounts
-
-    return await open_accounts(settings, runtime, ports)
 
 
 def load_keys(settings: AuthSettings) -> Keys:
@@ -176,10 +183,19 @@ def make_ending(ports: Ports) -> Ending:
     )
 
 
-def make_context(
-    settings: AuthSettings, ports: Ports, accounts: AccountFlows | None = None
-) -> Context:
-    """What the routes need."""
+async def switched_on(
+    settings: AuthSettings, runtime: Runtime, bus: Bus, ports: Ports, core: Core
+) -> AccountFlows | None:
+    """The flows of accounts, or None: then nothing of them, nor of SQL, is even imported."""
+    if settings.accounts_url is None:
+        return None
+    from services.auth.wiring.accounts import open_accounts
+
+    return await open_accounts(settings, runtime, bus, ports, core)
+
+
+def make_core(settings: AuthSettings, ports: Ports) -> Core:
+    """The flows that others stand on."""
     issuer = Issuer(
         issuer=settings.url,
         audience=settings.audience,
@@ -189,26 +205,49 @@ def make_context(
         ids=ports.ids,
     )
     ending = make_ending(ports)
+    opening = Opening(
+        sessions=ports.sessions,
+        events=ports.events,
+        revocations=ports.revocations,
+        issuer=issuer,
+        ending=ending,
+        clock=ports.clock,
+        ids=ports.ids,
+    )
+    proving = Proving(ports.attempts, ports.keys)
+    return Core(issuer, ending, make_asking(settings, ports), opening, proving)
+
+
+def make_context(
+    settings: AuthSettings,
+    ports: Ports,
+    core: Core,
+    accounts: AccountFlows | None = None,
+) -> Context:
+    """What the routes need."""
+    subjects = accounts.subjects if accounts else EmailSubjects()
     return Context(
         url=settings.url,
         site_name=settings.site_name,
         cookies=CookieNames.derive(secure=settings.secure, domain=settings.cookie_domain),
-        links=make_links(settings, ports, issuer, ending),
+        asking=core.asking,
+        links=make_links(ports, core, subjects),
         sessions=SessionFlow(
             sessions=ports.sessions,
             revocations=ports.revocations,
             access_tokens=ports.access_tokens,
-            issuer=issuer,
-            ending=ending,
+            issuer=core.issuer,
+            ending=core.ending,
             keys=ports.keys,
+            subjects=subjects,
             clock=ports.clock,
         ),
-        revoking=RevokeFlow(ports.sessions, ports.access_tokens, issuer, ending),
+        revoking=RevokeFlow(ports.sessions, ports.access_tokens, core.issuer, core.ending),
         introspecting=IntrospectFlow(
-            ports.sessions, ports.revocations, ports.access_tokens, issuer, ports.clock
+            ports.sessions, ports.revocations, ports.access_tokens, core.issuer, ports.clock
         ),
         watching=Watching(ports.signals, ports.clock),
-        issuer=issuer,
+        issuer=core.issuer,
         csrf_keys=ports.keys.csrf,
         clients=ClientList(load_client_secrets(settings.secrets_dir)),
         trusted_proxies=settings.proxies,
@@ -219,17 +258,31 @@ def make_context(
     )
 
 
-def make_links(settings: AuthSettings, ports: Ports, issuer: Issuer, ending: Ending) -> LinkFlow:
-    """The flows of a link, under the installation's limits."""
+def make_asking(settings: AuthSettings, ports: Ports) -> Asking:
+    """Requests for mail, under the installation's limits."""
     address, network, whole = settings.rates
-    return LinkFlow(
+    return Asking(
         attempts=ports.attempts,
         events=ports.events,
         revocations=ports.revocations,
-        issuer=issuer,
-        ending=ending,
         keys=ports.keys,
         policy=LinkPolicy(settings.allow_list, address, network, whole),
+        clock=ports.clock,
+        ids=ports.ids,
+    )
+
+
+def make_links(ports: Ports, core: Core, subjects: Subjects) -> LinkFlow:
+    """The flows of a link."""
+    return LinkFlow(
+        attempts=ports.attempts,
+        sessions=ports.sessions,
+        events=ports.events,
+        revocations=ports.revocations,
+        proving=core.proving,
+        opening=core.opening,
+        ending=core.ending,
+        subjects=subjects,
         clock=ports.clock,
         ids=ports.ids,
     )

@@ -8,6 +8,7 @@ from services.auth.adapters.sql import Database
 from services.auth.adapters.sql_accounts import SQLAccounts
 from services.auth.adapters.sql_outbox import SQLOutbox
 from services.auth.flows.relay import Relay
+from services.auth.flows.sweep import Sweep
 from services.auth.flows.subjects import AccountSubjects
 from services.auth.http.context import AccountFlows
 from services.auth.settings import AuthSettings
@@ -52,6 +53,9 @@ async def open_store(settings: AuthSettings, runtime: Runtime, ports: Ports) -> 
     outbox = SQLOutbox(database)
     relay = Relay(outbox, make_ending(ports), ports.events, ports.sessions, ports.clock)
     runtime.spawn("outbox", relay.run(runtime.stopping), drains=False)
+    runtime.health.check("accounts", relay.not_ready)
     runtime.health.note("outbox", relay.remark)
     accounts = SQLAccounts(database, ports.keys.index, ports.clock)
+    sweep = Sweep(accounts, ports.clock)
+    runtime.spawn("unproven accounts", sweep.run(runtime.stopping), drains=False)
     return AccountStore(database, accounts, outbox, relay)

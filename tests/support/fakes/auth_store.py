@@ -17,6 +17,7 @@ from services.auth.ports import (
     NetworkLimited,
     NotExchanged,
     Opened,
+    OpenSession,
     Over,
     StoreUnsettledError,
     UsedBefore,
@@ -45,6 +46,8 @@ class FakeAuthStore:
         self.voided: dict[str, int] = {}
         self.browsers: dict[str, dict[str, int]] = defaultdict(dict)
         self.pending: dict[tuple[str, str], PendingEnd] = {}
+        self.instants: dict[str, int] = {}
+        self.floor = 0
 
     def enter(self, call: str) -> int:
         """The store's time, or its absence."""
@@ -76,13 +79,35 @@ class FakeAuthStore:
         ended = replace(session, ended=session.ended or reason)
         self.sessions[session.sid] = _stripped(ended) if ended.announced else ended
 
-    def end_person(self, end: PendingEnd, reason: EndReason) -> PendingEnd:
-        end = replace(end, at_ms=self.clock.now_ms())
-        self.voided[end.target] = end.at_ms
+    def end_person(self, end: PendingEnd, email: str, reason: EndReason) -> PendingEnd:
+        end = replace(end, at_ms=end.at_ms or max(self.clock.now_ms(), self.floor))
+        for name in (end.target, email):
+            self.voided[name] = max(self.voided.get(name, 0), end.at_ms)
         for session in [s for s in self.sessions.values() if s.sub == end.target]:
-            self.bury(session, reason)
-        self.pending[end.scope, end.target] = end
+            if session.sst <= end.at_ms:
+                self.bury(session, reason)
+        known = self.pending.get((end.scope, end.target))
+        if known is None or end.at_ms >= known.at_ms:
+            self.pending[end.scope, end.target] = end
         return end
+
+    def voided_before(self, sub: str, email: str) -> int:
+        """The instant up to which a person's sessions and links are void."""
+        return max(self.voided.get(sub, 0), self.voided.get(email, 0))
+
+    def begin(self, session: Session, session_ms: int, sst: int) -> Session:
+        """Store *session* with its times."""
+        self.floor = max(self.floor, sst)
+        session = replace(session, sst=sst, expires_at_ms=sst + session_ms, advanced_at_ms=sst)
+        self.sessions[session.sid] = session
+        return session
+
+    def remember(self, email: str, browser: str, now: int) -> bool:
+        """Whether the person was seen before, but never in this browser."""
+        known = self.browsers[email]
+        new = bool(known) and browser not in known
+        known[browser] = now
+        return new
 
 
 class FakeAttempts:
@@ -163,39 +188,57 @@ class FakeAttempts:
     async def exchange(self, exchange: Exchange) -> Exchanged | UsedBefore | NotExchanged:
         store, now = self._store, self._store.enter("exchange")
         store.require_settled()
-        found = store.attempts.get(exchange.attempt.login_id)
-        refusal = self._refusal(exchange, found, now)
+        attempt, session = exchange.attempt, exchange.session
+        voided = max(exchange.watermark, store.voided_before(session.sub, attempt.email))
+        refusal = self._refusal(
+            attempt, now, voided, by_code=exchange.by_code, right=exchange.right
+        )
+        if isinstance(refusal, UsedBefore) and refusal.sid == session.sid:
+            return Exchanged(store.sessions[refusal.sid], new_browser=False)
         if refusal is not None:
             return refusal
-        assert found is not None
-        sub = exchange.session.sub
-        if found.state == "used":
-            if found.sid == exchange.session.sid:
-                return Exchanged(store.sessions[found.sid], new_browser=False)
-            return UsedBefore(found.sid)
-        voided = max(exchange.watermark, store.voided.get(sub, 0))
-        if found.state != "open" or found.muted or store.is_blocked(sub):
-            return NotExchanged("closed")
-        if found.requested_at_ms <= voided or found.requested_at_ms <= store.since:
-            return NotExchanged("voided")
-        sst = max(now, voided + 1)
-        session = replace(
-            exchange.session, sst=sst, expires_at_ms=sst + exchange.session_ms, advanced_at_ms=sst
-        )
-        store.sessions[session.sid] = session
-        self._consume(found, session.sid)
-        return Exchanged(session, self._remember(exchange, now))
+        opened = store.begin(session, exchange.session_ms, max(now, voided + 1))
+        self._consume(store.attempts[attempt.login_id], session.sid)
+        return Exchanged(opened, store.remember(attempt.email, exchange.browser, now))
 
-    def _refusal(self, exchange: Exchange, found: Attempt | None, now: int) -> NotExchanged | None:
+    async def judge(
+        self, attempt: Attempt, *, by_code: bool, right: bool, watermark: int
+    ) -> UsedBefore | NotExchanged | None:
+        now = self._store.enter("judge")
+        self._store.require_settled()
+        voided = max(watermark, self._store.voided.get(attempt.email, 0))
+        return self._refusal(attempt, now, voided, by_code=by_code, right=right)
+
+    async def consume(
+        self, attempt: Attempt, *, by_code: bool, right: bool, watermark: int, mark: str = ""
+    ) -> bool:
+        refusal = await self.judge(attempt, by_code=by_code, right=right, watermark=watermark)
+        if refusal is None:
+            self._consume(self._store.attempts[attempt.login_id], mark)
+        return refusal is None or (bool(mark) and refusal == UsedBefore(mark))
+
+    async def remembers(self, email: str) -> bool:
+        self._store.enter("remembers")
+        return bool(self._store.browsers[email])
+
+    def _refusal(
+        self, attempt: Attempt, now: int, voided: int, *, by_code: bool, right: bool
+    ) -> UsedBefore | NotExchanged | None:
+        found = self._store.attempts.get(attempt.login_id)
         if found is None or now >= found.expires_at_ms:
             return NotExchanged("unknown")
-        if exchange.by_code and found.tries >= CODE_TRIES:
+        if by_code and found.tries >= CODE_TRIES:
             return NotExchanged("too_many_tries")
-        if exchange.right:
-            return None
-        if exchange.by_code:
-            self._store.attempts[found.login_id] = replace(found, tries=found.tries + 1)
-        return NotExchanged("wrong")
+        if not right:
+            if by_code:
+                self._store.attempts[found.login_id] = replace(found, tries=found.tries + 1)
+            return NotExchanged("wrong")
+        if found.state == "used":
+            return UsedBefore(found.sid)
+        if found.state != "open" or found.muted or self._store.is_blocked(found.email):
+            return NotExchanged("closed")
+        voided = max(voided, self._store.since)
+        return NotExchanged("voided") if found.requested_at_ms <= voided else None
 
     def _consume(self, found: Attempt, sid: str) -> None:
         for login_id, other in self._store.attempts.items():
@@ -203,12 +246,6 @@ class FakeAttempts:
             if same and other.state == "open":
                 self._store.attempts[login_id] = replace(other, state="voided")
         self._store.attempts[found.login_id] = replace(found, state="used", sid=sid)
-
-    def _remember(self, exchange: Exchange, now: int) -> bool:
-        known = self._store.browsers[exchange.session.sub]
-        new = bool(known) and exchange.browser not in known
-        known[exchange.browser] = now
-        return new
 
     def _keep(self, attempt: Attempt, now: int, ttl_ms: int) -> None:
         self._store.attempts[attempt.login_id] = replace(
@@ -226,6 +263,29 @@ class FakeSessions:
         self._store.enter("settled")
         self._store.require_settled()
 
+    async def now(self, *, after_ms: int = 0) -> int:
+        store = self._store
+        store.floor = max(store.enter("now"), store.floor, after_ms + 1)
+        return store.floor
+
+    async def instant(self, entry_id: str) -> int:
+        now = max(self._store.enter("instant"), self._store.floor)
+        return self._store.instants.setdefault(entry_id, now)
+
+    async def open(self, opening: OpenSession) -> Exchanged | NotExchanged:
+        store, now = self._store, self._store.enter("open_session")
+        store.require_settled()
+        session = opening.session
+        if session.sid in store.sessions:
+            return Exchanged(store.sessions[session.sid], new_browser=False)
+        if store.is_blocked(session.email):
+            return NotExchanged("blocked")
+        voided = max(opening.watermark, store.voided_before(session.sub, session.email))
+        if opening.asked_at_ms <= max(voided, store.since):
+            return NotExchanged("voided")
+        opened = store.begin(session, opening.session_ms, max(now, voided + 1))
+        return Exchanged(opened, store.remember(session.email, opening.browser, now))
+
     async def find(self, sid: str) -> Session | None:
         now = self._store.enter("find")
         found = self._store.sessions.get(sid)
@@ -242,6 +302,7 @@ class FakeSessions:
         *,
         after_ms: int = 0,
         client: Client = UNKNOWN,
+        org: str | None = None,
     ) -> Advanced | Over:
         store, now = self._store, self._store.enter("advance")
         store.require_settled()
@@ -250,9 +311,9 @@ class FakeSessions:
             return Over("")
         if found.ended:
             return Over(found.ended, found.announced)
-        if store.is_blocked(found.sub):
+        if store.is_blocked(found.email):
             return self._finish(found, "blocked")
-        if found.sst <= store.voided.get(found.sub, 0):
+        if found.sst <= store.voided_before(found.sub, found.email):
             return self._finish(found, "everywhere")
         verdict = judge_counter(counter, found.counter, now - found.advanced_at_ms, grace_ms)
         if verdict == "reuse":
@@ -260,7 +321,9 @@ class FakeSessions:
             return self._finish(replace(found, announced=False, client=client), "refresh_reuse")
         if verdict == "advance":
             found = replace(found, counter=found.counter + 1, advanced_at_ms=now)
-            store.sessions[found.sid] = found
+        if org is not None:
+            found = replace(found, org=org)
+        store.sessions[found.sid] = found
         return Advanced(found.counter, max(now, found.sst, after_ms + 1))
 
     async def end(self, sid: str, sub: str, reason: EndReason, actor: str) -> PendingEnd:
@@ -290,9 +353,12 @@ class FakeSessions:
         living = [s for s in self._store.sessions.values() if s.sub == sub and not s.ended]
         return sorted(living, key=lambda session: session.sst, reverse=True)
 
-    async def end_all(self, sub: str, reason: EndReason, actor: str) -> PendingEnd:
+    async def end_all(
+        self, sub: str, email: str, reason: EndReason, actor: str, *, at_ms: int | None = None
+    ) -> PendingEnd:
         self._store.enter("end_all")
-        return self._store.end_person(PendingEnd("subject", sub, reason, actor, 0), reason)
+        end = PendingEnd("subject", sub, reason, actor, at_ms or 0)
+        return self._store.end_person(end, email, reason)
 
     def _finish(self, session: Session, reason: EndReason) -> Over:
         self._store.bury(session, reason)
@@ -305,21 +371,22 @@ class FakePeople:
     def __init__(self, store: FakeAuthStore) -> None:
         self._store = store
 
-    async def block(self, sub: str, reason: str, actor: str) -> PendingEnd:
+    async def block(self, email: str, reason: str, actor: str) -> PendingEnd:
         now = self._store.enter("block")
-        self._store.blocked.setdefault(sub, now)
-        return self._store.end_person(PendingEnd("subject", sub, reason, actor, 0), "blocked")
+        self._store.blocked.setdefault(email, now)
+        end = PendingEnd("subject", email, reason, actor, 0)
+        return self._store.end_person(end, email, "blocked")
 
-    async def unblock(self, sub: str) -> None:
+    async def unblock(self, email: str) -> None:
         self._store.enter("unblock")
-        self._store.blocked.pop(sub, None)
+        self._store.blocked.pop(email, None)
 
-    async def find(self, sub: str) -> Person:
+    async def find(self, email: str) -> Person:
         self._store.enter("person")
-        living = [s for s in self._store.sessions.values() if s.sub == sub and not s.ended]
-        return Person(sub, self._store.blocked.get(sub), len(living))
+        living = [s for s in self._store.sessions.values() if s.sub == email and not s.ended]
+        return Person(email, self._store.blocked.get(email), len(living))
 
 
 def _stripped(session: Session) -> Session:
     nobody = replace(session, sub="", email="", secret="", client=UNKNOWN)
-    return replace(nobody, client_id="", amr="", advanced_at_ms=0)
+    return replace(nobody, client_id="", amr="", org="", advanced_at_ms=0)

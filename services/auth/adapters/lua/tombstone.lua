@@ -1,7 +1,7 @@
 -- What is left of a session that ended: no address, no browser, no secret. Prepended to every script.
 local function strip(key)
   redis.call('HDEL', key, 'sub', 'email', 'secret', 'network', 'user_agent', 'client_id', 'amr',
-    'advanced_at')
+    'advanced_at', 'org')
 end
 
 -- The first reason stays. A reuse that its owner was not told of keeps what that takes until then.
