@@ -36,7 +36,8 @@ class ProviderConfig:
 
     *issuer* is compared character by character; ``{tenantid}`` in it stands for the token's ``tid``, one of
     *tenants* where there are any. *endpoints* (authorize, token, user, emails) is for what has no discovery.
-    *scopes* is as sent. *authoritative* are the domains whose addresses the provider's word proves.
+    *scopes* is as sent; *seconds* bound all that is asked of it during one login. *authoritative* are the
+    domains whose addresses the provider's word proves.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ProviderConfig:
     endpoints: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     workspace_claim: str = ""
     allow_private: bool = False
+    seconds: float = 10.0
     secret: str = field(default="", repr=False)
 
 
