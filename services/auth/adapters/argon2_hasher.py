@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
-from argon2.exceptions import Argon2Error, InvalidHashError
-from argon2.low_level import Type, hash_secret, verify_secret
+from argon2.low_level import Type, hash_secret
 
+from services.auth.adapters.foreign_hashes import matches
+from services.auth.domain.foreign_hashes import HashProblem
+from services.auth.domain.hash_formats import read_hash
 from services.auth.domain.password import is_too_long
 from services.auth.ports.accounts import HasherBusyError, PasswordVerdict
 
@@ -57,7 +59,9 @@ class Argon2Hasher:
         self._parameters = parameters
         self._room = threading.BoundedSemaphore(workers + queue)
         self._pool = ThreadPoolExecutor(workers, "hash", initializer=_be_nice)
-        self._decoy = self._hash_now(os.urandom(SALT_BYTES))
+        decoy = read_hash(self._hash_now(os.urandom(SALT_BYTES)))
+        assert not isinstance(decoy, HashProblem)  # our own parameters are within bounds
+        self._decoy = decoy
 
     async def hash(self, password: str) -> str:
         return await self._run(lambda: self._hash_now(_bytes(password)))
@@ -88,20 +92,18 @@ class Argon2Hasher:
 
     def _verify_now(self, password_hash: str, password: str) -> PasswordVerdict:
         if not password_hash or is_too_long(password):
-            self._matches(self._decoy, b"")
-            return PasswordVerdict(matches=False)
-        if password_hash.startswith(self._parameters.prefix):
-            return PasswordVerdict(self._matches(password_hash, _bytes(password)))
-        return PasswordVerdict(self._matches(password_hash, _bytes(password)), outdated=True)
+            return self._nobody()
+        stored = read_hash(password_hash)
+        if isinstance(stored, HashProblem):
+            log.error("hash.unusable", reason=stored.code)
+            return self._nobody()
+        ours = password_hash.startswith(self._parameters.prefix)
+        return PasswordVerdict(matches(stored, _bytes(password)), outdated=not ours)
 
-    def _matches(self, password_hash: str, password: bytes) -> bool:
-        try:
-            return verify_secret(password_hash.encode(), password, Type.ID)
-        except InvalidHashError:
-            log.error("hash.unreadable")  # noqa: TRY400 - the hash is in no log
-        except Argon2Error:
-            pass
-        return False
+    def _nobody(self) -> PasswordVerdict:
+        """The same work, and nobody is let in, not even by the decoy's own password."""
+        matches(self._decoy, b"")
+        return PasswordVerdict(matches=False)
 
 
 def available_cores() -> int:
