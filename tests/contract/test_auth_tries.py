@@ -59,7 +59,7 @@ async def counting(request: pytest.FixtureRequest) -> AsyncIterator[Counting]:
 
         async def know_in_redis(email: str, browser: str) -> None:
             key = scripts.subject(email, "browsers")
-            await redis.zadd(key, {scripts.hash(f"browser|{browser}"): clock.now_ms()})
+            await redis.zadd(key, {scripts.browser(browser): clock.now_ms()})
 
         yield Counting(
             lambda limits: RedisTries(scripts, limits, clock, ids),

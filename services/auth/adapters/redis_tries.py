@@ -30,7 +30,7 @@ class RedisTries:
         status, at_ms, *rest = await self._scripts.run(
             "begin_try",
             [CLOCK, *self._counters(tried), self._scripts.subject(email, "browsers"), TRUSTED],
-            [tried.id, self._scripts.hash(f"browser|{browser}"), *self._rates],
+            [tried.id, self._scripts.browser(browser), *self._rates],
         )
         if status == b"limited":
             return NetworkLimited(rest[0])
