@@ -33,8 +33,8 @@ from services.auth.domain.outcomes import (
     Tokens,
 )
 from services.auth.domain.session import SESSION_MS
-from services.auth.flows.ending import Ending
 from services.auth.flows.asking import Asking, LinkPolicy
+from services.auth.flows.ending import Ending
 from services.auth.flows.link import LinkFlow
 from services.auth.flows.opening import Opening
 from services.auth.flows.proving import Proving

@@ -163,7 +163,7 @@ class LinkFlow:
     async def _standing(
         self, attempt: Attempt, proof: Proof, visit: _Visit, password: str | None
     ) -> Standing | AlreadySignedIn | LinkSpent | WrongPassword:
-        """Whose address this proves. What is written of it elsewhere is written only for a proof that counts."""
+        """Whose address this proves; only a proof that counts is written down anywhere."""
         if not self.subjects.changes:
             return Standing(attempt.email, attempt.email)
         refusal = await self.attempts.judge(
@@ -175,15 +175,14 @@ class LinkFlow:
         if refusal is not None:
             return _refused(attempt, visit, refusal)
         same_browser = is_same(attempt.browser, visit.browser)
-        registration = None
-        if attempt.purpose == "verify_email" and (same_browser or password is not None):
-            if password and not await self.subjects.confirms(attempt.login_id, password):
-                return WrongPassword()
-            registration = attempt.login_id
+        if password and not await self.subjects.confirms(attempt.login_id, password):
+            return WrongPassword()
+        # In another browser, a password that is not typed again is somebody's who registered a stranger's address.
+        keeps = attempt.purpose == "verify_email" and (same_browser or bool(password))
         standing = await self.subjects.prove(
             attempt.email,
             remembered=await self.attempts.remembers(attempt.email),
-            registration=registration,
+            registration=attempt.login_id if keeps else None,
         )
         if standing is None:
             return LinkSpent()

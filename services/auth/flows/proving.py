@@ -1,4 +1,4 @@
-"""Whoever shows a link, or types its code, proves an address: find the attempt and compare, consuming nothing."""
+"""Whoever shows a link, or types its code, proves an address: find the attempt and compare; use up nothing."""
 
 import hmac
 from dataclasses import dataclass
