@@ -115,7 +115,7 @@ class SQLAccounts:
             made, account = await self._make_or_lock(connection, new, entries)
             if account.verified_at_ms is not None:
                 return Registered(account, "known")
-            await connection.execute(registrations.insert(), _waiting(account.sub, registration))
+            await insert_if_absent(connection, registrations, _waiting(account.sub, registration))
         return Registered(account, "new" if made else "pending")
 
     async def registration(self, login_id: str) -> Registration | None:
@@ -174,21 +174,31 @@ class SQLAccounts:
             await connection.execute(change)
 
     async def forget_expired(self, at_ms: int) -> int:
+        expired = registrations.c.expires_at <= at_ms
         async with self._database.writing() as connection:
-            expired = delete(registrations).where(registrations.c.expires_at <= at_ms)
-            count = (await connection.execute(expired)).rowcount
-            unproven = select(accounts.c.sub, accounts.c.email).where(
-                accounts.c.verified_at.is_(None),
-                accounts.c.email.contains("@"),
-                ~exists().where(registrations.c.sub == accounts.c.sub),
-            )
-            rows = (await connection.execute(unproven.limit(1000).with_for_update())).all()
-            for row in rows:
-                kept = {"email": self._unnamed(row.email), "password_hash": ""}
-                await connection.execute(
-                    update(accounts).where(accounts.c.sub == row.sub).values(**kept)
-                )
-        return count + len(rows)
+            subs = (await connection.execute(select(registrations.c.sub).where(expired))).scalars()
+            gone = await connection.execute(delete(registrations).where(expired))
+            for sub in sorted(set(subs)):
+                await self._forget_address(connection, sub)
+        return gone.rowcount
+
+    async def _forget_address(self, connection: AsyncConnection, sub: str) -> None:
+        """Of an account that came by a registration, was never proven and waits for no proof any more.
+
+        The row stays, under a keyed hash: services know its sub by `user.registered`. Whoever proves the
+        address later has to get that one, or what was moved to it would be nobody's.
+        """
+        unproven = select(accounts.c.email).where(
+            accounts.c.sub == sub,
+            accounts.c.sub != accounts.c.email,
+            accounts.c.verified_at.is_(None),
+            accounts.c.password_hash == "",
+            ~exists().where(registrations.c.sub == sub),
+        )
+        email = (await connection.execute(unproven.with_for_update())).scalar()
+        if email is not None:
+            unnamed = update(accounts).where(accounts.c.sub == sub)
+            await connection.execute(unnamed.values(email=self._unnamed(email)))
 
     async def _make_or_lock(
         self, connection: AsyncConnection, new: Account, entries: Sequence[Entry]

@@ -21,7 +21,7 @@ from services.auth.ports import (
     NotAnnouncedError,
     StoreUnavailableError,
 )
-from services.auth.ports.accounts import Outbox
+from services.auth.ports.accounts import AccountsUnavailableError, Outbox
 from shared.clock import Clock
 from shared.contract import SUBJECTS, TOKEN_REVOKED
 from shared.messages import TokenRevoked
@@ -58,6 +58,7 @@ class Relay:
     clock: Clock
     _seen: frozenset[str] = field(default=frozenset(), init=False)
     _waiting: int = field(default=0, init=False)
+    _away: bool = field(default=False, init=False)
 
     async def deliver(self, *entries: Entry) -> None:
         """Do *entries*, which have been committed, and forget them.
@@ -87,7 +88,7 @@ class Relay:
         What is away is tried again in the next round, from the same entry on: none overtakes another.
         """
         try:
-            found = await self.outbox.pending(AT_A_TIME)
+            found = await self._pending()
             left = [entry for entry in found if entry.id in self._seen]
             self._seen = frozenset(entry.id for entry in found)
             self._waiting = len(left)
@@ -98,9 +99,22 @@ class Relay:
         except (BusUnavailableError, StoreUnavailableError) as error:
             log.warning("outbox.waits", at_least=self._waiting, error=type(error).__name__)
 
+    def not_ready(self) -> str | None:
+        """Why nothing can be done about accounts, as of the last look."""
+        return "the store of accounts does not answer" if self._away else None
+
     def remark(self) -> str | None:
         """What an operator should know."""
         return f"{self._waiting} entries wait" if self._waiting else None
+
+    async def _pending(self) -> list[Entry]:
+        try:
+            found = await self.outbox.pending(AT_A_TIME)
+        except AccountsUnavailableError:
+            self._away = True
+            raise
+        self._away = False
+        return found
 
     async def _forget(self, entries: Sequence[Entry]) -> None:
         try:

@@ -8,12 +8,14 @@ from services.auth.adapters.sql import Database
 from services.auth.adapters.sql_accounts import SQLAccounts
 from services.auth.adapters.sql_outbox import SQLOutbox
 from services.auth.flows.relay import Relay
-from services.auth.flows.sweep import Sweep
 from services.auth.flows.subjects import AccountSubjects
+from services.auth.flows.sweep import Sweep
 from services.auth.http.context import AccountFlows
 from services.auth.settings import AuthSettings
 from services.auth.wiring import Core, Ports, make_ending
 from services.auth.wiring.accounts_schema import make_database, require_schema
+from services.auth.wiring.deletion import open_deletion
+from services.auth.wiring.organisations import make_organisations
 from shared.bus import Bus
 from shared.lifecycle import Runtime
 
@@ -43,7 +45,16 @@ async def open_accounts(
         clock=ports.clock,
         ids=ports.ids,
     )
-    return AccountFlows(accounts=store.accounts, subjects=subjects)
+    orgs, invitations = make_organisations(roles, store.database, store.relay, core.asking, ports)
+    return AccountFlows(
+        accounts=store.accounts,
+        subjects=subjects,
+        orgs=orgs,
+        invitations=invitations,
+        deletion=open_deletion(
+            settings, runtime, bus, ports, store.database, store.relay, subjects
+        ),
+    )
 
 
 async def open_store(settings: AuthSettings, runtime: Runtime, ports: Ports) -> AccountStore:
