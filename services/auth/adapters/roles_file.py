@@ -26,6 +26,7 @@ from services.auth.domain.roles import (
     is_permission,
     is_role_name,
 )
+from shared.lifecycle import StartRefusedError
 from shared.strict_yaml import Lines, StrictYAMLError, read_yaml
 
 MAX_BYTES = 64 * 1024
@@ -40,7 +41,7 @@ _PERMISSION_CURE = (
 Found = tuple[tuple[str | int, ...], str]  # where, and what is wrong with it
 
 
-class RolesError(Exception):
+class RolesError(StartRefusedError):
     """The table of roles cannot be used; each of `problems` names line, key and cure."""
 
     def __init__(self, problems: list[str]) -> None:
@@ -104,7 +105,8 @@ def _shape(document: Any) -> Iterator[Found]:
             yield (section,), "write one line for each role: owner: [org.rename]"
         else:
             yield from _roles_shape(section, roles or {})
-    if OWNER not in (document.get("organisation") or {}):
+    organisation = document.get("organisation") or {}
+    if isinstance(organisation, dict) and OWNER not in organisation:
         yield ("organisation",), f"{OWNER} is missing: add it, with every permission of the section"
 
 

@@ -117,8 +117,9 @@ def name_problem(name: str) -> NameProblem | None:
         return "control"
     if name != " ".join(name.split()) or any(c.isspace() and c != " " for c in name):
         return "spaces"
-    # Full-width and other look-alikes of dots and slashes are read as such by some.
-    return "link" if _LINKED.search(unicodedata.normalize("NFKC", name)) else None
+    # Full-width and other look-alikes of dots and slashes are read as such by some (UTS 46).
+    plain = unicodedata.normalize("NFKC", name).replace("\u3002", ".")
+    return "link" if _LINKED.search(plain) else None
 
 
 def judge_permission(table: RoleTable, seats: Seats, permission: str) -> OrgRefusal | None:

@@ -2,11 +2,18 @@
 
 from aiohttp import web
 
-from services.auth.http import link_routes, oauth_routes, session_routes, wellknown_routes
+from services.auth.http import (
+    link_routes,
+    oauth_routes,
+    org_routes,
+    session_routes,
+    wellknown_routes,
+)
 from services.auth.http.bodies import MAX_BODY
 from services.auth.http.context import CONTEXT, Context
 from services.auth.http.middleware import add_headers, answer_errors, name_request
 from services.auth.http.page_routes import add_pages
+from services.auth.http.policy import guard
 
 
 def make_app(context: Context) -> web.Application:
@@ -16,5 +23,8 @@ def make_app(context: Context) -> web.Application:
     app.on_response_prepare.append(add_headers)
     app.add_routes([*link_routes.ROUTES, *session_routes.ROUTES])
     app.add_routes([*oauth_routes.ROUTES, *wellknown_routes.ROUTES])
+    if context.accounts is not None:
+        app.add_routes([*org_routes.ROUTES])
     add_pages(app, context)
+    app.middlewares.append(guard)  # the innermost: its refusals are answered like those of a route
     return app

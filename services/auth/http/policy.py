@@ -1,0 +1,189 @@
+"""Who may call which route: one row for every route of auth, and nothing for what has no row.
+
+==============  ==========================================================================================
+``public``      everybody; the answer tells nothing about anybody
+``proof``       the request carries its own proof (a link, a code, a password, a refresh token), which the
+                route judges
+``signed_in``   a genuine, unrevoked access token
+``fresh``       the same, of a session that began at most `FRESH_SECONDS` ago (RFC 9470)
+``member``      the same, of a member of the organisation ``{org}`` who holds *permission* in it ("": any
+                member); to everybody else the organisation is not there: 404
+``client``      a confidential client's id and secret, which the route judges
+==============  ==========================================================================================
+
+`guard` enforces ``signed_in``, ``fresh`` and ``member`` before a route's own code runs. Where *answers* is
+``page`` the route does it itself, because it sends the person to sign in instead of refusing.
+
+*cross_site* says what stops a request that another site made a browser send: ``guarded`` (`require_same_site`),
+``form`` (a token in a form of ours, bound to the browser), ``bodies`` (no cookie of ours counts there).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from latchwire.claims import Claims
+from services.auth.domain.csrf import SAFE_METHODS
+from services.auth.domain.roles import DELETE, INVITE, RENAME, SEE_MEMBERS, SET_ROLES
+from services.auth.http.context import context_of
+from services.auth.http.problems import Problem
+from services.auth.http.reading import require_same_site, require_signed_in
+
+log = structlog.get_logger()
+
+FRESH_SECONDS = 600
+
+Access = Literal["public", "proof", "signed_in", "fresh", "member", "client"]
+CrossSite = Literal["guarded", "form", "bodies"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A row. *permission* only with ``member``; *cross_site* counts for unsafe methods."""
+
+    access: Access
+    permission: str = ""
+    cross_site: CrossSite = "guarded"
+    answers: Literal["json", "page"] = "json"
+
+    @property
+    def guarded(self) -> bool:
+        """Whether `guard` decides, and not the route."""
+        return self.answers == "json" and self.access in {"signed_in", "fresh", "member"}
+
+
+def _page(access: Access = "public") -> Policy:
+    return Policy(access, answers="page")
+
+
+def _form(access: Access) -> Policy:
+    return Policy(access, cross_site="form", answers="page")
+
+
+Route = tuple[str, str]  # method and path, as the router has it
+PUBLIC, PROOF, SIGNED_IN, FRESH = (
+    Policy("public"),
+    Policy("proof"),
+    Policy("signed_in"),
+    Policy("fresh"),
+)
+MEMBER = Policy("member")
+
+ROWS: Mapping[Route, Policy] = {
+    # Links and sessions.
+    ("POST", "/auth/login"): PUBLIC,
+    ("POST", "/auth/link"): PROOF,
+    ("POST", "/auth/link/inspect"): PROOF,
+    ("POST", "/auth/link/cancel"): PROOF,
+    ("POST", "/auth/refresh"): PROOF,
+    ("POST", "/auth/logout"): PROOF,
+    ("DELETE", "/auth/logout"): PROOF,
+    ("GET", "/auth/me"): SIGNED_IN,
+    ("GET", "/auth/sessions"): SIGNED_IN,
+    ("DELETE", "/auth/sessions"): SIGNED_IN,
+    ("DELETE", "/auth/sessions/{handle}"): SIGNED_IN,
+    # Clients and services.
+    ("POST", "/auth/revoke"): Policy("proof", cross_site="bodies"),
+    ("POST", "/auth/introspect"): Policy("client", cross_site="bodies"),
+    ("GET", "/.well-known/jwks.json"): PUBLIC,
+    ("GET", "/.well-known/oauth-authorization-server"): PUBLIC,
+    # Organisations.
+    ("POST", "/auth/orgs"): SIGNED_IN,
+    ("GET", "/auth/orgs"): SIGNED_IN,
+    ("GET", "/auth/orgs/{org}"): MEMBER,
+    ("PATCH", "/auth/orgs/{org}"): Policy("member", RENAME),
+    ("DELETE", "/auth/orgs/{org}"): Policy("member", DELETE),
+    ("GET", "/auth/orgs/{org}/members"): Policy("member", SEE_MEMBERS),
+    ("PUT", "/auth/orgs/{org}/members/{sub}/roles"): Policy("member", SET_ROLES),
+    ("DELETE", "/auth/orgs/{org}/members/{sub}"): MEMBER,  # oneself, or with the permission
+    ("GET", "/auth/orgs/{org}/invitations"): Policy("member", INVITE),
+    ("POST", "/auth/orgs/{org}/invitations"): Policy("member", INVITE),
+    ("DELETE", "/auth/orgs/{org}/invitations/{id}"): Policy("member", INVITE),
+    ("POST", "/auth/invitations/accept"): SIGNED_IN,
+    # Pages.
+    ("GET", "/auth/login"): _page(),
+    ("GET", "/auth/login/sent"): _page(),
+    ("GET", "/auth/link"): _page(),
+    ("GET", "/auth/account"): _page("signed_in"),
+    ("GET", "/auth/continue"): _page("proof"),
+    ("GET", "/auth/latchwire.js"): _page(),
+    ("GET", "/auth/static/{name}"): _page(),
+    ("GET", "/auth/cancelled"): _page(),
+    ("GET", "/auth/signed-out"): _page(),
+    ("GET", "/auth/signed-out-everywhere"): _page(),
+    ("GET", "/auth/session-ended"): _page(),
+    ("POST", "/auth/form/login"): _form("public"),
+    ("POST", "/auth/form/code"): _form("proof"),
+    ("POST", "/auth/form/inspect"): _form("proof"),
+    ("POST", "/auth/form/link"): _form("proof"),
+    ("POST", "/auth/form/cancel"): _form("proof"),
+    ("POST", "/auth/form/notice"): _form("proof"),
+    ("POST", "/auth/form/logout"): _form("proof"),
+    ("POST", "/auth/form/sessions"): _form("signed_in"),
+}
+
+CLAIMS = web.RequestKey("CLAIMS", Claims)
+
+
+def policy_of(request: web.BaseRequest) -> Policy | None:
+    """The row of the route that *request* was resolved to; HEAD is GET."""
+    assert isinstance(request, web.Request)
+    resource = request.match_info.route.resource
+    method = "GET" if request.method == "HEAD" else request.method
+    return ROWS.get((method, resource.canonical)) if resource else None
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse who may not, and every route that has no row. What has no route at all is a 404 or 405 as ever."""
+    if request.match_info.http_exception is not None:
+        return await handler(request)
+    policy = policy_of(request)
+    if policy is None:
+        log.error("route.without_policy", method=request.method)
+        raise Problem(403, "no_policy")
+    if policy.guarded:
+        if request.method not in SAFE_METHODS and policy.cross_site == "guarded":
+            require_same_site(request)
+        await _require(request, policy)
+    return await handler(request)
+
+
+def claims_of(request: web.Request) -> Claims:
+    """Whose request this is, where the route's row asks for that."""
+    return request[CLAIMS]
+
+
+async def _require(request: web.Request, policy: Policy) -> None:
+    claims = require_signed_in(request).claims
+    if policy.access == "fresh":
+        require_fresh(request, claims)
+    if policy.access == "member":
+        await _require_member(request, claims, policy.permission)
+    request[CLAIMS] = claims
+
+
+def require_fresh(request: web.Request, claims: Claims) -> None:
+    """Raises: Problem 401 where the session is older than `FRESH_SECONDS` (RFC 9470 §3)."""
+    age = context_of(request).clock.now_ms() // 1000 - claims.auth_time
+    if age > FRESH_SECONDS:
+        challenge = (
+            'Bearer error="insufficient_user_authentication", '
+            f'error_description="reauthentication_required", max_age="{FRESH_SECONDS}"'
+        )
+        raise Problem(401, "reauthentication_required", headers={"WWW-Authenticate": challenge})
+
+
+async def _require_member(request: web.Request, claims: Claims, permission: str) -> None:
+    accounts = context_of(request).accounts
+    assert accounts is not None, "the routes of organisations are there only where accounts are"
+    org = request.match_info["org"]
+    refusal = await accounts.orgs.refusal(org, claims.sub, permission)
+    if refusal == "no_such_org":
+        raise Problem(404, "not_found")
+    if refusal:
+        raise Problem(403, refusal)
