@@ -29,7 +29,7 @@ COMPLETIONS = {
     "new-password",
     "organization",
 }
-OURS = {"start_again", "log_in", "register", "href", "way_on"}  # addresses that we make
+OURS = {"start_again", "log_in", "register", "href", "way_on", "more"}  # addresses that we make
 ROW = views.SessionRow("h-1", "Firefox on Linux", "Signed in 2 days ago", "192.0.2.0/24", False)
 ID = "01J" + "0" * 23
 GOOGLE = account_views.ProviderLogin("google", "Google", "/auth/oauth/google")
@@ -37,7 +37,7 @@ LOGIN = account_views.LinkedLogin("01JLOGIN", "GitHub", "ada@example.org")
 CHOICES = (org_views.RoleChoice("owner"), org_views.RoleChoice("member", chosen=True))
 MEMBERS = (
     org_views.MemberRow("ada@acme.com", "owner", me=True),
-    org_views.MemberRow("bob@acme.com", "member", href=f"/auth/orgs/{ID}/members/{ID}"),
+    org_views.MemberRow("bob@acme.com", "member", href=f"/auth/account/orgs/{ID}/members/{ID}"),
 )
 INVITED = org_views.InvitationRow(ID, "eve@acme.com", "member", "Invited 2 days ago")
 TOKENS = {f"{form}_token": "t" for form in ("invite", "withdraw", "leave")}
@@ -107,7 +107,6 @@ PAGES: dict[str, View] = {
     "log in again to go on": account_views.LogInAgain(),
     "password set": account_views.PasswordSet(),
     "deleted": account_views.AccountDeleted(),
-    "last way in": account_views.LastWayIn(),
     "login not finished": account_views.LoginNotFinished(),
     "no organisations": org_views.Organisations("t", "t2", ()),
     "organisations": org_views.Organisations(
@@ -121,7 +120,14 @@ PAGES: dict[str, View] = {
         problem="Too long.",
     ),
     "organisation": org_views.Organisation(
-        ID, "Robotics", MEMBERS, (INVITED,), CHOICES, settings=True, done="Sent.", **TOKENS
+        ID,
+        "Robotics",
+        MEMBERS,
+        (INVITED,),
+        CHOICES,
+        settings=True,
+        more="/auth/account/orgs/x?after=y",
+        **TOKENS,
     ),
     "organisation, refused": org_views.Organisation(
         ID, "Robotics", MEMBERS, (INVITED,), CHOICES, email="eve@", problem="No.", **TOKENS
@@ -129,7 +135,20 @@ PAGES: dict[str, View] = {
     "organisation of others": org_views.Organisation(ID, "Robotics", MEMBERS, leave_token="t"),
     "member": org_views.Member(ID, "Robotics", ID, "bob@acme.com", CHOICES, "t", "t2", "No."),
     "organisation settings": org_views.OrgSettings(ID, "Robotics", "t", "t2", "", "No."),
-    "invitation": org_views.Invitation("t", "tok", "ada@acme.com", "Robotics", "bob@acme.com"),
+    "join": org_views.Join("t", "tok", "ada@acme.com", "Robotics"),
+    "join after log in": org_views.JoinAfterLogIn(
+        "t", "ada@acme.com", "Robotics", "/demo", "/auth/login?next=x", "bob@acme.com"
+    ),
+    "not joined": org_views.NotJoined(),
+    "not left": org_views.NotLeft(paragraphs=("No.",)),
+    "change untold": org_views.ChangeUntold(),
+    "delete, not possible": account_views.NotDeleted("/x", ("Robotics", "Shop")),
+    "deleted, others untold": account_views.DeletedUntold(),
+    "reset spent": account_views.ResetSpent(),
+    "reset, others untold": account_views.ResetUntold(),
+    "link a login": account_views.LinkLogin("t", "ticket", "GitHub", "ada@acme.com"),
+    "not linked": account_views.NotLinked(),
+    "open reset link": account_views.OpenResetLink("t", "t2", ID, reset_token="t3", least=12),
     "problem": views.problem_page(503, "unavailable", "01JREQUEST"),
 }
 

@@ -6,10 +6,11 @@ As in `services.auth.pages.views`: a form token for each form, and nothing that 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from services.auth.pages.views import Account, LogIn, Message, View, WayOn
+from services.auth.pages.views import Account, LinkSpent, LogIn, Message, OpenLink, View, WayOn
 
 LOG_IN = WayOn("Log in", "/auth/login")
 LOG_IN_AGAIN = WayOn("Log in again", "/auth/login")
+NEW_MESSAGE = WayOn("Get a new message", "/auth/password/forgot")
 BACK = WayOn("Back to your account", "/auth/account")
 
 At = Literal["email", "password", "code", "new_password", "name"]
@@ -207,11 +208,69 @@ class AccountDeleted(Message):
 
 
 @dataclass(frozen=True)
-class LastWayIn(Message):
-    """A provider's login cannot be unlinked right now."""
+class DeletedUntold(AccountDeleted):
+    """The same, while the others cannot be reached."""
 
-    title: str = "That login stays linked"
-    paragraphs: tuple[str, ...] = ("Nothing was changed.",)
+    status: ClassVar[int] = 503
+    paragraphs: tuple[str, ...] = (
+        "You are signed out here. We could not tell every other service yet.",
+        "They are told as soon as they can be reached. You need not do anything for that.",
+    )
+
+
+@dataclass(frozen=True)
+class NotDeleted(View):
+    """Organisations that would be without an owner; nothing was changed."""
+
+    template: ClassVar[str] = "not_deleted.html"
+    href: str
+    organisations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ResetSpent(LinkSpent):
+    """As `LinkSpent`, for a link that was to set a password."""
+
+    way_on: WayOn | None = NEW_MESSAGE
+
+
+@dataclass(frozen=True)
+class ResetUntold(PasswordSet):
+    """The same, while the others cannot be reached."""
+
+    status: ClassVar[int] = 503
+    paragraphs: tuple[str, ...] = (
+        "Every session of yours is over here. We could not tell every other service yet.",
+        "They are told as soon as they can be reached. You need not do anything for that.",
+    )
+
+
+@dataclass(frozen=True)
+class OpenResetLink(OpenLink):
+    """`OpenLink` for a message that lets one set a password: its code needs a new one beside it."""
+
+    template: ClassVar[str] = "open_reset_link.html"
+    reset_token: str = ""
+    least: int = 0
+
+
+@dataclass(frozen=True)
+class LinkLogin(View):
+    """Back from a provider: add that login to this account? *email* is what the provider knows, or ""."""
+
+    template: ClassVar[str] = "link_login.html"
+    form_token: str
+    ticket: str
+    title: str
+    email: str
+
+
+@dataclass(frozen=True)
+class NotLinked(Message):
+    """The login was not added."""
+
+    title: str = "That login was not linked"
+    paragraphs: tuple[str, ...] = ("It took too long. You can try again from your account.",)
     way_on: WayOn | None = BACK
 
 

@@ -6,7 +6,9 @@ What a person may do in an organisation is decided by the flows; a view is told 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from services.auth.pages.views import View
+from services.auth.pages.views import Message, View, WayOn
+
+ORGANISATIONS = WayOn("Your organisations", "/auth/account/orgs")
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Organisation(View):
     settings: bool = False
     email: str = ""
     problem: str = ""
-    done: str = ""
+    more: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,13 +109,54 @@ class OrgSettings(View):
 
 
 @dataclass(frozen=True)
-class Invitation(View):
-    """Behind the link of an invitation. *instead_of* is who is signed in now, if somebody else."""
+class Join(View):
+    """Behind the link of an invitation, for who is signed in with its address: one button."""
 
-    template: ClassVar[str] = "invitation.html"
-    link_token: str
-    cancel_token: str
+    template: ClassVar[str] = "join.html"
+    form_token: str
     token: str
     email: str
     org_name: str
+
+
+@dataclass(frozen=True)
+class JoinAfterLogIn(View):
+    """The same for anybody else: first a login with that address. *instead_of* is who is signed in now."""
+
+    template: ClassVar[str] = "join_after_log_in.html"
+    form_token: str
+    email: str
+    org_name: str
+    next: str
+    log_in: str
     instead_of: str = ""
+
+
+@dataclass(frozen=True)
+class NotJoined(Message):
+    """The invitation did not count any more."""
+
+    title: str = "You did not join"
+    paragraphs: tuple[str, ...] = ("That invitation no longer counts.",)
+    way_on: WayOn | None = ORGANISATIONS
+
+
+@dataclass(frozen=True)
+class NotLeft(Message):
+    """The last owner stays."""
+
+    title: str = "You are still a member"
+    paragraphs: tuple[str, ...] = ()
+    way_on: WayOn | None = ORGANISATIONS
+
+
+@dataclass(frozen=True)
+class ChangeUntold(Message):
+    """Written, durably; the others hear of it once the bus is back, whoever asks or not."""
+
+    status: ClassVar[int] = 503
+    title: str = "It is done here"
+    paragraphs: tuple[str, ...] = (
+        "We could not tell every other service yet. They are told as soon as they can be reached.",
+    )
+    way_on: WayOn | None = ORGANISATIONS
