@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from latchwire.claims import Claims
+from services.auth.domain.outcomes import NotSignedIn
 from services.auth.http.context import Context, context_of
 from services.auth.http.cookies import ensure_browser, set_browser
 from services.auth.http.form_tokens import FormTokens
 from services.auth.http.page_responses import PageResponses
+from services.auth.http.reading import read_credentials
 from services.auth.pages import Assets, Renderer, View
 
 
@@ -57,6 +60,18 @@ def show(request: web.Request, view: View, *, status: int | None = None) -> web.
 def see_other(request: web.Request, location: str) -> web.Response:
     """303 to a path of this site."""
     return request.app[PAGES].responses.see_other(location)
+
+
+def person_of(request: web.Request) -> Claims | None:
+    """Who is signed in, None: nobody, or nobody any more."""
+    signed_in = context_of(request).sessions.identify(read_credentials(request))
+    return None if isinstance(signed_in, NotSignedIn) else signed_in.claims
+
+
+def somebody_else(request: web.Request, email: str) -> str:
+    """The address of who is signed in here, when it is not *email*; else ""."""
+    person = person_of(request)
+    return person.email if person and person.email != email else ""
 
 
 def now_ms(request: web.Request) -> int:

@@ -1,10 +1,13 @@
 """Refusals and failures as pages, for whoever asked for a page; everybody else gets problem documents."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from services.auth.http.page_context import show
+from services.auth.http.page_context import see_other, show
 from services.auth.http.problems import AWAY, REQUEST_ID, Problem, away
 from services.auth.pages import View, phrases
 from services.auth.pages.views import Untold, problem_page
@@ -23,6 +26,23 @@ class Refused(Exception):
         super().__init__(type(view).__name__)
 
 
+class Elsewhere(Exception):
+    """Nothing is done here: go to *location*, a path of this site."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        super().__init__("elsewhere")
+
+
+@contextmanager
+def untold_is(view: View) -> Iterator[None]:
+    """What is stored in here, and could not be told to everybody yet, is said with *view*."""
+    try:
+        yield
+    except NotAnnouncedError:
+        raise Refused(view) from None
+
+
 def page_middleware(page_handlers: frozenset[Handler]) -> Middleware:
     """The innermost middleware: turns what a page's handler raises into a page.
 
@@ -38,6 +58,8 @@ def page_middleware(page_handlers: frozenset[Handler]) -> Middleware:
             return await handler(request)
         except Refused as refused:
             return show(request, refused.view)
+        except Elsewhere as elsewhere:
+            return see_other(request, elsewhere.location)
         except Problem as problem:
             return _problem(request, problem)
         except AWAY as error:

@@ -8,15 +8,14 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from services.auth.domain.outcomes import NotSignedIn, SessionView
+from latchwire.claims import Claims
+from services.auth.domain.outcomes import SessionView
 from services.auth.domain.returnto import safe_next
 from services.auth.http.context import context_of
-from services.auth.http.cookies import (
-    read_browser,
-)
-from services.auth.http.page_context import PAGES, Browser, now_ms, see_other, show
+from services.auth.http.cookies import read_browser
+from services.auth.http.page_context import PAGES, Browser, now_ms, person_of, show
+from services.auth.http.page_errors import Elsewhere
 from services.auth.http.problems import Problem
-from services.auth.http.reading import read_credentials
 from services.auth.pages import phrases, views
 
 ACCOUNT = "/auth/account"
@@ -76,20 +75,22 @@ async def open_link(request: web.Request) -> web.Response:
 
 async def account(request: web.Request) -> web.Response:
     """``GET /auth/account``: who am I, and where else."""
-    context = context_of(request)
-    signed_in = context.sessions.identify(read_credentials(request))
-    if isinstance(signed_in, NotSignedIn):
-        return see_other(request, continue_url(ACCOUNT))
+    person = require_person(request, ACCOUNT)
     browser = Browser(request)
-    sessions = await context.sessions.list_sessions(signed_in.claims)
-    rows = [_row(session, now_ms(request)) for session in sessions]
     view = views.Account(
         logout_token=browser.form_token("logout"),
         sessions_token=browser.form_token("sessions"),
-        email=signed_in.claims.email,
-        sessions=tuple(sorted(rows, key=lambda row: not row.current)),
+        email=person.email,
+        sessions=await session_rows(request, person),
     )
     return browser.show(view)
+
+
+async def session_rows(request: web.Request, person: Claims) -> tuple[views.SessionRow, ...]:
+    """The living sessions of *person*, this one first."""
+    sessions = await context_of(request).sessions.list_sessions(person)
+    rows = [_row(session, now_ms(request)) for session in sessions]
+    return tuple(sorted(rows, key=lambda row: not row.current))
 
 
 async def say(request: web.Request) -> web.Response:
@@ -131,6 +132,14 @@ def read_login_id(text: str) -> str:
 def login_url(next_: str) -> str:
     """The e-mail form, leading back to *next_*."""
     return f"/auth/login?{urlencode({'next': next_})}" if next_ else "/auth/login"
+
+
+def require_person(request: web.Request, back: str) -> Claims:
+    """Who is signed in. Raises: Elsewhere: nobody; they renew or log in, and come back to *back*."""
+    person = person_of(request)
+    if person is None:
+        raise Elsewhere(continue_url(back))
+    return person
 
 
 def continue_url(next_: str) -> str:
