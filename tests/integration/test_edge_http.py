@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
+from latchwire.records import Record
 from shared.unreadable import refuse_by, refuse_plainly
 from tests.support.edge import COOKIE, ORIGIN, token
 from tests.support.edge_http import HEAD, Door, open_door, parse
+from tests.support.tokens import NOW_MS, make_claims
 
 GOOD = token()
 BEARER = b"Authorization: Bearer " + GOOD + b"\r\n"
@@ -263,6 +265,19 @@ async def test_a_browser_whose_token_ran_out_is_sent_to_renew_it(door: Door) -> 
 
     assert (reply.status, reply.get("location")) == (302, f"{ORIGIN}/auth/continue?next=/demo")
     assert (await door.check(BEARER)).get("x-latchwire-reason") == "token_expired"
+
+
+async def test_a_browser_whose_roles_changed_is_sent_to_renew_it(door: Door) -> None:
+    """Refused access tokens are no end of the session; whether that is over, auth says."""
+    claims = make_claims()
+    door.desk.revocations.revoke(
+        "subject", claims["sub"], Record(NOW_MS + 3_600_000, tokens_before=NOW_MS + 1)
+    )
+
+    reply = await door.check(NAVIGATION + b"Cookie: " + SESSION + b"\r\n")
+
+    assert (reply.status, reply.get("location")) == (302, f"{ORIGIN}/auth/continue?next=/demo")
+    assert (await door.check(BEARER)).get("x-latchwire-reason") == "token_revoked"
 
 
 async def test_signed_in_but_not_allowed_is_a_403_and_no_loop(door: Door) -> None:

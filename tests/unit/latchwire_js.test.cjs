@@ -113,7 +113,14 @@ test("a slow request does not renew again what was renewed meanwhile", async () 
   assert.equal(state.renewals, 1);
 });
 
-for (const reason of ["token_revoked", "no_credentials", "token_invalid"]) {
+test("a token that says what is true no more is renewed as well", async () => {
+  const state = server({ reason: "token_revoked" });
+  const answer = await client(state).fetch("http://site/api");
+  assert.equal(answer.status, 200);
+  assert.deepEqual([state.calls.length, state.renewals], [2, 1]);
+});
+
+for (const reason of ["no_credentials", "token_invalid"]) {
   test(`a 401 for ${reason} is handed on untouched`, async () => {
     const state = server({ reason });
     const answer = await client(state).fetch("http://site/api");

@@ -74,11 +74,11 @@ def test_scripts_and_api_clients_get_a_code_they_can_act_on(headers: dict[str, s
     assert not navigates(**headers)
 
 
-def location(uri: str, *, expired: bool = False, host: str = "localhost:8080") -> str:
+def location(uri: str, *, renewable: bool = False, host: str = "localhost:8080") -> str:
     """Where the edge sends a browser that asked for *uri*."""
     original = read_original(request(uri, host=host))
     assert original is not None
-    return sign_in_location(ORIGIN, original, expired=expired)
+    return sign_in_location(ORIGIN, original, renewable=renewable)
 
 
 def test_the_way_back_is_a_path_of_our_own_origin() -> None:
@@ -87,7 +87,7 @@ def test_the_way_back_is_a_path_of_our_own_origin() -> None:
 
     assert url.startswith(f"{ORIGIN}/auth/login?next=")
     assert parse_qs(urlsplit(url).query) == {"next": ["/demo/a?b=c&d=%2F"]}
-    assert location("/demo", expired=True) == f"{ORIGIN}/auth/continue?next=/demo"
+    assert location("/demo", renewable=True) == f"{ORIGIN}/auth/continue?next=/demo"
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,11 @@ STATUS: Final[dict[Code, int]] = {
 }
 
 
+# A browser that is told one of these has a token whose session may go on: it ran out, or what it says of the
+# person (roles, an organisation) is true no more. Only auth knows whether the session is over too.
+RENEWABLE: Final[frozenset[Code]] = frozenset({"token_expired", "token_revoked"})
+
+
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
     """A token whose signature, issuer, audience and form are right, with what each check needs.

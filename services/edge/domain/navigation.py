@@ -28,12 +28,12 @@ def is_navigation(original: Original, fields: Fields) -> bool:
     return _prefers_html(one(fields, b"accept") or b"")
 
 
-def sign_in_location(url: str, original: Original, *, expired: bool) -> str:
-    """Where a browser without a valid session goes; *url* is the public base URL of auth.
+def sign_in_location(url: str, original: Original, *, renewable: bool) -> str:
+    """Where a browser without a valid access token goes; *url* is the public base URL of auth.
 
-    *expired*: it holds a session whose access token has run out, which ``/auth/continue`` renews.
+    *renewable*: its session may live on, which ``/auth/continue`` finds out and then renews the token.
     """
-    page = f"{url}/auth/continue" if expired else f"{url}/auth/login"
+    page = f"{url}/auth/continue" if renewable else f"{url}/auth/login"
     # Auth only returns to its own origin, so another one is not offered.
     if original.origin != url.lower() or len(original.target) > MAX_NEXT_CHARS:
         return page

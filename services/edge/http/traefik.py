@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from services.edge.domain.decision import STATUS, Decision, Denied
+from services.edge.domain.decision import RENEWABLE, STATUS, Decision, Denied
 from services.edge.domain.navigation import is_navigation, sign_in_location
 from services.edge.domain.original import Fields, one
 from services.edge.flows.check import Checker
@@ -147,8 +147,8 @@ class TraefikDoor:
             return None
         if not is_navigation(original, fields):
             return None
-        expired = denied.cookie and denied.code == "token_expired"
-        return sign_in_location(self._url, original, expired=expired)
+        renewable = denied.cookie and denied.code in RENEWABLE
+        return sign_in_location(self._url, original, renewable=renewable)
 
 
 def read_fields(headers: Iterable[tuple[bytes, bytes]]) -> Fields:

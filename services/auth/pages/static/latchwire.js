@@ -3,14 +3,15 @@
 //   <script src="/auth/latchwire.js"></script>                      latchwire.fetch("/api/things")
 //   <script src="/auth/latchwire.js" data-patch="fetch"></script>   fetch("/api/things")
 //
-// A 401 whose X-Latchwire-Reason is token_expired is answered by one POST /auth/refresh, shared by
-// every request that waits for it (and by other tabs where the browser has Web Locks), and by one
-// repeat of the request. Every other answer is handed on as it came. No dependency, nothing stored
+// A 401 whose X-Latchwire-Reason is token_expired, or token_revoked (the person's roles changed and the
+// session goes on), is answered by one POST /auth/refresh, shared by every request that waits for it (and
+// by other tabs where the browser has Web Locks), and by one repeat of the request. Every other answer is handed on as it came. No dependency, nothing stored
 // but the time of the last renewal.
 (function (scope) {
   "use strict";
 
   const MARK = "latchwire-renewed-at";
+  const RENEWABLE = ["token_expired", "token_revoked"];
 
   function create(env) {
     const plainFetch = env.fetch;
@@ -18,8 +19,8 @@
     let renewal = null;
     let renewedAt = 0;
 
-    function expired(response) {
-      return response.status === 401 && response.headers.get("X-Latchwire-Reason") === "token_expired";
+    function renewable(response) {
+      return response.status === 401 && RENEWABLE.includes(response.headers.get("X-Latchwire-Reason"));
     }
 
     // Another request may have renewed while this one was under way, or another tab while this one
@@ -72,7 +73,7 @@
       const repeat = request.clone();
       const since = env.now();
       const response = await plainFetch(request);
-      if (!expired(response) || !(await renew(since))) return response;
+      if (!renewable(response) || !(await renew(since))) return response;
       return plainFetch(repeat);
     }
 
