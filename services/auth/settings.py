@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from services.auth.domain.deletion import parse_deadline, parse_services
 from services.auth.domain.limits import Rate, parse_rate
+from services.auth.domain.tries import TryLimits
 from shared.allow import AllowList, parse_allow
 from shared.setting_types import (
     LOOPBACK,
@@ -100,6 +101,11 @@ class AuthSettings(SiteSettings):
             parse_rate(self.limit_network),
             parse_rate(self.limit_global),
         )
+
+    @property
+    def try_limits(self) -> TryLimits:
+        """Wrong passwords per address and browser, and per network."""
+        return TryLimits(parse_rate(self.limit_password), parse_rate(self.limit_network))
 
     @property
     def erasers(self) -> tuple[str, ...]:

@@ -177,7 +177,7 @@ class LinkFlow:
         same_browser = is_same(attempt.browser, visit.browser)
         if password and not await self.subjects.confirms(attempt.login_id, password):
             return WrongPassword()
-        # In another browser, a password that is not typed again is somebody's who registered a stranger's address.
+        # In another browser, one that is not typed again is a stranger's who registered the address first.
         keeps = attempt.purpose == "verify_email" and (same_browser or bool(password))
         standing = await self.subjects.prove(
             attempt.email,

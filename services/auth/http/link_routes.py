@@ -5,46 +5,28 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from services.auth.domain.client import Client, describe_browser, describe_network
 from services.auth.domain.link import (
     AlreadySignedIn,
     CodeProof,
-    LinkAsk,
     LinkSpent,
     LinkView,
     Proof,
     TokenProof,
-    TooManyRequests,
     WrongPassword,
 )
 from services.auth.domain.outcomes import SessionOpened
-from services.auth.domain.returnto import safe_next
 from services.auth.domain.session import FIRST_PARTY
 from services.auth.http.answers import session_answer
+from services.auth.http.asking import ULID, AskBody, ClientBody, describe_client, read_ask
+from services.auth.http.asking import read_email as read_email
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
 from services.auth.http.context import context_of
-from services.auth.http.cookies import ensure_browser, hash_browser, read_browser, set_browser
+from services.auth.http.cookies import read_browser
 from services.auth.http.pacing import ask_for_link
+from services.auth.http.password_routes import LoginBody, log_in
 from services.auth.http.problems import Problem
-from services.auth.http.reading import read_client, read_credentials, require_same_site
-from shared.emails import InvalidEmailError, canonical_email
-
-
-class ClientBody(Body):
-    """The person behind a confidential client: the address and User-Agent as its server saw them."""
-
-    address: Annotated[str, Field(max_length=64)] = ""
-    user_agent: Annotated[str, Field(max_length=1024)] = ""
-
-
-class LoginBody(Body):
-    """POST /auth/login."""
-
-    email: Annotated[str, Field(max_length=1024)]
-    next: Annotated[str, Field(max_length=2048)] = ""
-    locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}$")] = "en"
-    client: ClientBody | None = None
+from services.auth.http.reading import read_credentials, require_same_site
 
 
 class TokenBody(Body):
@@ -60,7 +42,7 @@ class ExchangeBody(Body):
     """
 
     token: Annotated[str, Field(max_length=256)] | None = None
-    login_id: Annotated[str, Field(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")] | None = None
+    login_id: Annotated[str, Field(pattern=ULID)] | None = None
     code: Annotated[str, Field(max_length=64)] | None = None
     password: Annotated[str | None, Field(max_length=1024, repr=False)] = None
     cookies: bool = False
@@ -76,28 +58,17 @@ class ExchangeBody(Body):
 
 
 async def request_link(request: web.Request) -> web.Response:
-    """POST /auth/login: 202 for every address, 429 when the network asks too often."""
-    context = context_of(request)
-    client_id = read_client_id(request, context.clients)
-    body = await read_body(request, LoginBody)
-    require_same_site(request)
-    nonce = "" if client_id else ensure_browser(request)
-    ask = LinkAsk(
-        email=read_email(body.email),
-        client=_client(request, client_id, body.client),
-        browser=hash_browser(nonce) if nonce else "",
-        next=read_next(body.next, context.url),
-        locale=body.locale,
-    )
-    result = await ask_for_link(request, ask)
-    if isinstance(result, TooManyRequests):
-        retry = {"Retry-After": str(result.retry_after)}
-        raise Problem(429, "too_many_requests", headers=retry)
-    answer = {"login_id": result.login_id, "expires_in": result.expires_in}
-    response = web.json_response(answer, status=202)
-    if nonce:
-        set_browser(request, response, nonce)
-    return response
+    """POST /auth/login: 202 for every address, 429 when the network asks too often.
+
+    With a password, where there are accounts, it is `password_routes.log_in`.
+    """
+    if context_of(request).accounts is not None:
+        asker, body = await read_ask(request, LoginBody)
+        if body.password is not None or body.cookies:
+            return await log_in(request, asker, body)
+    else:
+        asker, _ = await read_ask(request, AskBody)
+    return asker.answer(request, await ask_for_link(request, asker.ask))
 
 
 async def inspect_link(request: web.Request) -> web.Response:
@@ -137,7 +108,7 @@ async def exchange_link(request: web.Request) -> web.Response:
     held = await context.sessions.held_sessions(credentials)
     result = await context.links.exchange_link(
         body.proof(),
-        client=_client(request, client_id, body.client),
+        client=describe_client(request, client_id, body.client),
         browser=read_browser(request),
         held=held,
         cookies=body.cookies,
@@ -155,22 +126,6 @@ async def exchange_link(request: web.Request) -> web.Response:
     return _opened(request, result, cookies=body.cookies)
 
 
-def read_email(text: str) -> str:
-    """The canonical form of an address. Raises: Problem."""
-    try:
-        return canonical_email(text)
-    except InvalidEmailError as error:
-        raise Problem(400, "invalid_email", members={"reason": error.code}) from error
-
-
-def read_next(text: str, url: str) -> str:
-    """A path of ours, "" when none is asked for. Raises: Problem."""
-    target = safe_next(text, url) if text else ""
-    if target is None:
-        raise Problem(400, "invalid_next")
-    return target
-
-
 def link_spent() -> Problem:
     """One answer for a link or code that opens nothing, whatever the reason."""
     return Problem(410, "link_spent")
@@ -179,14 +134,6 @@ def link_spent() -> Problem:
 def _opened(request: web.Request, opened: SessionOpened, *, cookies: bool) -> web.Response:
     extra = {"next": opened.next} if opened.next else {}
     return session_answer(request, opened.tokens, cookies=cookies, extra=extra)
-
-
-def _client(request: web.Request, client_id: str | None, body: ClientBody | None) -> Client:
-    if body is None:
-        return read_client(request)
-    if client_id is None:
-        raise Problem(403, "client_only")
-    return Client(describe_network(body.address), describe_browser(body.user_agent))
 
 
 def _view(view: LinkView) -> dict[str, object]:

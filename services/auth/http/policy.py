@@ -86,11 +86,20 @@ ROWS: Mapping[Route, Policy] = {
     ("GET", "/auth/sessions"): SIGNED_IN,
     ("DELETE", "/auth/sessions"): SIGNED_IN,
     ("DELETE", "/auth/sessions/{handle}"): SIGNED_IN,
+    # Registration and passwords.
+    ("POST", "/auth/register"): PUBLIC,
+    ("POST", "/auth/register/resend"): PUBLIC,
+    ("POST", "/auth/password/forgot"): PUBLIC,
+    ("POST", "/auth/password/reset"): PROOF,
+    ("PUT", "/auth/password"): SIGNED_IN,
+    ("GET", "/auth/password/rules"): PUBLIC,
     # Clients and services.
     ("POST", "/auth/revoke"): Policy("proof", cross_site="bodies"),
     ("POST", "/auth/introspect"): Policy("client", cross_site="bodies"),
     ("GET", "/.well-known/jwks.json"): PUBLIC,
     ("GET", "/.well-known/oauth-authorization-server"): PUBLIC,
+    ("DELETE", "/auth/me"): FRESH,
+    ("DELETE", "/auth/delete"): FRESH,
     # Organisations.
     ("POST", "/auth/orgs"): SIGNED_IN,
     ("GET", "/auth/orgs"): SIGNED_IN,
@@ -104,6 +113,15 @@ ROWS: Mapping[Route, Policy] = {
     ("POST", "/auth/orgs/{org}/invitations"): Policy("member", INVITE),
     ("DELETE", "/auth/orgs/{org}/invitations/{id}"): Policy("member", INVITE),
     ("POST", "/auth/invitations/accept"): SIGNED_IN,
+    # Logins at providers.
+    ("GET", "/auth/oauth/{provider}"): _page(),
+    ("GET", "/auth/oauth/{provider}/callback"): _page("proof"),
+    ("GET", "/auth/identities"): SIGNED_IN,
+    ("DELETE", "/auth/identities/{handle}"): FRESH,
+    ("GET", "/auth/login/added"): _page("signed_in"),
+    ("POST", "/auth/form/confirm-login"): _form("fresh"),
+    ("POST", "/auth/form/link-login"): _form("fresh"),
+    ("POST", "/auth/form/unlink"): _form("fresh"),
     # Pages.
     ("GET", "/auth/login"): _page(),
     ("GET", "/auth/login/sent"): _page(),
@@ -171,11 +189,16 @@ def require_fresh(request: web.Request, claims: Claims) -> None:
     """Raises: Problem 401 where the session is older than `FRESH_SECONDS` (RFC 9470 §3)."""
     age = context_of(request).clock.now_ms() // 1000 - claims.auth_time
     if age > FRESH_SECONDS:
-        challenge = (
-            'Bearer error="insufficient_user_authentication", '
-            f'error_description="reauthentication_required", max_age="{FRESH_SECONDS}"'
-        )
-        raise Problem(401, "reauthentication_required", headers={"WWW-Authenticate": challenge})
+        raise reauthentication_required()
+
+
+def reauthentication_required() -> Problem:
+    """401: who this is, is known; that it is still the person, is not."""
+    challenge = (
+        'Bearer error="insufficient_user_authentication", '
+        f'error_description="reauthentication_required", max_age="{FRESH_SECONDS}"'
+    )
+    return Problem(401, "reauthentication_required", headers={"WWW-Authenticate": challenge})
 
 
 async def _require_member(request: web.Request, claims: Claims, permission: str) -> None:

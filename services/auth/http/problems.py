@@ -15,6 +15,7 @@ from services.auth.ports import (
     StoreUnavailableError,
     StoreUnsettledError,
 )
+from services.auth.ports.accounts import HasherBusyError
 
 CONTENT_TYPE = "application/problem+json"
 REASON = "X-Latchwire-Reason"  # the code again, where a script or a proxy reads no body
@@ -51,6 +52,17 @@ TITLES: Mapping[str, str] = {
     "too_many": "There are too many of these already.",
     "invalid_name": "That cannot be the name of an organisation.",
     "other_address": "This invitation is for another address than the one you are signed in with.",
+    "provider_denied": "The person refused at the provider.",
+    "provider_failed": "The provider's answer cannot be used.",
+    "provider_unavailable": "The provider does not answer. Nothing was done; try again.",
+    "provider_not_proven": "What came back does not prove who it is.",
+    "provider_no_email": "The provider gave no address.",
+    "provider_login_spent": "This login was begun elsewhere, too long ago, or is finished already.",
+    "login_refused": "This person may not log in here.",
+    "password_too_short": "The password has too few characters.",
+    "password_too_long": "The password has more than 1024 bytes.",
+    "password_common": "The password is one of the first that anybody would try.",
+    "invalid_credentials": "Wrong address or password, or there is none.",
     "not_found": "There is nothing here.",
     "method_not_allowed": "This route does not take that method.",
     "unavailable": "A part this needs is away. Nothing is lost; try again.",
@@ -110,13 +122,14 @@ def problem_document(problem: Problem, request_id: str) -> bytes:
 
 
 RETRY = {"Retry-After": "2"}
-AWAY = (StoreUnavailableError, BusUnavailableError, FeedStaleError)
+AWAY = (StoreUnavailableError, BusUnavailableError, FeedStaleError, HasherBusyError)
 # The first that fits: the more special ones come first.
 _MISSING: tuple[tuple[type[Exception], str], ...] = (
     (ClockSkewedError, "clock"),
     (StoreUnavailableError, "store"),
     (BusUnavailableError, "bus"),
     (FeedStaleError, "feed"),
+    (HasherBusyError, "hasher"),
 )
 
 
@@ -136,5 +149,5 @@ def unannounced() -> Problem:
 
 
 def unavailable(what: str) -> Problem:
-    """503: *what* (store, clock, bus, feed) is away for now."""
+    """503: *what* (store, clock, bus, feed, hasher) is away, or too busy, for now."""
     return Problem(503, "unavailable", headers=RETRY, members={"missing": what})
