@@ -13,9 +13,12 @@ from services.auth.adapters.bus_events import BusEvents
 from services.auth.adapters.feed_revocations import FeedRevocations
 from services.auth.adapters.pyjwt_tokens import PyJWTTokens
 from services.auth.adapters.redis_attempts import RedisAttempts
+from services.auth.adapters.redis_handshakes import RedisHandshakes
+from services.auth.adapters.redis_memory import RedisMemory
 from services.auth.adapters.redis_people import RedisPeople
 from services.auth.adapters.redis_scripts import Scripts
 from services.auth.adapters.redis_sessions import RedisSessions
+from services.auth.adapters.redis_tries import RedisTries
 from services.auth.domain.client import UNKNOWN
 from services.auth.domain.limits import Rate
 from services.auth.domain.link import Attempt, TokenProof
@@ -116,6 +119,8 @@ class Installation:
             attempts=RedisAttempts(scripts),
             sessions=RedisSessions(scripts),
             people=RedisPeople(scripts),
+            tries=RedisTries(scripts, settings.try_limits, runtime.clock, runtime.ids),
+            memory=RedisMemory(scripts),
             events=BusEvents(bus),
             signals=bus,
             revocations=FeedRevocations(feed, 10.0),
@@ -123,6 +128,7 @@ class Installation:
             keys=keys,
             clock=runtime.clock,
             ids=runtime.ids,
+            handshakes=RedisHandshakes(scripts),
         )
         core = auth_wiring.make_core(settings, ports)
         return Desk(auth_wiring.make_context(settings, ports, core), ports)

@@ -170,10 +170,11 @@ class SocialFailed:
 
 
 @dataclass(frozen=True)
-class ProofAsked:
-    """Whether this address is theirs, its mailbox says: a link was asked for, under *login_id*."""
+class ProofNeeded:
+    """Whether the address of *identity* is theirs, its mailbox has to say: `SocialFlow.ask_mailbox`."""
 
-    login_id: str
+    identity: ProvenIdentity
+    next: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import structlog
 from services.auth.domain.account import Standing
 from services.auth.domain.client import wider_networks
 from services.auth.domain.limits import Rate, network_rates, retry_after
-from services.auth.domain.link import LinkAsk, TooManyRequests
+from services.auth.domain.link import LinkAsk, LinkSent, TooManyRequests
 from services.auth.domain.outcomes import SessionOpened
 from services.auth.domain.provider import (
     AMR,
@@ -24,7 +24,7 @@ from services.auth.domain.provider import (
     KeptIdentity,
     LinkOffered,
     NotLinked,
-    ProofAsked,
+    ProofNeeded,
     ProvenIdentity,
     ProviderAnswer,
     ProviderChoice,
@@ -53,7 +53,7 @@ from shared.messages import LoginFailed
 
 log = structlog.get_logger()
 
-Back = SessionOpened | LinkOffered | ProofAsked | TooManyRequests | SocialFailed
+Back = SessionOpened | LinkOffered | ProofNeeded | SocialFailed
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,15 @@ class SocialFlow:
             return LinkOffered(await self._keep(proven, visit, handshake.link_sub))
         return await self._sign_in(proven, handshake, visit)
 
+    async def ask_mailbox(
+        self, needed: ProofNeeded, visit: SocialVisit
+    ) -> LinkSent | TooManyRequests:
+        """Ask the mailbox what the provider cannot say: one answer, and the same work, for every address."""
+        ticket = await self._keep(needed.identity, visit, "")
+        email = needed.identity.email
+        ask = LinkAsk(email, visit.client, visit.browser, needed.next, visit.locale)
+        return await self.asking.ask(ask, identity=ticket)
+
     async def _identify(
         self, provider: Provider, answer: ProviderAnswer, handshake: Handshake
     ) -> ProvenIdentity | SocialFailed:
@@ -150,7 +159,7 @@ class SocialFlow:
         elif not proven.email:
             return await self._failed("provider_no_email", handshake)
         elif not proven.speaks_for:
-            return await self._ask_mailbox(proven, handshake, visit)
+            return ProofNeeded(proven, handshake.next)
         else:
             standing = await self._newly_proven(proven)
         if standing is None:
@@ -178,14 +187,6 @@ class SocialFlow:
         tell = before is not None and before.verified_at_ms is not None
         linked = await self.linking.attach(proven, standing.sub, tell=tell)
         return None if isinstance(linked, NotLinked) else standing
-
-    async def _ask_mailbox(
-        self, proven: ProvenIdentity, handshake: Handshake, visit: SocialVisit
-    ) -> ProofAsked | TooManyRequests:
-        ticket = await self._keep(proven, visit, "")
-        ask = LinkAsk(proven.email, visit.client, visit.browser, handshake.next, visit.locale)
-        sent = await self.asking.ask(ask, identity=ticket)
-        return sent if isinstance(sent, TooManyRequests) else ProofAsked(sent.login_id)
 
     async def _keep(self, proven: ProvenIdentity, visit: SocialVisit, sub: str) -> str:
         ticket = self.ids.secret()

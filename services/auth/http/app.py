@@ -3,10 +3,14 @@
 from aiohttp import web
 
 from services.auth.http import (
+    account_routes,
+    deletion_routes,
     link_routes,
     oauth_routes,
     org_routes,
+    password_routes,
     session_routes,
+    social_routes,
     wellknown_routes,
 )
 from services.auth.http.bodies import MAX_BODY
@@ -24,7 +28,8 @@ def make_app(context: Context) -> web.Application:
     app.add_routes([*link_routes.ROUTES, *session_routes.ROUTES])
     app.add_routes([*oauth_routes.ROUTES, *wellknown_routes.ROUTES])
     if context.accounts is not None:
-        app.add_routes([*org_routes.ROUTES])
+        app.add_routes([*account_routes.ROUTES, *password_routes.ROUTES])
+        app.add_routes([*social_routes.ROUTES, *org_routes.ROUTES, *deletion_routes.ROUTES])
     add_pages(app, context)
     app.middlewares.append(guard)  # the innermost: its refusals are answered like those of a route
     return app

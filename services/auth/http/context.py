@@ -8,13 +8,20 @@ from aiohttp import web
 
 from services.auth.domain.client import IPNetwork
 from services.auth.flows.asking import Asking
+from services.auth.flows.deletion import DeletionFlow
+from services.auth.flows.identities import IdentityFlow
+from services.auth.flows.directory import DirectoryFlow
 from services.auth.flows.introspect import IntrospectFlow
 from services.auth.flows.invitation import InvitationFlow
 from services.auth.flows.link import LinkFlow
 from services.auth.flows.org import OrgFlow
+from services.auth.flows.password import PasswordFlow
 from services.auth.flows.reach import Watching
+from services.auth.flows.register import RegisterFlow
+from services.auth.flows.reset import ResetFlow
 from services.auth.flows.revoke import RevokeFlow
 from services.auth.flows.session import SessionFlow
+from services.auth.flows.social import SocialFlow
 from services.auth.flows.tokens import Issuer
 from services.auth.http.clients import ClientList
 from services.auth.http.throttles import Throttles
@@ -33,6 +40,13 @@ class AccountFlows:
     subjects: Subjects
     orgs: OrgFlow
     invitations: InvitationFlow
+    registering: RegisterFlow
+    passwords: PasswordFlow
+    resetting: ResetFlow
+    social: SocialFlow
+    identities: IdentityFlow
+    deletion: DeletionFlow
+    directory: DirectoryFlow
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from services.auth.pages.views import Message, View, WayOn
 
-ACCOUNT = "/auth/account"
+LOG_IN = WayOn("Log in another way", "/auth/login")
+BACK = WayOn("Back to your account", "/auth/account")
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class LoginNotFinished(Message):
 
     title: str = "That login was not finished"
     paragraphs: tuple[str, ...] = ("Nobody was signed in.",)
-    way_on: WayOn | None = WayOn("Log in another way", "/auth/login")
+    way_on: WayOn | None = LOG_IN
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class LoginTaken(Message):
     paragraphs: tuple[str, ...] = (
         "Nothing was changed. Unlink it there first, or use another login of yours.",
     )
-    way_on: WayOn | None = WayOn("Back to your account", ACCOUNT)
+    way_on: WayOn | None = BACK
 
 
 @dataclass(frozen=True)
@@ -51,4 +52,4 @@ class LinkingSpent(Message):
     status: ClassVar[int] = 410
     title: str = "That login was not added"
     paragraphs: tuple[str, ...] = ("It took more than 10 minutes, or was done already.",)
-    way_on: WayOn | None = WayOn("Back to your account", ACCOUNT)
+    way_on: WayOn | None = BACK

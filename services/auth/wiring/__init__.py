@@ -12,14 +12,17 @@ from services.auth.adapters.feed_revocations import FeedRevocations
 from services.auth.adapters.pyjwt_tokens import PyJWTTokens
 from services.auth.adapters.redis_attempts import RedisAttempts
 from services.auth.adapters.redis_clock import ClockWatch
+from services.auth.adapters.redis_handshakes import RedisHandshakes
+from services.auth.adapters.redis_memory import RedisMemory
 from services.auth.adapters.redis_people import RedisPeople
 from services.auth.adapters.redis_scripts import Scripts
 from services.auth.adapters.redis_sessions import RedisSessions
+from services.auth.adapters.redis_tries import RedisTries
 from services.auth.flows.announcing import Announcer
 from services.auth.flows.asking import Asking, LinkPolicy
 from services.auth.flows.ending import Ending
 from services.auth.flows.introspect import IntrospectFlow
-from services.auth.flows.link import LinkFlow
+from services.auth.flows.link import LinkFlow, Linking
 from services.auth.flows.match import MatchFlow
 from services.auth.flows.opening import Opening
 from services.auth.flows.proving import Proving
@@ -29,8 +32,6 @@ from services.auth.flows.session import SessionFlow
 from services.auth.flows.subjects import EmailSubjects
 from services.auth.flows.tokens import Issuer
 from services.auth.flows.users import UserFlow
-from services.auth.handlers.match import answer_match
-from services.auth.handlers.users import answer_users
 from services.auth.http.app import make_app
 from services.auth.http.clients import ClientList
 from services.auth.http.context import AccountFlows, Context
@@ -46,7 +47,11 @@ from services.auth.ports import (
     Signals,
 )
 from services.auth.ports.accounts import Subjects
+from services.auth.ports.deletions import Memory
+from services.auth.ports.providers import Handshakes
+from services.auth.ports.tries import Tries
 from services.auth.settings import AuthSettings
+from services.auth.wiring.operators import answer_operators
 from shared.bus import Bus
 from shared.clock import Clock
 from shared.contract import BLOCKLIST_PROBE, Role
@@ -64,6 +69,8 @@ class Ports:
     attempts: Attempts
     sessions: Sessions
     people: People
+    tries: Tries
+    memory: Memory
     events: Events
     signals: Signals
     revocations: Revocations
@@ -71,6 +78,7 @@ class Ports:
     keys: Keys
     clock: Clock
     ids: Ids
+    handshakes: Handshakes
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,8 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
         attempts=RedisAttempts(scripts),
         sessions=RedisSessions(scripts),
         people=RedisPeople(scripts),
+        tries=RedisTries(scripts, settings.try_limits, runtime.clock, runtime.ids),
+        memory=RedisMemory(scripts),
         events=BusEvents(bus),
         signals=bus,
         revocations=revocations,
@@ -126,16 +136,16 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
         keys=keys,
         clock=runtime.clock,
         ids=runtime.ids,
+        handshakes=RedisHandshakes(scripts),
     )
     core = make_core(settings, ports)
     announcer = Announcer(ports.sessions, core.ending)
     runtime.spawn("unannounced ends", announcer.run(runtime.stopping), drains=False)
     accounts = await switched_on(settings, runtime, bus, ports, core)
     subjects = accounts.subjects if accounts else EmailSubjects()
-    users = UserFlow(ports.people, ports.sessions, revocations, core.ending, runtime.clock)
-    await answer_users(bus, users)
+    users = accounts.directory.users if accounts else make_users(ports, core)
     match = MatchFlow(ports.attempts, ports.sessions, revocations, subjects, runtime.clock)
-    await answer_match(bus, match, runtime.clock)
+    await answer_operators(bus, users, match, accounts, runtime.clock)
     context = make_context(settings, ports, core, accounts)
     refuse = partial(refuse_unreadable, context)
     await runtime.serve_http(make_app(context), settings.auth_listen, refuse)
@@ -181,6 +191,12 @@ def make_ending(ports: Ports) -> Ending:
         clock=ports.clock,
         ids=ports.ids,
     )
+
+
+def make_users(ports: Ports, core: Core) -> UserFlow:
+    """What an operator may do about people who have no accounts."""
+    people, sessions, revocations = ports.people, ports.sessions, ports.revocations
+    return UserFlow(people, sessions, revocations, core.ending, EmailSubjects(), ports.clock)
 
 
 async def switched_on(
@@ -231,7 +247,7 @@ def make_context(
         site_name=settings.site_name,
         cookies=CookieNames.derive(secure=settings.secure, domain=settings.cookie_domain),
         asking=core.asking,
-        links=make_links(ports, core, subjects),
+        links=make_links(ports, core, subjects, accounts.identities if accounts else None),
         sessions=SessionFlow(
             sessions=ports.sessions,
             revocations=ports.revocations,
@@ -272,7 +288,7 @@ def make_asking(settings: AuthSettings, ports: Ports) -> Asking:
     )
 
 
-def make_links(ports: Ports, core: Core, subjects: Subjects) -> LinkFlow:
+def make_links(ports: Ports, core: Core, subjects: Subjects, linking: Linking | None) -> LinkFlow:
     """The flows of a link."""
     return LinkFlow(
         attempts=ports.attempts,
@@ -285,4 +301,5 @@ def make_links(ports: Ports, core: Core, subjects: Subjects) -> LinkFlow:
         subjects=subjects,
         clock=ports.clock,
         ids=ports.ids,
+        linking=linking,
     )

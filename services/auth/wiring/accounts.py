@@ -15,7 +15,10 @@ from services.auth.settings import AuthSettings
 from services.auth.wiring import Core, Ports, make_ending
 from services.auth.wiring.accounts_schema import make_database, require_schema
 from services.auth.wiring.deletion import open_deletion
+from services.auth.wiring.directory import make_directory
 from services.auth.wiring.organisations import make_organisations
+from services.auth.wiring.passwords import make_passwords
+from services.auth.wiring.social import open_social
 from shared.bus import Bus
 from shared.lifecycle import Runtime
 
@@ -46,13 +49,32 @@ async def open_accounts(
         ids=ports.ids,
     )
     orgs, invitations = make_organisations(roles, store.database, store.relay, core.asking, ports)
+    registering, passwords, resetting = make_passwords(settings, ports, core, store.relay, subjects)
+    social = await open_social(
+        settings,
+        runtime,
+        ports,
+        core,
+        store.database,
+        store.accounts,
+        subjects,
+        store.relay.deliver,
+    )
     return AccountFlows(
         accounts=store.accounts,
         subjects=subjects,
         orgs=orgs,
         invitations=invitations,
+        social=social.social,
+        identities=social.identities,
+        registering=registering,
+        passwords=passwords,
+        resetting=resetting,
         deletion=open_deletion(
             settings, runtime, bus, ports, store.database, store.relay, subjects
+        ),
+        directory=make_directory(
+            ports, core, store.database, store.accounts, subjects, orgs, store.relay
         ),
     )
 
