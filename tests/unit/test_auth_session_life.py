@@ -119,7 +119,7 @@ class Auth:
             sessions, revocations, tokens, issuer, ending, keys, subjects, clock
         )
         self.users = UserFlow(
-            FakePeople(self.store), sessions, self.revocations, ending, self.clock
+            FakePeople(self.store), sessions, self.revocations, ending, subjects, self.clock
         )
 
     async def ask(self) -> str:

@@ -1,6 +1,6 @@
 """Forget a deleted person in Redis."""
 
-from typing import Any, get_args
+from typing import cast, get_args
 
 from services.auth.adapters.redis_scripts import ATTEMPT, CLOCK, SESSION, Scripts
 from services.auth.domain.link import Purpose
@@ -21,12 +21,14 @@ class RedisMemory:
 
     async def forget(self, sub: str, email: str) -> None:
         until_ms = await self._scripts.run("forget", self._keys(sub, email), [SESSION, ATTEMPT])
-        cursor, keys = 0, list[Any]()
+        cursor = 0
         while True:
             with translate_redis_errors():
                 cursor, keys = await self._scripts.redis.scan(cursor, f"{ATTEMPT}*", A_BATCH)
             if keys:
-                await self._scripts.run("forget_attempts", keys, [email, until_ms])
+                await self._scripts.run(
+                    "forget_attempts", cast("list[str]", keys), [email, until_ms]
+                )
             if cursor == 0:
                 return
 

@@ -1,4 +1,4 @@
-"""The ledger of deletions in SQL. What is locked is locked in this order: organisations, account, deletion."""
+"""The ledger of deletions in SQL. What is locked is locked in this order: account, organisations, deletion."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,12 +23,7 @@ from services.auth.domain.account import email_hash
 from services.auth.domain.deletion import DELAYS_MS, Answer, Deletion, entry_ids
 from services.auth.domain.outbox import Entry
 from services.auth.domain.roles import OWNER
-from services.auth.ports.accounts import AccountsUnavailableError
 from services.auth.ports.deletions import Deleted, Erasing, LedgerRow, NoAccount, SoleOwner
-
-
-class ChangedError(AccountsUnavailableError):
-    """The person joined an organisation in the same moment; nothing was deleted, try again."""
 
 
 class SQLDeletions:
@@ -42,12 +37,10 @@ class SQLDeletions:
         self, deletion: Deletion, services: Sequence[str], entries: Sequence[Entry]
     ) -> Deleted | SoleOwner | NoAccount:
         async with self._database.writing() as connection:
-            orgs = await _lock_orgs(connection, deletion.sub)
             email = await _lock_account(connection, deletion.sub)
             if email is None:
                 return await _earlier(connection, deletion.sub)
-            if set(orgs) != set(await _orgs_of(connection, deletion.sub)):
-                raise ChangedError
+            orgs = await _lock_orgs(connection, deletion.sub)
             if sole := await _solely_owned(connection, deletion.sub, orgs):
                 return SoleOwner(tuple((org, orgs[org]) for org in sole))
             await _remove(connection, deletion.sub, email, orgs)
@@ -126,15 +119,12 @@ class SQLDeletions:
         await connection.execute(deletion_answers.insert(), answers)
 
 
-async def _orgs_of(connection: AsyncConnection, sub: str) -> list[str]:
-    return list(
-        (await connection.execute(select(members.c.org).where(members.c.sub == sub))).scalars()
-    )
-
-
 async def _lock_orgs(connection: AsyncConnection, sub: str) -> dict[str, str]:
-    """The names of the person's organisations by id; nobody joins, leaves or changes roles in them now."""
-    theirs = await _orgs_of(connection, sub)
+    """The names of the person's organisations by id; nobody changes roles in them now.
+
+    Nobody can join meanwhile either, because the account is locked already.
+    """
+    theirs = select(members.c.org).where(members.c.sub == sub)
     wanted = select(organisations).where(organisations.c.org.in_(theirs))
     locked = wanted.order_by(organisations.c.org).with_for_update()
     return {row.org: row.name for row in await connection.execute(locked)}

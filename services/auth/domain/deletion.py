@@ -17,6 +17,10 @@ MAIL_MS = 3_600_000  # a goodbye that could not be sent within the hour is not s
 # After so many questions, so long until the next; the last one for ever. None is shorter than a question takes.
 DELAYS_MS = (0, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000)
 
+MAX_DEADLINE_MS = 90 * 86_400_000
+
+_DEADLINE = re.compile(r"([1-9][0-9]{0,3})(h|d)", re.ASCII)
+_UNITS_MS = {"h": 3_600_000, "d": 86_400_000}
 _SERVICE = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
 
 
@@ -96,6 +100,19 @@ def parse_services(text: str) -> tuple[str, ...]:
         if name == OWN or not _SERVICE.fullmatch(name):
             raise ValueError("write the names of services as in `services add`: shop,billing")
     return names
+
+
+def parse_deadline(text: str) -> int:
+    """Milliseconds of ``7d`` or ``12h``.
+
+    Raises:
+        ValueError: another form, or more than 90 days.
+    """
+    match = _DEADLINE.fullmatch(text)
+    milliseconds = int(match[1]) * _UNITS_MS[match[2]] if match else 0
+    if not 0 < milliseconds <= MAX_DEADLINE_MS:
+        raise ValueError("write hours or days, at most 90 days: 12h or 7d")
+    return milliseconds
 
 
 def _ulid(number: int) -> str:

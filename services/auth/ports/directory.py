@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from services.auth.domain.account import Account
+from services.auth.domain.importing import Known, Newcomer
 from services.auth.domain.outbox import Entry
 
 
@@ -34,26 +35,8 @@ class Listed:
     orgs: tuple[Membership, ...] = ()
 
 
-@dataclass(frozen=True)
-class Newcomer:
-    """An account to be written as it is, with its roles of the installation."""
-
-    account: Account
-    roles: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the store knows of some addresses and ids."""
-
-    by_email: dict[str, Listed]
-    taken_subs: frozenset[str]  # of accounts
-    deleted_subs: frozenset[str]  # of accounts that were deleted: nobody's, for ever
-    deleted_emails: frozenset[str]  # addresses whose account was deleted once
-
-
 class Directory(Protocol):
-    """All accounts."""
+    """All accounts. One whose address was never proven in time has none any more and is in no list."""
 
     async def page(self, after: str, limit: int) -> list[Listed]:
         """Accounts in the order of ``sub``, after *after*."""
@@ -69,7 +52,7 @@ class Directory(Protocol):
         """Whether this changed the installation's roles of *sub*; *entries* are written only then."""
         ...
 
-    async def look_up(self, emails: Sequence[str], subs: Sequence[str]) -> Found:
+    async def look_up(self, emails: Sequence[str], subs: Sequence[str]) -> Known:
         """What is known of these; for an import."""
         ...
 

@@ -143,7 +143,7 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     runtime.spawn("unannounced ends", announcer.run(runtime.stopping), drains=False)
     accounts = await switched_on(settings, runtime, bus, ports, core)
     subjects = accounts.subjects if accounts else EmailSubjects()
-    users = accounts.directory.users if accounts else make_users(ports, core)
+    users = UserFlow(ports.people, ports.sessions, revocations, core.ending, subjects, ports.clock)
     match = MatchFlow(ports.attempts, ports.sessions, revocations, subjects, runtime.clock)
     await answer_operators(bus, users, match, accounts, runtime.clock)
     context = make_context(settings, ports, core, accounts)
@@ -191,12 +191,6 @@ def make_ending(ports: Ports) -> Ending:
         clock=ports.clock,
         ids=ports.ids,
     )
-
-
-def make_users(ports: Ports, core: Core) -> UserFlow:
-    """What an operator may do about people who have no accounts."""
-    people, sessions, revocations = ports.people, ports.sessions, ports.revocations
-    return UserFlow(people, sessions, revocations, core.ending, EmailSubjects(), ports.clock)
 
 
 async def switched_on(
