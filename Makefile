@@ -1,12 +1,12 @@
 # `make` lists what there is; every target does all its own set-up.
 PYTHON ?= python3
 V := .venv/bin
-export APP PORT MAIL_PORT
+export APP PORT MAIL_PORT ACCOUNTS
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 16
 
-up: .venv/.up    ## run the whole product here (APP=http://localhost:3000 puts your application behind it)
+up: .venv/.up    ## run the whole product here (APP=http://localhost:3000 puts your application behind it; ACCOUNTS=on)
 	@./latchwire up
 
 check: .venv/.dev ## the inner loop: lint, types, unit and contract tests

@@ -12,16 +12,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ctl.guests import HEADING
 from ctl.up.layout import write_accounts
+from shared.accounts_url import PASSWORD_FILE, SQLiteStore, parse_accounts_url
 from shared.clock import Clock, SystemClock
+from shared.ids import SystemIds
 from shared.secrets import create_secrets, write_private
-from shared.setting_types import Allow, PublicURL, Sender, SiteName, SmtpURL
+from shared.setting_types import AccountsURL, Allow, PublicURL, Sender, SiteName, SmtpURL
 
 IMAGE_USER = 10001  # the user of the image (Dockerfile)
-DATA = ("nats", "redis", "acme", "gateway")
+DATA = ("nats", "redis", "acme", "gateway", "postgres")
+COMPOSE_ACCOUNTS = "postgresql://latchwire@postgres/latchwire"  # the database of compose.yaml
 
 CATALOGUE = """\
 # The catalogue: which service is reached where, and who may call it. A request no service matches is refused.
@@ -51,6 +54,7 @@ OPTIONS = {
     "LATCHWIRE_SITE_NAME": "--site-name",
     "LATCHWIRE_SMTP_URL": "--smtp",
     "LATCHWIRE_MAIL_FROM": "--mail-from",
+    "LATCHWIRE_ACCOUNTS_URL": "--accounts",
 }
 
 
@@ -64,6 +68,14 @@ class Production(BaseModel):
     site_name: SiteName = Field(alias="LATCHWIRE_SITE_NAME")
     smtp_url: SmtpURL = Field(alias="LATCHWIRE_SMTP_URL")
     mail_from: Sender = Field(alias="LATCHWIRE_MAIL_FROM")
+    accounts_url: AccountsURL = Field(alias="LATCHWIRE_ACCOUNTS_URL", default=None)
+
+    @field_validator("accounts_url")
+    @classmethod
+    def _database(cls, value: str | None) -> str | None:
+        if value is not None and isinstance(parse_accounts_url(value), SQLiteStore):
+            raise ValueError("must be postgresql://user@host/name: containers share no file")
+        return value
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -76,6 +88,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--mail-from", required=True, help="the sender: login@acme.com")
     parser.add_argument("--site-name", required=True, help="what people see: Acme")
+    parser.add_argument(
+        "--accounts",
+        nargs="?",
+        const=COMPOSE_ACCOUNTS,
+        help="people have accounts, in compose's PostgreSQL or in postgresql://user@host/name",
+    )
     parser.add_argument("--edges", type=int, default=2, help="credentials for so many edges")
     parser.add_argument("--dir", type=Path, default=Path(), help="where to write (default: here)")
     parser.set_defaults(run=run)
@@ -92,6 +110,8 @@ def run(arguments: argparse.Namespace) -> int:
         "LATCHWIRE_MAIL_FROM": arguments.mail_from,
         "LATCHWIRE_SECRETS_DIR": "secrets",
     }
+    if arguments.accounts is not None:
+        settings["LATCHWIRE_ACCOUNTS_URL"] = arguments.accounts
     if found := problems(settings, arguments.edges):
         sys.stderr.write("".join(f"latchwire init: {line}\n" for line in found))
         return 2
@@ -113,7 +133,7 @@ def problems(settings: dict[str, str], edges: int) -> list[str]:
         if not _password(urlsplit(settings["LATCHWIRE_SMTP_URL"])).isascii():
             found.append("--smtp: a password must be ASCII")
     for name, option in OPTIONS.items():
-        if not _can_be_quoted(_stored(name, settings[name])):
+        if name in settings and not _can_be_quoted(_stored(name, settings[name])):
             found.append(
                 f"{option} cannot have a line break, a backslash, or ' together with \" or $"
             )
@@ -140,6 +160,8 @@ def initialise(directory: Path, settings: dict[str, str], edges: int, clock: Clo
     write_accounts(secrets)
     if not (secrets / "smtp.password").exists():
         write_private(secrets / "smtp.password", _password(server))
+    if not (secrets / PASSWORD_FILE).exists():
+        write_private(secrets / PASSWORD_FILE, SystemIds().secret())
     told.append(f"{secrets}/  {'kept; what was missing is made' if kept else 'made'}")
     for name in DATA:
         (directory / "data" / name).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -166,9 +188,19 @@ def _env_file(settings: dict[str, str], owner: str) -> str:
             "# For compose: who owns secrets/ and data/, and the contact of the TLS certificates.",
             f"RUN_AS={owner}",
             f"ACME_EMAIL={_quoted(contact)}",
+            *_profile(settings.get("LATCHWIRE_ACCOUNTS_URL")),
             "",
         ]
     )
+
+
+def _profile(accounts_url: str | None) -> list[str]:
+    """What compose needs to know of where the accounts are."""
+    if accounts_url is None:
+        return []
+    if accounts_url == COMPOSE_ACCOUNTS:
+        return ["# Compose's own PostgreSQL runs as well.", "COMPOSE_PROFILES=accounts"]
+    return ["# Auth may reach a database elsewhere.", "AUTH_STAYS_INSIDE=false"]
 
 
 def _password(server: SplitResult) -> str:

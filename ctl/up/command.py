@@ -39,13 +39,17 @@ class _StopRequested(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for. *inside*: ports wanted for parts that otherwise take free ones."""
+    """What was asked for. *inside*: ports wanted for parts that otherwise take free ones.
+
+    *accounts*: people have accounts, kept in SQLite in the state directory.
+    """
 
     app: str | None
     port: int
     mail_port: int
     state: Path
     inside: Mapping[str, int]
+    accounts: bool = False
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -57,6 +61,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--port", type=int, help=f"the front door (default {FRONT_DOOR})")
     parser.add_argument("--mail-port", type=int, help=f"the mailbox's page (default {MAILBOX})")
     parser.add_argument("--state", type=Path, help="where state is kept (default .latchwire)")
+    parser.add_argument(
+        "--accounts", action="store_true", help="people have accounts, kept in the state directory"
+    )
     parser.add_argument(
         "--inside",
         action="append",
@@ -83,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def parse(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Options:
-    """The options; APP, PORT and MAIL_PORT of ``make up`` stand in for arguments.
+    """The options; APP, PORT, MAIL_PORT and ACCOUNTS of ``make up`` stand in for arguments.
 
     Raises:
         ValueError: a value does not fit.
@@ -94,6 +101,7 @@ def parse(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Options:
         mail_port=_port("the mailbox", arguments.mail_port or environ.get("MAIL_PORT") or MAILBOX),
         state=(arguments.state or ROOT / ".latchwire").resolve(),
         inside=dict(_inside(pair) for pair in arguments.inside),
+        accounts=arguments.accounts or _switch("ACCOUNTS", environ.get("ACCOUNTS", "")),
     )
 
 
@@ -141,6 +149,7 @@ def _prepare(options: Options, layout: Layout, clock: SystemClock) -> Plan:
         inside=ports.choose(INSIDE, wanted),
         app=options.app,
         environ=os.environ,
+        accounts=options.accounts,
     )
 
 
@@ -187,6 +196,12 @@ def _addresses(plan: Plan, seconds: float) -> str:
         f"  Services     {plan.layout.services}",
         f"  Addresses    {plan.layout.run}",
     ]
+    if plan.accounts_url:
+        lines.insert(
+            3, f"  Accounts     {plan.url}/auth/register  (kept in {plan.layout.accounts})"
+        )
+    elif plan.layout.accounts.exists():
+        lines.append(f"\nAccounts are off; those kept in {plan.layout.accounts} are not used.")
     if plan.app:
         stanza = files.APP_STANZA.format(upstream=plan.app)
         lines += [
@@ -254,6 +269,12 @@ def _app(url: str | None) -> str | None:
     if address.scheme not in {"http", "https"} or not address.hostname or not plain:
         raise ValueError(f"--app must be an address such as http://localhost:3000, not {url}")
     return url.rstrip("/")
+
+
+def _switch(name: str, value: str) -> bool:
+    if value.lower() not in {"", "on", "off"}:
+        raise ValueError(f"{name} must be on or off, not {value}")
+    return value.lower() == "on"
 
 
 def _port(name: str, value: str | int) -> int:

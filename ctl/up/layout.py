@@ -3,6 +3,7 @@
 services.yaml      the catalogue; yours from the first change on
 revokers.yaml      which services may revoke what, once `services add` has made it
 secrets/           see shared/secrets.py
+accounts.db        people's accounts, with `up --accounts`
 nats/ redis/       configuration and data          traefik/   configuration
 logs/PART.log      one per part, the previous run's as PART.log.1
 run.json           addresses and process ids while it runs          lock   held while it runs
@@ -69,6 +70,11 @@ class Layout:
     def services_with_app(self) -> Path:
         """The catalogue plus the application of ``--app``, written at each start."""
         return self.root / "services.with-app.yaml"
+
+    @property
+    def accounts(self) -> Path:
+        """The people's accounts, once they were switched on."""
+        return self.root / "accounts.db"
 
     @property
     def run(self) -> Path:

@@ -59,6 +59,7 @@ class Plan:
     catalogue: Path
     app: str | None
     inside: Mapping[str, int]
+    accounts_url: str = ""
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -91,8 +92,11 @@ def make_plan(
     inside: Mapping[str, int],
     app: str | None,
     environ: Mapping[str, str],
+    accounts: bool = False,
 ) -> Plan:
     """Write every configuration and say what to start. *inside*: a port for each name of `INSIDE`.
+
+    *accounts*: people have some, kept in a file of the state directory.
 
     Raises:
         CatalogueError: services.yaml is not usable.
@@ -102,6 +106,8 @@ def make_plan(
     nats_url = f"nats://{LOOPBACK}:{inside['nats']}"
     redis_url = f"redis://{LOOPBACK}:{inside['redis']}/0"
     settings = _settings(layout, url, nats_url, redis_url, catalogue, inside)
+    accounts_url = f"sqlite:///{layout.accounts}" if accounts else ""
+    settings |= {"LATCHWIRE_ACCOUNTS_URL": accounts_url} if accounts else {}
     build = _Builder(layout, dict(inside), environ, {**_DEFAULTS, **_own(environ), **settings})
     return Plan(
         layout=layout,
@@ -114,6 +120,7 @@ def make_plan(
         catalogue=catalogue,
         app=app,
         inside=inside,
+        accounts_url=accounts_url,
     )
 
 

@@ -56,8 +56,10 @@ SECRETS = {
     "streams": {"nats/provisioner.seed"},
     "auth": {
         "signing", "link", "refresh", "csrf", "blocklist.key", "clients.json", "jwks.json",
-        "operator.jwks.json", "nats/auth.seed",
+        "operator.jwks.json", "nats/auth.seed", "accounts.password",
     },
+    "postgres": {"accounts.password"},
+    "accounts": {"accounts.password"},
     "mailer": {"link", "smtp.password", "nats/mailer.seed"},
     "revocation": {"blocklist.key", "nats/revocation.seed"},
     "edge-1": {"jwks.json", "operator.jwks.json", "blocklist.key", "nats/edge-1.seed"},
@@ -66,7 +68,8 @@ SECRETS = {
 }  # fmt: skip
 # `keys rotate` makes a signing key; nobody else writes any.
 WRITABLE = {"ctl": {"signing", "jwks.json"}}
-ONCE = {"streams", "routes", "ctl"}  # these end by themselves
+ONCE = {"streams", "routes", "ctl", "accounts"}  # these end by themselves
+PROFILE = {"postgres", "accounts"}  # only where people have accounts
 MODELS: dict[str, type[WorkerSettings]] = {
     "auth": AuthSettings,
     "mailer": MailerSettings,
@@ -86,7 +89,9 @@ OTHER = {
     "TRUSTED_PROXIES": "10.1.2.0/24", "LINK_URL": "https://other.acme.com/#{token}",
     "COOKIE_DOMAIN": "acme.com", "AUDIENCE": "other", "MAX_STALENESS": "20", "LOG_LEVEL": "debug",
     "LOG_FORMAT": "console", "LIMIT_ADDRESS": "7/h", "LIMIT_NETWORK": "8/h", "LIMIT_GLOBAL": "9/h",
-    "DRAIN_TIMEOUT": "3",
+    "DRAIN_TIMEOUT": "3", "ACCOUNTS_URL": "postgresql://other@other/other", "ROLES": "other.yaml",
+    "PROVIDERS": "other.yaml", "PASSWORD_LENGTH": "14", "HASH_WORKERS": "3", "LIMIT_PASSWORD": "9/h",
+    "DELETION_SERVICES": "other", "DELETION_DEADLINE": "3d",
 }  # fmt: skip
 _HOST_PORT = re.compile(r"(?<![\w.])([a-z][a-z0-9-]*):(\d{2,5})(?!\d)")
 
@@ -122,9 +127,10 @@ def test_only_the_front_door_is_published(document: dict[str, Any]) -> None:
     published = {n: s["ports"] for n, s in document["services"].items() if "ports" in s}
 
     assert published == {"traefik": ["80:8080", "443:8443"]}
-    inside = ("gateway", "edges", "bus", "edge-bus", "store")
+    inside = ("gateway", "edges", "bus", "edge-bus", "store", "accounts", "abroad")
     assert all(document["networks"][n]["internal"] for n in inside)
     assert set(document["services"]["redis"]["networks"]) == {"store"}
+    assert set(document["services"]["postgres"]["networks"]) == {"accounts"}
     assert not {"store", "bus", "edge-bus"} & set(document["services"]["traefik"]["networks"])
 
 
@@ -343,7 +349,7 @@ def test_a_mistyped_name_in_env_stops_every_worker(install: Install) -> None:
     production = install(LIMIT_ADRESS="1/h")
     ours = [n for n, s in production.document["services"].items() if "env_file" in s]
 
-    assert set(ours) == set(SECRETS) - {"nats", "redis", "traefik"}
+    assert set(ours) == set(SECRETS) - {"nats", "redis", "traefik", "postgres"}
     for name in ours:
         done = production.run(name, *(["edges", "list"] if name == "ctl" else []))
         assert done.returncode in {1, 2}, name
@@ -357,7 +363,7 @@ async def test_the_loop_through_every_service_of_compose(
     production = install()
     async with _outside(production, doors):
         production.up()
-        assert production.instances == set(SECRETS) - ONCE | {"revocation.2"}
+        assert production.instances == set(SECRETS) - ONCE - PROFILE | {"revocation.2"}
         await _go_round(f"https://localhost:{doors['https']}", doors)
         await _operate(production, f"https://localhost:{doors['https']}", doors)
 
