@@ -39,7 +39,7 @@ from services.auth.http.reading import (
 class LoginBody(AskBody):
     """POST /auth/login where there are accounts: without a *password* it asks for a link."""
 
-    password: Annotated[str, Field(repr=False)] | None = None
+    password: Annotated[str | None, Field(repr=False)] = None
     cookies: bool = False
 
 
@@ -56,7 +56,7 @@ class ChangeBody(Body):
     """PUT /auth/password."""
 
     password: Annotated[str, Field(repr=False)]
-    current_password: Annotated[str, Field(repr=False)] | None = None
+    current_password: Annotated[str | None, Field(repr=False)] = None
 
 
 async def log_in(request: web.Request, asker: Asker, body: LoginBody) -> web.Response:
