@@ -13,7 +13,7 @@ from shared.messages import SetUser, ShowUser, UserState
 
 
 async def on_set(
-    request: SetUser, *, users: UserFlow, directory: DirectoryFlow | None
+    request: SetUser, *, users: UserFlow, directory: DirectoryFlow | None = None
 ) -> UserState:
     """Block or unblock."""
     try:
@@ -28,7 +28,7 @@ async def on_set(
 
 
 async def on_show(
-    request: ShowUser, *, users: UserFlow, directory: DirectoryFlow | None
+    request: ShowUser, *, users: UserFlow, directory: DirectoryFlow | None = None
 ) -> UserState:
     """Change nothing."""
     try:
