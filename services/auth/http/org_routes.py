@@ -1,7 +1,7 @@
 """``/auth/orgs`` and ``/auth/invitations``: organisations, members, roles, invitations.
 
-Who may call what stands in `services.auth.http.policy`; the flows keep a row's promise once more, under the lock
-of the organisation. Its id is in the path: which organisation is active in the token plays no part.
+Who may call what stands in `services.auth.http.policy`; the flows keep a row's promise once more, under the
+lock of the organisation. Its id is in the path: which organisation is active in the token plays no part.
 """
 
 import re
