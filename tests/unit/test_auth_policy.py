@@ -30,7 +30,7 @@ def app_of(accounts: object) -> web.Application:
         ids=SystemIds(),
         trusted_proxies=(),
     )
-    return make_app(cast(Context, context))
+    return make_app(cast("Context", context))
 
 
 def routes_of(app: web.Application) -> set[Route]:
