@@ -107,7 +107,6 @@ PAGES: dict[str, View] = {
     "log in again to go on": account_views.LogInAgain(),
     "password set": account_views.PasswordSet(),
     "deleted": account_views.AccountDeleted(),
-    "login not finished": account_views.LoginNotFinished(),
     "no organisations": org_views.Organisations("t", "t2", ()),
     "organisations": org_views.Organisations(
         "t",
@@ -146,8 +145,7 @@ PAGES: dict[str, View] = {
     "deleted, others untold": account_views.DeletedUntold(),
     "reset spent": account_views.ResetSpent(),
     "reset, others untold": account_views.ResetUntold(),
-    "link a login": account_views.LinkLogin("t", "ticket", "GitHub", "ada@acme.com"),
-    "not linked": account_views.NotLinked(),
+    "password, others untold": account_views.PasswordUntold(),
     "open reset link": account_views.OpenResetLink("t", "t2", ID, reset_token="t3", least=12),
     "problem": views.problem_page(503, "unavailable", "01JREQUEST"),
 }

@@ -3,46 +3,41 @@
 import structlog
 from aiohttp import web
 
-from services.auth.domain.link import (
-    AlreadySignedIn,
-    CodeProof,
-    LinkAsk,
-    LinkSpent,
-    LinkView,
-    Proof,
-    TokenProof,
-    TooManyRequests,
-)
-from services.auth.domain.outcomes import NotSignedIn, SessionOpened
+from services.auth.domain.link import CodeProof, LinkAsk, LinkSpent, TokenProof, TooManyRequests
+from services.auth.domain.link import WrongPassword as WrongChoice
+from services.auth.domain.outcomes import NotSignedIn
 from services.auth.domain.returnto import safe_next
+from services.auth.http import page_account_actions
 from services.auth.http.context import context_of
-from services.auth.http.cookies import clear_session, read_browser, set_session
+from services.auth.http.cookies import clear_session, read_browser
 from services.auth.http.pacing import ask_for_link
-from services.auth.http.page_context import Browser, now_ms, see_other, show
+from services.auth.http.page_accounts import show_log_in
+from services.auth.http.page_context import Browser, see_other, show
+from services.auth.http.page_entering import NO_ADDRESS, WRONG_CODE, ask_about, exchange, go_on
 from services.auth.http.page_errors import too_many_requests
 from services.auth.http.page_forms import is_same_origin, read_form
 from services.auth.http.pages import ACCOUNT, continue_url, read_login_id, show_check_mail
 from services.auth.http.reading import read_client, read_credentials, read_every_credential
-from services.auth.pages import View, phrases, views
+from services.auth.pages import views
+from services.auth.pages.account_phrases import NOT_THE_CHOSEN, TYPE_THE_CHOSEN
 from services.auth.ports import BusUnavailableError, NotAnnouncedError, StoreUnavailableError
 from shared.emails import InvalidEmailError, canonical_email
 
 log = structlog.get_logger()
 
-NO_ADDRESS = "That is not an address we can send a message to."
-WRONG_CODE = "That code does not work. Check it, or open the link in the mail."
 EVERYWHERE = "all"
 
 
 async def login(request: web.Request) -> web.Response:
     """Ask for a link; the same answer for every address."""
     fields = await read_form(request, "login")
-    context = context_of(request)
-    next_ = safe_next(fields["next"], context.url) or ""
+    next_ = safe_next(fields["next"], context_of(request).url) or ""
     try:
         email = canonical_email(fields["email"])
     except InvalidEmailError:
         return _login_again(request, fields["email"], next_)
+    if fields["way"] == "password" and context_of(request).accounts is not None:
+        return await page_account_actions.log_in(request, email, next_, fields["password"])
     ask = LinkAsk(email, read_client(request), browser=read_browser(request), next=next_)
     result = await ask_for_link(request, ask)
     if isinstance(result, TooManyRequests):
@@ -54,35 +49,30 @@ async def code(request: web.Request) -> web.Response:
     """Sign in by the code of a mail."""
     fields = await read_form(request, "code")
     login_id = read_login_id(fields["login_id"])
-    result = await _exchange(request, CodeProof(login_id, fields["code"]))
-    if isinstance(result, LinkSpent):
+    result = await exchange(request, CodeProof(login_id, fields["code"]))
+    if isinstance(result, LinkSpent | WrongChoice):
         return await show_check_mail(request, login_id, problem=WRONG_CODE, status=422)
-    return await _go_on(request, result)
+    return await go_on(request, result)
 
 
 async def inspect(request: web.Request) -> web.Response:
     """Show what the link would do; consumes nothing, so that a mail scanner may press on."""
     fields = await read_form(request, "inspect")
-    context = context_of(request)
-    held = await context.sessions.held_sessions(read_credentials(request))
-    seen = await context.links.inspect_link(
-        fields["token"], browser=read_browser(request), held=held
-    )
-    if seen is None:
-        return show(request, views.LinkSpent())
-    if isinstance(seen, AlreadySignedIn):
-        return see_other(request, seen.next or ACCOUNT)
-    browser = Browser(request)
-    return browser.show(_question(request, browser, seen, fields["token"]))
+    return await ask_about(request, fields["token"])
 
 
 async def link(request: web.Request) -> web.Response:
     """Consume the link: the click that no scanner makes for a person."""
     fields = await read_form(request, "link")
-    result = await _exchange(request, TokenProof(fields["token"]))
+    chosen = fields["password"] if fields["way"] == "password" else None
+    if chosen == "":
+        return await ask_about(request, fields["token"], problem=TYPE_THE_CHOSEN)
+    result = await exchange(request, TokenProof(fields["token"]), password=chosen)
+    if isinstance(result, WrongChoice):
+        return await ask_about(request, fields["token"], problem=NOT_THE_CHOSEN)
     if isinstance(result, LinkSpent):
         return show(request, views.LinkSpent())
-    return await _go_on(request, result)
+    return await go_on(request, result)
 
 
 async def cancel(request: web.Request) -> web.Response:
@@ -141,46 +131,9 @@ async def sessions(request: web.Request) -> web.Response:
 
 
 def _login_again(request: web.Request, typed: str, next_: str) -> web.Response:
+    if context_of(request).accounts is not None:
+        return show_log_in(request, next_=next_, email=typed, problem=NO_ADDRESS)
     browser = Browser(request)
     token = browser.form_token("login")
     view = views.LogIn(token, next=next_, email=typed, problem=NO_ADDRESS)
     return browser.show(view, status=422)
-
-
-async def _exchange(
-    request: web.Request, proof: Proof
-) -> SessionOpened | AlreadySignedIn | LinkSpent:
-    context = context_of(request)
-    return await context.links.exchange_link(
-        proof,
-        client=read_client(request),
-        browser=read_browser(request),
-        held=await context.sessions.held_sessions(read_credentials(request)),
-        cookies=True,
-    )
-
-
-async def _go_on(request: web.Request, result: SessionOpened | AlreadySignedIn) -> web.Response:
-    response = see_other(request, result.next or ACCOUNT)
-    if isinstance(result, SessionOpened):
-        await context_of(request).sessions.end_replaced(read_credentials(request))
-        set_session(request, response, result.tokens)
-    return response
-
-
-def _question(request: web.Request, browser: Browser, seen: LinkView, token: str) -> View:
-    origin = phrases.origin(seen.requested_at_ms, now_ms(request), seen.client)
-    if seen.purpose == "notice":
-        return views.EndThatSession(browser.form_token("notice"), token, seen.email, origin)
-    tokens = browser.form_token("link"), browser.form_token("cancel")
-    instead_of = _somebody_else(request, seen.email)
-    if seen.same_browser:
-        return views.Confirm(*tokens, token, seen.email, instead_of)
-    return views.WasThisYou(*tokens, token, seen.email, origin, instead_of)
-
-
-def _somebody_else(request: web.Request, email: str) -> str:
-    signed_in = context_of(request).sessions.identify(read_credentials(request))
-    if isinstance(signed_in, NotSignedIn) or signed_in.claims.email == email:
-        return ""
-    return signed_in.claims.email

@@ -10,7 +10,8 @@ from aiohttp.typedefs import Handler, Middleware
 from services.auth.http.page_context import see_other, show
 from services.auth.http.problems import AWAY, REQUEST_ID, Problem, away
 from services.auth.pages import View, phrases
-from services.auth.pages.views import Untold, problem_page
+from services.auth.pages.account_views import LogInAgain
+from services.auth.pages.views import Hop, Untold, problem_page
 from services.auth.ports import NotAnnouncedError
 
 log = structlog.get_logger()
@@ -25,13 +26,21 @@ class Refused(Exception):
         self.view = view
         super().__init__(type(view).__name__)
 
+    def answer(self, request: web.Request) -> web.Response:
+        """What is sent."""
+        return show(request, self.view)
 
-class Elsewhere(Exception):
-    """Nothing is done here: go to *location*, a path of this site."""
+
+class Elsewhere(Refused):
+    """Nothing was done: go to *location*, a path of this site."""
 
     def __init__(self, location: str) -> None:
         self.location = location
-        super().__init__("elsewhere")
+        super().__init__(Hop(location))
+
+    def answer(self, request: web.Request) -> web.Response:
+        """303."""
+        return see_other(request, self.location)
 
 
 @contextmanager
@@ -57,9 +66,7 @@ def page_middleware(page_handlers: frozenset[Handler]) -> Middleware:
         try:
             return await handler(request)
         except Refused as refused:
-            return show(request, refused.view)
-        except Elsewhere as elsewhere:
-            return see_other(request, elsewhere.location)
+            return refused.answer(request)
         except Problem as problem:
             return _problem(request, problem)
         except AWAY as error:
@@ -88,9 +95,11 @@ def _away(request: web.Request, error: Exception) -> web.Response:
 
 
 def _problem(request: web.Request, problem: Problem) -> web.Response:
-    view = problem_page(
+    view: View = problem_page(
         problem.status, problem.code, request.get(REQUEST_ID, ""), detail=_detail(problem)
     )
+    if problem.code == "reauthentication_required":
+        view = LogInAgain()
     response = show(request, view, status=problem.status)
     response.headers.update(problem.headers)
     return response

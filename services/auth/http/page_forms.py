@@ -18,7 +18,9 @@ MAX_FIELDS = 8
 TOKEN_FIELD = "form_token"  # noqa: S105 - the name of a field
 
 
-async def read_form(request: web.Request, form: str) -> Mapping[str, str]:
+async def read_form(
+    request: web.Request, form: str, *, max_fields: int = MAX_FIELDS
+) -> Mapping[str, str]:
     """The fields of the form *form*, once each; a field that was not sent is "".
 
     Raises:
@@ -29,7 +31,7 @@ async def read_form(request: web.Request, form: str) -> Mapping[str, str]:
         raise Refused(FormTooOld())
     if not read_browser(request):
         raise Refused(CookieDidNotStick())
-    fields = _Fields(await _read_fields(request))
+    fields = _Fields(await _read_fields(request, max_fields))
     if not request.app[PAGES].tokens.accepts(fields[TOKEN_FIELD], form, ensure_browser(request)):
         raise Refused(FormTooOld())
     return fields
@@ -58,12 +60,12 @@ def _may_be_ours(request: web.Request) -> bool:
     return is_same_origin(request) or (fetch_site is None and origin in {None, "null"})
 
 
-async def _read_fields(request: web.Request) -> dict[str, str]:
+async def _read_fields(request: web.Request, max_fields: int) -> dict[str, str]:
     if request.content_type != FORM:
         raise Problem(415, "invalid_content_type")
     try:
         text = (await request.read()).decode("utf-8")
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=max_fields)
     except ValueError:
         raise Problem(400, "bad_request") from None
     fields = dict(pairs)

@@ -3,7 +3,13 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from services.auth.http import page_actions, page_continue, pages, social_routes
+from services.auth.http import (
+    page_account_routes,
+    page_actions,
+    page_continue,
+    pages,
+    social_routes,
+)
 from services.auth.http.context import Context
 from services.auth.http.page_context import PAGES, PageContext
 from services.auth.http.page_errors import page_middleware
@@ -38,8 +44,8 @@ def add_pages(app: web.Application, context: Context) -> None:
     app[PAGES] = PageContext.of(context)
     shown, posted = dict(SHOWN), dict(POSTED)
     if context.accounts is not None:
-        shown |= social_routes.SHOWN
-        posted |= social_routes.POSTED
+        shown |= page_account_routes.SHOWN | social_routes.SHOWN
+        posted |= page_account_routes.POSTED | social_routes.POSTED
     app.router.add_routes([web.get(path, handler) for path, handler in shown.items()])
     app.router.add_routes([web.post(path, handler) for path, handler in posted.items()])
     app.middlewares.append(page_middleware(frozenset([*shown.values(), *posted.values()])))

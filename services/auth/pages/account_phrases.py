@@ -36,16 +36,6 @@ _NAMES: Mapping[str, str] = {
     "link": "That looks like an address of a web page or of a mailbox.",
 }
 
-_PROVIDERS: Mapping[str, str] = {
-    "provider_denied": "You did not finish there, or {title} did not let you in.",
-    "provider_failed": "{title} sent us something we could not use.",
-    "provider_unavailable": "{title} does not answer at the moment.",
-    "provider_not_proven": "What came back from {title} did not prove who you are.",
-    "provider_no_email": "{title} did not tell us an e-mail address, and we need one.",
-    "provider_login_spent": "That login took too long, or it was begun in another browser.",
-    "login_refused": "You cannot sign in here with that login.",
-}
-
 
 def password_problem(code: str, least: int) -> str:
     """What is wrong with a new password."""
@@ -60,8 +50,3 @@ def org_problem(code: str) -> str:
 def name_problem(code: str) -> str:
     """What is wrong with an organisation's name."""
     return _NAMES[code]
-
-
-def provider_problem(code: str, title: str) -> str:
-    """Why a login at the provider *title* ("" when it is not known which) came to nothing."""
-    return _PROVIDERS[code].format(title=title or "The other site")

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from services.auth.pages.views import Account, LinkSpent, LogIn, Message, OpenLink, View, WayOn
 
 LOG_IN = WayOn("Log in", "/auth/login")
-LOG_IN_AGAIN = WayOn("Log in again", "/auth/login")
+LOG_IN_AGAIN = WayOn("Log in again", "/auth/login?next=/auth/account")
 NEW_MESSAGE = WayOn("Get a new message", "/auth/password/forgot")
 BACK = WayOn("Back to your account", "/auth/account")
 
@@ -255,30 +255,13 @@ class OpenResetLink(OpenLink):
 
 
 @dataclass(frozen=True)
-class LinkLogin(View):
-    """Back from a provider: add that login to this account? *email* is what the provider knows, or ""."""
+class PasswordUntold(Message):
+    """The password is changed, and this session is over as well, while the others cannot be reached."""
 
-    template: ClassVar[str] = "link_login.html"
-    form_token: str
-    ticket: str
-    title: str
-    email: str
-
-
-@dataclass(frozen=True)
-class NotLinked(Message):
-    """The login was not added."""
-
-    title: str = "That login was not linked"
-    paragraphs: tuple[str, ...] = ("It took too long. You can try again from your account.",)
-    way_on: WayOn | None = BACK
-
-
-@dataclass(frozen=True)
-class LoginNotFinished(Message):
-    """A login by a provider came to nothing; *paragraphs* say what the person can do."""
-
-    status: ClassVar[int] = 400
-    title: str = "That login was not finished"
-    paragraphs: tuple[str, ...] = ("Nobody was signed in. You can try again, or use another way.",)
+    status: ClassVar[int] = 503
+    title: str = "Your new password counts"
+    paragraphs: tuple[str, ...] = (
+        "You are signed out, here too. We could not tell every other service yet.",
+        "They are told as soon as they can be reached. You need not do anything for that.",
+    )
     way_on: WayOn | None = LOG_IN
