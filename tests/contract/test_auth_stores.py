@@ -26,6 +26,7 @@ from services.auth.ports import (
     NetworkLimited,
     NotExchanged,
     Opened,
+    OpenSession,
     Over,
     People,
     Sessions,
@@ -727,3 +728,247 @@ async def test_who_signs_out_everywhere_can_sign_in_again_in_the_same_instant(
         end = await stores.sessions.end_all(ADA, ADA, "everywhere", "user")
         session = await sign_in(stores)
         assert session.sst > end.at_ms
+
+
+SUB = "01K5ZZZZZZZZZZZZZZZZZZZZZZ"
+
+
+def as_account(attempt: Attempt, sub: str = SUB) -> Exchange:
+    """The exchange of somebody whose ``sub`` is not the address."""
+    return exchange_of(attempt, session=replace(new_session(sub), email=attempt.email))
+
+
+def opening_of(asked_at_ms: int, **changes: object) -> OpenSession:
+    base = OpenSession(
+        session=replace(new_session(SUB), email=ADA),
+        session_ms=SESSION_MS,
+        asked_at_ms=asked_at_ms,
+        watermark=0,
+        browser="browser-1",
+        browser_ms=1_000_000,
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+async def account_signs_in(stores: Stores) -> Session:
+    result = await stores.attempts.exchange(as_account(await open_one(stores)))
+    assert isinstance(result, Exchanged)
+    return result.session
+
+
+async def test_an_account_has_its_sessions_by_id_and_is_known_by_address(stores: Stores) -> None:
+    """Blocks, browsers and links are the address's: they are there before anybody has an account."""
+    assert not await stores.attempts.remembers(ADA)
+    session = await account_signs_in(stores)
+
+    assert [session] == await stores.sessions.of(SUB)
+    assert [] == await stores.sessions.of(ADA)
+    assert await stores.attempts.remembers(ADA)
+    assert not await stores.attempts.remembers("bob@acme.com")
+
+
+@pytest.mark.parametrize("blocked", [ADA, "ada+1@acme.com"])
+async def test_a_block_of_the_address_keeps_the_account_out(stores: Stores, blocked: str) -> None:
+    """It neither renews nor opens; a block of one tag is none of the mailbox."""
+    session, link = await account_signs_in(stores), await open_one(stores)
+    await stores.people.block(blocked, "left", "root")
+    at_ms = await stores.sessions.now()
+
+    results = (
+        await stores.sessions.advance(session, 1, GRACE),
+        await stores.attempts.judge(link, by_code=False, right=True, watermark=0),
+        await stores.sessions.open(opening_of(at_ms)),
+        await stores.attempts.exchange(as_account(link)),
+    )
+
+    opened = [isinstance(result, Advanced | Exchanged) for result in results if result]
+    let_in = (*opened, *[True for result in results if result is None])
+    assert let_in == (blocked != ADA,) * len(results)
+
+
+async def test_ending_all_of_an_account_ends_its_sessions_and_voids_its_links(
+    stores: Stores,
+) -> None:
+    """The sessions by id, the links by address; another account's stay."""
+    session, link = await account_signs_in(stores), await open_one(stores)
+    other = await stores.attempts.exchange(
+        as_account(await open_one(stores, new_attempt("bob@acme.com")), "01BOB")
+    )
+    assert isinstance(other, Exchanged)
+    asked = await stores.sessions.now()
+
+    end = await stores.sessions.end_all(SUB, ADA, "password_reset", "user")
+
+    assert PendingEnd("subject", SUB, "password_reset", "user", end.at_ms) == end
+    assert end in await stores.sessions.unannounced()
+    assert Over("password_reset") == await stores.sessions.advance(session, 1, GRACE)
+    assert isinstance(await stores.attempts.exchange(as_account(link)), NotExchanged)
+    assert isinstance(await stores.sessions.open(opening_of(asked)), NotExchanged)
+    assert isinstance(await stores.sessions.advance(other.session, 1, GRACE), Advanced)
+
+
+async def test_what_is_ended_up_to_an_instant_spares_what_began_since(stores: Stores) -> None:
+    """An end that a crash repeats an hour later is the end that it was."""
+    before = await account_signs_in(stores)
+    instant = await stores.sessions.instant("01ENTRY")
+    after, link = await account_signs_in(stores), await open_one(stores)
+    again = await stores.sessions.instant("01ENTRY")
+    ends = [
+        await stores.sessions.end_all(SUB, ADA, "password_reset", "user", at_ms=again)
+        for _ in range(2)
+    ]
+
+    assert instant == again == ends[0].at_ms == ends[1].at_ms
+    assert after.sst > instant
+    assert Over("password_reset") == await stores.sessions.advance(before, 1, GRACE)
+    assert isinstance(await stores.sessions.advance(after, 1, GRACE), Advanced)
+    assert [after.sid] == [session.sid for session in await stores.sessions.of(SUB)]
+    assert isinstance(await stores.attempts.exchange(as_account(link)), Exchanged)
+
+
+async def test_an_older_end_does_not_undo_a_newer_one(stores: Stores) -> None:
+    """Neither its watermark nor the note that it is to be published."""
+    session = await account_signs_in(stores)
+    early = await stores.sessions.instant("01EARLY")
+    late = await stores.sessions.end_all(SUB, ADA, "everywhere", "user")
+    await stores.sessions.end_all(SUB, ADA, "password_reset", "user", at_ms=early)
+
+    assert late in await stores.sessions.unannounced()
+    assert isinstance(await stores.sessions.open(opening_of(early)), NotExchanged)
+    assert Over("everywhere") == await stores.sessions.advance(session, 1, GRACE)
+
+
+async def test_the_clock_says_no_time_twice_the_other_way_round(stores: Stores) -> None:
+    """Who reads it before and after something knows that the something lies between."""
+    ahead = await stores.sessions.now() + 1_500
+    first = await stores.sessions.now(after_ms=ahead)
+    second = await stores.sessions.now()
+    instant = await stores.sessions.instant("01ENTRY")
+    end = await stores.sessions.end_all(SUB, ADA, "everywhere", "user")
+
+    assert ahead + 1 == first
+    assert first <= second <= instant < end.at_ms
+
+
+async def test_a_session_without_a_link_is_opened_like_one_with(stores: Stores) -> None:
+    """After every watermark, once for each sid, and with a word about the browser."""
+    asked = await stores.sessions.now()
+    opening = opening_of(asked, watermark=asked - 1)
+    first = await stores.sessions.open(opening)
+    again = await stores.sessions.open(opening)
+    elsewhere = await stores.sessions.open(opening_of(asked, browser="browser-2"))
+
+    assert isinstance(first, Exchanged)
+    assert isinstance(again, Exchanged)
+    assert isinstance(elsewhere, Exchanged)
+    assert (first.session, False) == (again.session, again.new_browser)
+    assert (False, True) == (first.new_browser, elsewhere.new_browser)
+    assert first.session.expires_at_ms == first.session.sst + SESSION_MS
+    assert first.session == await stores.sessions.find(first.session.sid)
+
+
+async def test_a_proof_from_before_an_end_opens_nothing(stores: Stores) -> None:
+    """A password that was read before it was reset, a store that lost what it was told since."""
+    asked = await stores.sessions.now()
+    refused = await stores.sessions.open(opening_of(asked, watermark=asked))
+    await stores.whole_since(asked)
+    lost = await stores.sessions.open(opening_of(asked))
+    await stores.doubt()
+
+    assert (NotExchanged, NotExchanged) == (type(refused), type(lost))
+    with pytest.raises(StoreUnsettledError):
+        await stores.sessions.open(opening_of(asked))
+
+
+async def test_parallel_guesses_share_their_tries_before_anything_is_proven(
+    stores: Stores,
+) -> None:
+    """Fifty wrong codes and then the right one: no address counts as proven by it."""
+    attempt = await open_one(stores)
+
+    async def guess(*, right: bool) -> object:
+        return await stores.attempts.judge(attempt, by_code=True, right=right, watermark=0)
+
+    assert await guess(right=True) is None
+    async with asyncio.TaskGroup() as group:
+        for _ in range(50):
+            group.create_task(guess(right=False))
+
+    assert isinstance(await guess(right=True), NotExchanged)
+    found = await stores.attempts.find(attempt.login_id)
+    assert found is not None
+    assert (found.state, found.tries) == ("open", 5)
+
+
+async def test_judging_uses_nothing_up(stores: Stores) -> None:
+    """The exchange after it opens the session, and the next one is told which."""
+    attempt = await open_one(stores)
+    for _ in range(2):
+        assert await stores.attempts.judge(attempt, by_code=False, right=True, watermark=0) is None
+    opened = await stores.attempts.exchange(as_account(attempt))
+
+    assert isinstance(opened, Exchanged)
+    judged = await stores.attempts.judge(attempt, by_code=False, right=True, watermark=0)
+    assert UsedBefore(opened.session.sid) == judged
+
+
+async def test_an_attempt_is_consumed_once_and_voids_its_siblings(stores: Stores) -> None:
+    """Those for the same purpose; whoever repeats the very same step is told that it was done."""
+    first, second = [
+        await open_one(stores, new_attempt(purpose="reset_password")) for _ in range(2)
+    ]
+    link = await open_one(stores)
+
+    async def consume(attempt: Attempt, mark: str = "", *, right: bool = True) -> bool:
+        return await stores.attempts.consume(
+            attempt, by_code=False, right=right, watermark=0, mark=mark
+        )
+
+    assert not await consume(second, right=False)
+    assert await consume(second, "mark")
+    assert [True, False, False] == [await consume(second, mark) for mark in ("mark", "other", "")]
+    assert not await consume(first)
+    assert isinstance(await stores.attempts.exchange(as_account(link)), Exchanged)
+
+
+async def test_two_hundred_parallel_consumers_are_one(stores: Stores) -> None:
+    """Single use holds under concurrency, without a session too."""
+    attempt = await open_one(stores, new_attempt(purpose="reset_password"))
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(
+                stores.attempts.consume(attempt, by_code=False, right=True, watermark=0)
+            )
+            for _ in range(200)
+        ]
+
+    assert 1 == sum(task.result() for task in tasks)
+
+
+async def test_the_active_organisation_is_the_session_s(stores: Stores) -> None:
+    """Set with a renewal, kept by the next, left with ""; a tombstone says none."""
+    session = await account_signs_in(stores)
+    seen = []
+    for counter, org in enumerate(("01ORG", None, ""), start=1):
+        await stores.sessions.advance(session, counter, GRACE, org=org)
+        found = await stores.sessions.find(session.sid)
+        seen.append(found and found.org)
+    assert isinstance(await stores.sessions.advance(session, 3, GRACE, org="01B"), Advanced)
+    repeated = await stores.sessions.find(session.sid)
+    await stores.sessions.end(session.sid, SUB, "logout", "user")
+    ended = await stores.sessions.find(session.sid)
+
+    assert repeated is not None
+    assert ended is not None
+    assert ["01ORG", "01ORG", ""] == seen
+    assert ("01B", "") == (repeated.org, ended.org)
+
+
+async def test_what_waits_for_a_proof_is_kept_with_its_attempt(stores: Stores) -> None:
+    """A provider's login, as it was written."""
+    attempt = await open_one(stores, new_attempt(identity="ticket"))
+
+    found = await stores.attempts.find(attempt.login_id)
+
+    assert found is not None
+    assert "ticket" == found.identity

@@ -149,7 +149,10 @@ class Sessions(Protocol):
         ...
 
     async def instant(self, entry_id: str) -> int:
-        """The store's time when this was first asked for *entry_id*: a repetition is told the same."""
+        """The store's time when this was first asked for *entry_id*; a repetition is told the same.
+
+        What any operation gives a time afterwards is later.
+        """
         ...
 
     async def open(self, opening: OpenSession) -> Exchanged | NotExchanged:

@@ -54,7 +54,7 @@ class FakeAuthStore:
         self.calls.append(call)
         if self.away:
             raise StoreUnavailableError
-        return self.clock.now_ms()
+        return max(self.clock.now_ms(), self.floor)
 
     def require_settled(self) -> None:
         """Raises: StoreUnsettledError."""
@@ -265,12 +265,14 @@ class FakeSessions:
 
     async def now(self, *, after_ms: int = 0) -> int:
         store = self._store
-        store.floor = max(store.enter("now"), store.floor, after_ms + 1)
+        store.floor = max(store.enter("now"), after_ms + 1)
         return store.floor
 
     async def instant(self, entry_id: str) -> int:
-        now = max(self._store.enter("instant"), self._store.floor)
-        return self._store.instants.setdefault(entry_id, now)
+        now = self._store.enter("instant")
+        if entry_id not in self._store.instants:
+            self._store.instants[entry_id], self._store.floor = now, now + 1
+        return self._store.instants[entry_id]
 
     async def open(self, opening: OpenSession) -> Exchanged | NotExchanged:
         store, now = self._store, self._store.enter("open_session")
