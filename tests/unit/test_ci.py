@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.chromium import browser_missing
 from tests.support.node import node_missing
+from tests.support.postgresql import postgresql_missing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,6 +33,14 @@ def test_without_node_its_tests_fail_in_ci_and_are_skipped_elsewhere() -> None:
         node_missing({"CI": "true"}, None)
     assert "MISSING" in (node_missing({}, None) or "")
     assert node_missing({"CI": "true"}, "/usr/bin/node") is None
+
+
+def test_without_postgresql_its_tests_fail_in_ci_and_are_skipped_elsewhere() -> None:
+    """A store that was tested on SQLite alone is not the one that runs in production."""
+    with pytest.raises(RuntimeError, match="PostgreSQL is missing"):
+        postgresql_missing({"CI": "true"}, None)
+    assert "apt-get install postgresql" in (postgresql_missing({}, None) or "")
+    assert postgresql_missing({"CI": "true"}, Path("/usr/lib/postgresql/15/bin")) is None
 
 
 def test_no_test_is_left_out_for_want_of_a_package_without_asking_whether_this_is_ci() -> None:
