@@ -21,6 +21,8 @@ from shared.contract import (
     LOGIN_REQUESTED,
     LOGIN_SUCCEEDED,
     TOKEN_REVOKED,
+    USER_REGISTERED,
+    USER_VERIFIED,
     Subject,
 )
 from shared.lifecycle import Runtime
@@ -55,7 +57,8 @@ class AuthWorkers:
 
     async def listen(self, bus: Bus) -> None:
         """Write down every event of auth, as an operator hears it."""
-        for subject in (LOGIN_REQUESTED, LOGIN_SUCCEEDED, LOGIN_FAILED, TOKEN_REVOKED):
+        login = (LOGIN_REQUESTED, LOGIN_SUCCEEDED, LOGIN_FAILED, TOKEN_REVOKED)
+        for subject in (*login, USER_REGISTERED, USER_VERIFIED):
             await bus.listen(subject, partial(self._hear, subject.name))
 
     async def _hear(self, name: str, message: Any) -> None:
