@@ -57,10 +57,6 @@ class Newcomer:
     sub: str
     registered: Announce
 
-    def verified(self, ids: Ids, now_ms: int) -> Announce:
-        """The word that the address is proven."""
-        return _verified(self.sub, ids, now_ms)
-
 
 @dataclass(frozen=True)
 class AccountSubjects:
@@ -107,13 +103,15 @@ class AccountSubjects:
     ) -> Standing | None:
         account = await self.accounts.by_email(email)
         if account is None or account.verified_at_ms is None:
-            account = await self._prove(email, account, remembered, registration)
+            account = await self._prove(
+                email, account, remembered=remembered, registration=registration
+            )
         if account.blocked_at_ms is not None:
             return None
         return await self.standing(account.sub, email, "")
 
     async def _prove(
-        self, email: str, known: Account | None, remembered: bool, registration: str | None
+        self, email: str, known: Account | None, *, remembered: bool, registration: str | None
     ) -> Account:
         now_ms = self.clock.now_ms()
         newcomer = await self.newcomer(email, remembered=remembered)
@@ -129,27 +127,38 @@ class AccountSubjects:
 
     async def standing(self, sub: str, email: str, org: str) -> Standing | None:
         rights = await self.accounts.rights(sub, org)
-        if rights is None and sub == email and is_canonical(sub):
-            await self._adopt(email)
+        if not _is_proven(rights) and sub == email and is_canonical(sub):
+            await self._adopt(email, rights.account if rights else None)
             rights = await self.accounts.rights(sub, org)
-        if rights is None or rights.account.blocked_at_ms is not None:
+        if rights is None or not _is_proven(rights) or rights.account.blocked_at_ms is not None:
             return None
         return self.standing_of(rights, org)
 
-    async def _adopt(self, email: str) -> None:
-        """A session from before there were accounts: its person keeps the ``sub`` it says."""
-        if await self.accounts.was_deleted(email):
-            return
+    async def _adopt(self, email: str, known: Account | None) -> None:
+        """A session from before there were accounts: its person keeps the ``sub`` it says.
+
+        That they have a session proves the address, also where somebody registered it meanwhile (*known*).
+        """
+        if known is not None:
+            await self._prove(email, known, remembered=True, registration=None)
+        elif not await self.accounts.was_deleted(email):
+            await self._write_down(email)
+
+    async def _write_down(self, email: str) -> None:
         now_ms = self.clock.now_ms()
         account = Account(sub=email, email=email, created_at_ms=now_ms, verified_at_ms=now_ms)
         newcomer = await self.newcomer(email, remembered=True)
-        entries = (newcomer.registered, newcomer.verified(self.ids, now_ms))
+        entries = (newcomer.registered, _verified(email, self.ids, now_ms))
         written = await self.accounts.adopt(account, entries)
         if written.sub != email:
             log.warning("account.not_adopted", sub=written.sub)
-            return
-        await self.deliver(*entries)
-        log.info("account.adopted")
+        elif written.created_at_ms == now_ms:  # and not somebody faster's
+            await self.deliver(*entries)
+            log.info("account.adopted")
+
+
+def _is_proven(rights: Rights | None) -> bool:
+    return rights is not None and rights.account.verified_at_ms is not None
 
 
 def _verified(sub: str, ids: Ids, now_ms: int) -> Announce:
