@@ -120,10 +120,10 @@ class Window:
         cookies = await self.context.cookies([f"{self.stack.url}/auth/"])
         return next((c.get("value", "") for c in cookies if c.get("name") == name), "")
 
-    async def picture(self, name: str) -> None:
-        """Keep what is seen under test-artifacts/."""
+    async def picture(self, name: str, *, whole: bool = False) -> None:
+        """Keep what is seen, or (*whole*) could be by scrolling, under test-artifacts/."""
         ARTIFACTS.mkdir(exist_ok=True)
-        await self.page.screenshot(path=ARTIFACTS / f"{name}-{self.size}.png")
+        await self.page.screenshot(path=ARTIFACTS / f"{name}-{self.size}.png", full_page=whole)
 
     def foreign(self) -> set[str]:
         """The origins it asked for anything, but for the front door and the mailbox."""
