@@ -6,7 +6,8 @@ every session the person has, here and everywhere, and the address that is store
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -60,7 +61,7 @@ from shared.messages import LoginFailed
 log = structlog.get_logger()
 
 NOBODY = ""  # nobody's hash: costs what ours cost (`Hasher.verify`)
-NOT_LOOKED_AT = (StoreUnavailableError, BusUnavailableError, FeedStaleError, HasherBusyError)
+AWAY = (StoreUnavailableError, BusUnavailableError, FeedStaleError, HasherBusyError)
 
 
 @dataclass(frozen=True)
@@ -96,26 +97,14 @@ class PasswordFlow:
         begun = await self.tries.begin(login.email, browser, login.client)
         if isinstance(begun, NetworkLimited):
             return TooManyRequests(retry_after(begun.wait_ms))
-        account = await self._verified(begun, login.email, login.password)
-        if account is None or not self.allow.permits(login.email):
+        async with self._taken_back_if_away(begun):
+            opened = await self._open(begun, login)
+        if opened is None:
             return await self._refused()
-        standing = await self.subjects.standing(account.sub, account.email, "")
-        if standing is None:
-            return await self._refused()
-        opened = await self.opening.open(
-            standing,
-            asked_at_ms=begun.at_ms,
-            as_of_ms=begun.at_ms,
-            amr="pwd",
-            client=login.client,
-            browser=login.browser,
-            client_id=login.client_id,
-            cookies=login.cookies,
-            next=login.next,
-        )
-        if isinstance(opened, NotOpened):
-            return await self._refused()
-        await self.tries.passed(begun)
+        with contextlib.suppress(
+            StoreUnavailableError
+        ):  # the person is signed in; the try counts for a while
+            await self.tries.passed(begun)
         return opened
 
     async def change(
@@ -154,27 +143,46 @@ class PasswordFlow:
         log.info("password.changed", sub=account.sub)
         return await self._open_anew(account, claims, change, ended.id)
 
+    async def _open(self, begun: TryAllowed, login: PasswordLogin) -> SessionOpened | None:
+        account = await self._verified(begun, login.email, login.password)
+        if account is None or not self.allow.permits(login.email):
+            return None
+        standing = await self.subjects.standing(account.sub, account.email, "")
+        if standing is None:
+            return None
+        opened = await self.opening.open(
+            standing,
+            asked_at_ms=begun.at_ms,
+            as_of_ms=begun.at_ms,
+            amr="pwd",
+            client=login.client,
+            browser=login.browser,
+            client_id=login.client_id,
+            cookies=login.cookies,
+            next=login.next,
+        )
+        return None if isinstance(opened, NotOpened) else opened
+
     async def _verified(self, begun: TryAllowed, email: str, password: str) -> Account | None:
         """Whose *password* this is, after what the tarpit wants; the same work for every address."""
-        try:
-            await self.pause(begun.delay_ms / 1000)
-            account = await self.accounts.by_email(email)
-            stored = _usable(account)
-            verdict = await self.hasher.verify(stored, password)
-        except NOT_LOOKED_AT:
-            await self._undo(begun)
-            raise
+        await self.pause(begun.delay_ms / 1000)
+        account = await self.accounts.by_email(email)
+        verdict = await self.hasher.verify(_usable(account), password)
         if account is None or not verdict.matches or begun.muted:
             return None
         if verdict.outdated:
             await self._renew_hash(account, password)
         return account
 
-    async def _undo(self, begun: TryAllowed) -> None:
+    @contextlib.asynccontextmanager
+    async def _taken_back_if_away(self, begun: TryAllowed) -> AsyncIterator[None]:
+        """A try that nobody could judge is no wrong password."""
         try:
-            await self.tries.undone(begun)
-        except StoreUnavailableError:
-            log.info("try.counted")  # one try less, for an hour
+            yield
+        except AWAY:
+            with contextlib.suppress(StoreUnavailableError):  # then it counts, for an hour
+                await self.tries.undone(begun)
+            raise
 
     async def _renew_hash(self, account: Account, password: str) -> None:
         """Keep it as strongly as it is kept today. A login never fails because this did."""
@@ -212,7 +220,9 @@ class PasswordFlow:
         begun = await self.tries.begin(account.email, browser, change.client)
         if isinstance(begun, NetworkLimited):
             return TooManyRequests(retry_after(begun.wait_ms))
-        if await self._verified(begun, account.email, change.current) is None:
+        async with self._taken_back_if_away(begun):
+            proven = await self._verified(begun, account.email, change.current)
+        if proven is None:
             return InvalidCredentials()
         await self.tries.passed(begun)
         return None
@@ -250,7 +260,7 @@ class PasswordFlow:
 
 
 def _known_as(browser: str, client_id: str, client: Client) -> str:
-    """What a browser is remembered by: our value in it, or behind a confidential client what that says of it."""
+    """What a browser is remembered by: our value in it; behind a confidential client, what that says of it."""
     return browser or (f"{client_id}|{client.user_agent}" if client_id != FIRST_PARTY else "")
 
 
