@@ -1,8 +1,8 @@
 """The matrix of organisations: every route of one, for everybody who may and may not.
 
-Own organisation with each role, without a role, with a role that nobody knows; another one; none; a deleted one;
-one that never was; and nobody signed in. What is refused changes nothing, and to whom an organisation is not his
-there is nothing to tell it from one that does not exist.
+Own organisation with each role, without a role, with a role that nobody knows; another one; none; a deleted
+one; one that never was; and nobody signed in. What is refused changes nothing, and to whom an organisation is
+not his there is nothing to tell it from one that does not exist.
 """
 
 from collections.abc import AsyncIterator

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -88,8 +89,12 @@ def write_clients(secrets_dir: Path) -> None:
 
 
 @asynccontextmanager
-async def running_house(directory: Path, max_staleness: float = 10.0) -> AsyncIterator[House]:
+async def running_house(
+    directory: Path, max_staleness: float = 10.0, services: str = CATALOGUE, **settings: Any
+) -> AsyncIterator[House]:
     """Start everything in *directory*; all of it is fresh and trusted when the block begins.
+
+    *services* is the edge's catalogue, *settings* are more of auth's.
 
     *max_staleness* (seconds) of edge and worker: so long, and two seconds more, the worker's roll of edges
     may have gaps (`House.knows_every_edge`).
@@ -100,7 +105,7 @@ async def running_house(directory: Path, max_staleness: float = 10.0) -> AsyncIt
     revokers.write_text("shop: [session, token, subject]\n")
     nats, redis_server = make_nats(directory / "nats", secrets_dir), make_redis(directory / "redis")
     catalogue = directory / "one.yaml"
-    catalogue.write_text(CATALOGUE)
+    catalogue.write_text(services)
     staleness = {"max_staleness": str(max_staleness)}
     edge = make_edge(nats, directory, catalogue=str(catalogue), **staleness)
     async with AsyncExitStack() as stack:
@@ -118,6 +123,7 @@ async def running_house(directory: Path, max_staleness: float = 10.0) -> AsyncIt
                 revocation={"revokers": revokers, "max_staleness": max_staleness},
                 limit_address="1000/h",
                 limit_network="100000/m",
+                **settings,
             )
         )
         await start_in_thread(edge)

@@ -87,12 +87,14 @@ async def logout(request: web.Request) -> web.Response:
 async def me(request: web.Request) -> web.Response:
     """GET /auth/me: what the access token says."""
     claims = claims_of(request)
+    with_accounts = context_of(request).accounts is not None
     return web.json_response(
         {
             "sub": claims.sub,
             "email": claims.email,
             "org": claims.org,
             "roles": list(claims.roles),
+            **({"permissions": list(claims.permissions)} if with_accounts else {}),
             "client_id": claims.client_id,
             "amr": list(claims.amr),
             "auth_time": claims.auth_time,
