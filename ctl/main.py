@@ -9,6 +9,7 @@ from ctl.commands import (
     accounts,
     catalogue,
     clients,
+    deletions,
     edges,
     events,
     explain,
@@ -23,8 +24,8 @@ from ctl.commands import (
 from ctl.up import command as up
 
 COMMANDS = (
-    up, init, worker, status, revoke, edges, users, explain, events, keys, catalogue, clients, services,
-    streams, accounts,
+    up, init, worker, status, revoke, edges, users, deletions, explain, events, keys, catalogue, clients,
+    services, streams, accounts,
 )  # fmt: skip
 
 

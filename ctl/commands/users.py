@@ -1,11 +1,13 @@
-"""``users block|unblock|show``: keep a person out, let them in again, see how it stands."""
+"""``users …``: keep a person out, see how it stands; where accounts are on, all of them and their roles."""
 
 import argparse
 from functools import partial
 from typing import Literal
 
 from ctl import exits
+from ctl.accounts_words import account_lines, refused
 from ctl.arguments import Commands, add_command
+from ctl.commands import user_accounts, user_transfer
 from ctl.output import complain, date_time, one_line, say, say_json
 from ctl.session import Session, operate
 from shared.contract import OP_USERS_SET, OP_USERS_SHOW
@@ -16,19 +18,21 @@ Action = Literal["block", "unblock", "show"]
 SUMMARIES: dict[Action, str] = {
     "block": "no new login; sessions and unopened links end",
     "unblock": "may log in again",
-    "show": "blocked or not, and how many sessions",
+    "show": "blocked or not, how many sessions, and the account",
 }
 
 
 def register(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add ``users``."""
-    parser = add_command(commands, "users", "keep a person out")
+    parser = add_command(commands, "users", "keep a person out; accounts and their roles")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     for action, summary in SUMMARIES.items():
         one = add_command(actions, action, summary)
         one.add_argument("address")
         one.add_argument("--reason", default="", required=action == "block")
         one.set_defaults(run=run, action=action)
+    user_accounts.register(actions)
+    user_transfer.register(actions)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -64,14 +68,15 @@ async def _ask(session: Session, *, request: SetUser | ShowUser) -> int:
         state = await bus.ask(OP_USERS_SET, request, timeout=timeout)
     if session.json:
         say_json(state.model_dump(exclude_none=True))
-    elif state.error:
-        complain(one_line(state.error))
-    else:
+    elif not state.error:
         say(_line(state))
-    return exits.FAILED if state.error else exits.DONE
+        if state.account and isinstance(request, ShowUser):
+            say("\n".join(account_lines(state.account)))
+    return refused(state.error) if state.error else exits.DONE
 
 
 def _line(state: UserState) -> str:
+    who = state.account.email if state.account else state.sub
     since = f" since {date_time(state.blocked_at)}" if state.blocked_at else ""
     standing = f"blocked{since}" if state.blocked else "may log in"
-    return one_line(f"{state.sub}: {standing}, {state.sessions} sessions")
+    return one_line(f"{who}: {standing}, {state.sessions} sessions")
