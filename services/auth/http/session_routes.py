@@ -15,6 +15,7 @@ from services.auth.http.cookies import clear_session
 from services.auth.http.policy import claims_of
 from services.auth.http.prefer import end_and_wait
 from services.auth.http.problems import Problem, away, problem_response
+from services.auth.http.profile import describe_account
 from services.auth.http.reading import (
     read_bound_refresh,
     read_client,
@@ -85,22 +86,22 @@ async def logout(request: web.Request) -> web.Response:
 
 
 async def me(request: web.Request) -> web.Response:
-    """GET /auth/me: what the access token says."""
+    """GET /auth/me: what the access token says; with accounts, what is in the store as well."""
     claims = claims_of(request)
-    with_accounts = context_of(request).accounts is not None
-    return web.json_response(
-        {
-            "sub": claims.sub,
-            "email": claims.email,
-            "org": claims.org,
-            "roles": list(claims.roles),
-            **({"permissions": list(claims.permissions)} if with_accounts else {}),
-            "client_id": claims.client_id,
-            "amr": list(claims.amr),
-            "auth_time": claims.auth_time,
-            "expires_at": claims.exp,
-        }
-    )
+    document: dict[str, object] = {
+        "sub": claims.sub,
+        "email": claims.email,
+        "org": claims.org,
+        "roles": list(claims.roles),
+        "client_id": claims.client_id,
+        "amr": list(claims.amr),
+        "auth_time": claims.auth_time,
+        "expires_at": claims.exp,
+    }
+    if context_of(request).accounts is not None:
+        document["permissions"] = list(claims.permissions)
+        document |= await describe_account(request, claims)
+    return web.json_response(document)
 
 
 async def list_sessions(request: web.Request) -> web.Response:

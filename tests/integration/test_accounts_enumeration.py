@@ -1,0 +1,302 @@
+"""Nobody learns from an answer whether an address is known: every kind of address, route by route."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import ClientResponse
+
+from services.auth.adapters.sql import Database
+from services.auth.adapters.sql_schema import accounts
+from shared.contract import LOGIN_REQUESTED
+from tests.support.auth_workers import ORIGIN, AuthWorkers, running_workers
+from tests.support.servers import make_nats, make_redis, make_secrets, start_in_thread
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+GOOD, OTHER = "correct horse battery", "staple of the third"
+KINDS = (
+    "known",
+    "unknown",
+    "disabled",
+    "unverified",
+    "deleted",
+    "social-only",
+    "rate-limited",
+    "not-allowed",
+)
+ROUTES = ("login", "register", "forgot", "resend")
+PATHS = {
+    "login": "/auth/login",
+    "register": "/auth/register",
+    "forgot": "/auth/password/forgot",
+    "resend": "/auth/register/resend",
+}
+STATUS = {"login": 401, "register": 202, "forgot": 202, "resend": 202}
+
+
+def address_of(kind: str) -> str:
+    """Of equal length, so that no length of a body tells by itself."""
+    return f"{kind:-<14}@acme.com" if kind != "not-allowed" else f"{kind:-<14}@evil.com"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def workers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AuthWorkers]:
+    """One auth with accounts, and somebody of every kind."""
+    directory = tmp_path_factory.mktemp("enumeration")
+    secrets_dir = make_secrets(directory / "secrets")
+    nats, redis = make_nats(directory / "nats", secrets_dir), make_redis(directory / "redis")
+    url = f"sqlite:///{directory / 'accounts.db'}"
+    try:
+        await start_in_thread(nats)
+        await start_in_thread(redis)
+        await nats.provision()
+        async with running_workers(
+            nats, redis, secrets_dir, doors=1, accounts_url=url, limit_address="8/h"
+        ) as running:
+            await populate(running, url)
+            yield running
+    finally:
+        nats.kill()
+        redis.kill()
+
+
+async def populate(running: AuthWorkers, url: str) -> None:
+    """Make the people."""
+    for kind in ("known", "disabled", "deleted"):
+        await register(running, address_of(kind))
+    await register(running, address_of("unverified"), proven=False)
+    for kind in ("social-only", "rate-limited"):
+        await running.sign_in(address_of(kind))
+    database = Database(url)
+    async with database.writing() as connection:
+        disabled = accounts.update().where(accounts.c.email == address_of("disabled"))
+        await connection.execute(disabled.values(blocked_at=1))
+        deleted = accounts.delete().where(accounts.c.email == address_of("deleted"))
+        await connection.execute(deleted)
+    await database.close()
+    email = {"email": address_of("rate-limited")}
+    await asyncio.gather(*(running.call("POST", PATHS["forgot"], email) for _ in range(9)))
+
+
+async def register(running: AuthWorkers, email: str, *, proven: bool = True) -> None:
+    """With `GOOD`, and open the mail in the same browser."""
+    body = {"email": email, "password": GOOD}
+    response = await running.call("POST", PATHS["register"], body)
+    assert response.status == 202, await response.text()
+    if not proven:
+        return
+    login_id = (await response.json())["login_id"]
+    cookies = {name: morsel.value for name, morsel in response.cookies.items()}
+    token = running.token_of(login_id, email, "verify_email")
+    opened = await running.call("POST", "/auth/link", {"token": token}, cookies=cookies)
+    assert opened.status == 200, await opened.text()
+
+
+async def ask(running: AuthWorkers, route: str, kind: str, **more: Any) -> ClientResponse:
+    """One request about an address of *kind*."""
+    body: dict[str, Any] = {"email": address_of(kind)}
+    if route in {"login", "register"}:
+        body["password"] = OTHER
+    return await running.call("POST", PATHS[route], body | more, headers=ORIGIN)
+
+
+async def seen_of(response: ClientResponse) -> dict[str, Any]:
+    """All that whoever asked can see; of what is random its length."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    random = {name: len(headers.pop(name)) for name in ("x-request-id", "set-cookie")}
+    headers.pop("date")
+    return {
+        "status": response.status,
+        "length": len(await response.text()),
+        "members": sorted((await response.json(content_type=None)).keys()),
+        "cookies": sorted(response.cookies),
+        **random,
+        **headers,
+    }
+
+
+@pytest.mark.parametrize(
+    ("route", "more"), [*((route, {}) for route in ROUTES), ("login", {"cookies": True})]
+)
+async def test_an_answer_is_the_same_for_every_kind_of_address(
+    workers: AuthWorkers, route: str, more: dict[str, Any]
+) -> None:
+    """Status, body's length and members, headers and cookies (M-13)."""
+
+    answers = await asyncio.gather(*(ask(workers, route, kind, **more) for kind in KINDS))
+    seen = {kind: await seen_of(answer) for kind, answer in zip(KINDS, answers, strict=True)}
+
+    assert seen["known"]["status"] == STATUS[route]
+    different = [
+        (kind, name, found, seen["known"].get(name))
+        for kind in KINDS
+        for name, found in seen[kind].items()
+        if found != seen["known"].get(name)
+    ]
+    assert different == []
+
+
+async def test_the_right_password_of_who_may_not_come_in_is_as_wrong_as_any(
+    workers: AuthWorkers,
+) -> None:
+    """Disabled, unverified and deleted ones had this very password once."""
+    answers = {
+        kind: await seen_of(
+            await workers.call(
+                "POST",
+                "/auth/login",
+                {"email": address_of(kind), "password": password},
+                headers=ORIGIN,
+            )
+        )
+        for kind, password in (
+            ("known", OTHER),
+            ("disabled", GOOD),
+            ("unverified", GOOD),
+            ("deleted", GOOD),
+        )
+    }
+
+    assert answers["known"]["status"] == 401
+    assert all(answer == answers["known"] for answer in answers.values())
+
+
+async def test_only_whom_it_concerns_is_written_to(workers: AuthWorkers) -> None:
+    """The other half of the table: same answers, different mails."""
+
+    def mails(kind: str) -> list[tuple[str, str | None]]:
+        return sorted(
+            {
+                (mail.purpose, mail.notice)
+                for mail in workers.said(LOGIN_REQUESTED)
+                if mail.email == address_of(kind)
+            },
+            key=str,
+        )
+
+    for route in ("register", "forgot", "resend"):
+        await asyncio.gather(*(ask(workers, route, kind) for kind in KINDS))
+    await eventually(lambda: ("reset_password", None) in mails("known"))
+
+    assert set(mails("known")) >= {("sign_in", "already_registered"), ("reset_password", None)}
+    assert set(mails("social-only")) >= {
+        ("sign_in", "already_registered"),
+        ("reset_password", None),
+    }
+    assert set(mails("unverified")) == {("verify_email", None), ("reset_password", None)}
+    assert ("verify_email", None) in mails("unknown")
+    assert mails("not-allowed") == []
+    assert [purpose for purpose, _ in mails("disabled")] == [
+        "verify_email"
+    ]  # before it was disabled
+
+
+async def test_the_answers_carry_what_a_browser_and_a_server_need(workers: AuthWorkers) -> None:
+    """Tokens in the body or in cookies, as for a link; and who one is, with what is in the store."""
+    email = "grace@acme.com"
+    await register(workers, email)
+    body = {"email": email, "password": GOOD, "next": "/demo"}
+
+    plain = await (await workers.call("POST", "/auth/login", body)).json()
+    in_cookies = await workers.call("POST", "/auth/login", body | {"cookies": True}, headers=ORIGIN)
+    cross = await workers.call(
+        "POST", "/auth/login", body | {"cookies": True}, headers={"Origin": "https://evil.test"}
+    )
+
+    assert {"access_token", "refresh_token", "next"} <= plain.keys()
+    assert "access_token" not in await in_cookies.json()
+    assert len(in_cookies.cookies) == 4
+    assert (cross.status, (await cross.json())["code"]) == (403, "csrf_failed")
+    bearer = {"Authorization": f"Bearer {plain['access_token']}"}
+    me = await (await workers.call("GET", "/auth/me", headers=bearer)).json()
+    assert (me["email"], me["has_password"], me["providers"], me["orgs"]) == (email, True, [], [])
+    assert me["amr"] == ["pwd"]
+    assert me["sub"] != email
+
+
+async def test_a_password_is_changed_and_reset_over_http(workers: AuthWorkers) -> None:
+    """PUT answers in kind with a new session; the reset answers 204 and opens none."""
+    email = "alan@acme.com"
+    await register(workers, email)
+    login = {"email": email, "password": GOOD}
+    tokens = await (await workers.call("POST", "/auth/login", login)).json()
+    bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+
+    missing = await workers.call("PUT", "/auth/password", {"password": OTHER}, headers=bearer)
+    wrong = await workers.call(
+        "PUT", "/auth/password", {"password": OTHER, "current_password": OTHER}, headers=bearer
+    )
+    short = await workers.call(
+        "PUT", "/auth/password", {"password": "short", "current_password": GOOD}, headers=bearer
+    )
+    changed = await workers.call(
+        "PUT", "/auth/password", {"password": OTHER, "current_password": GOOD}, headers=bearer
+    )
+
+    codes = [(r.status, (await r.json())["code"]) for r in (missing, wrong, short)]
+    assert codes == [
+        (400, "invalid_request"),
+        (403, "invalid_credentials"),
+        (400, "password_too_short"),
+    ]
+    assert changed.status == 200, await changed.text()
+    new = {"Authorization": f"Bearer {(await changed.json())['access_token']}"}
+    await eventually_refused(workers, bearer)
+    assert (await workers.call("GET", "/auth/me", headers=new)).status == 200
+    forgot = await workers.call("POST", PATHS["forgot"], {"email": email})
+    token = workers.token_of((await forgot.json())["login_id"], email, "reset_password")
+    reset = await workers.call("POST", "/auth/password/reset", {"token": token, "password": GOOD})
+    assert (reset.status, await reset.text()) == (204, "")
+    await eventually_refused(workers, new)
+    again = await workers.call("POST", "/auth/login", login)
+    assert again.status == 200, await again.text()
+
+
+async def eventually_refused(workers: AuthWorkers, bearer: dict[str, str]) -> None:
+    """The word of the end has arrived at auth's own feed."""
+
+    async def refused() -> bool:
+        return (await workers.call("GET", "/auth/me", headers=bearer)).status == 401
+
+    await eventually(refused)
+
+
+async def test_the_rules_of_a_password_can_be_asked(workers: AuthWorkers) -> None:
+    """By whoever draws a form."""
+    response = await workers.call("GET", "/auth/password/rules")
+
+    assert await response.json() == {"min_characters": 12, "max_bytes": 1024}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/auth/register", {"email": "a@acme.com"}),
+        ("/auth/register", {"email": "a@acme.com", "password": GOOD, "roles": ["owner"]}),
+        ("/auth/register", {"email": "a@acme.com", "password": GOOD, "sub": "x", "verified_at": 1}),
+        ("/auth/register", {"email": "A <a@acme.com>", "password": GOOD}),
+        ("/auth/register", {"email": "a@acme.com", "password": ["x" * 20]}),
+        ("/auth/register", {"email": "a@acme.com", "password": "\ud800" * 20}),
+        ("/auth/login", {"email": "a@acme.com", "cookies": True}),
+        ("/auth/login", {"email": "a@acme.com", "password": 7}),
+        ("/auth/password/reset", {"password": GOOD}),
+        ("/auth/password/reset", {"password": GOOD, "token": "x", "code": "y"}),
+        ("/auth/password/forgot", {"email": "a@acme.com", "password": GOOD}),
+    ],
+)
+async def test_a_body_that_does_not_fit_is_refused_and_changes_nothing(
+    workers: AuthWorkers, path: str, body: dict[str, Any]
+) -> None:
+    """Fields of ours and no others, each of its type; no 500, whatever it holds."""
+    response = await workers.call("POST", path, body)
+
+    assert response.status == 400, await response.text()
+
+
+async def test_every_kind_has_an_address_of_the_same_length() -> None:
+    """Or the lengths of bodies would prove nothing."""
+    assert len({len(address_of(kind)) for kind in KINDS}) == 1
