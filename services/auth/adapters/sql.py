@@ -21,9 +21,11 @@ from services.auth.ports.accounts import AccountsUnavailableError
 from shared.accounts_url import AccountsStore, PostgreSQLStore, SQLiteStore, parse_accounts_url
 
 POOL_SIZE = 10  # of each process; SQLite's are files opened in this process, PostgreSQL's are processes there
-POOL_WAIT = 2.0  # seconds to wait for a free connection
+POOL_WAIT = 1.0  # seconds to wait for a free connection
 CONNECT_TIMEOUT = 3.0  # seconds
-STATEMENT_MS = 3000  # what a statement, or waiting for a lock, may take
+LOCK_MS = 2000  # waiting for another writer
+STATEMENT_MS = 3000
+IDLE_MS = 5000  # a transaction that does nothing is ended by PostgreSQL, its locks given back
 PATIENT_MS = 3_600_000
 WRITES = "latchwire_writes"
 
@@ -194,7 +196,6 @@ def _postgresql_url(store: PostgreSQLStore, password: str) -> URL:
 
 
 def _postgresql_arguments(store: PostgreSQLStore, statement_ms: int) -> dict[str, Any]:
-    limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
     return {
         "timeout": CONNECT_TIMEOUT,
         "command_timeout": statement_ms / 1000 + 1,  # for a server that is gone without a word
@@ -202,7 +203,9 @@ def _postgresql_arguments(store: PostgreSQLStore, statement_ms: int) -> dict[str
         "server_settings": {
             "application_name": "latchwire",
             "jit": "off",
-            **{name: str(statement_ms) for name in limits},
+            "statement_timeout": str(statement_ms),
+            "lock_timeout": str(LOCK_MS),
+            "idle_in_transaction_session_timeout": str(IDLE_MS),
         },
     }
 
@@ -218,7 +221,7 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
             "foreign_keys=ON",
             "journal_mode=WAL",
             "synchronous=FULL",
-            f"busy_timeout={STATEMENT_MS}",
+            f"busy_timeout={LOCK_MS}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -14,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from services.auth.adapters.sql import Database
+from services.auth.adapters.sql import LOCK_MS, Database
 
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each look at the version
 
@@ -54,7 +54,10 @@ async def migrate(database: Database) -> tuple[Schema, Schema]:
     """
     async with database.writing() as connection:
         if not database.is_sqlite:
+            await connection.execute(text("SET LOCAL lock_timeout = '10min'"))
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+            # For the tables again little: who waits for one holds up everybody behind.
+            await connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_MS}"))
         before = await connection.run_sync(_read)
         if before.is_older:
             await connection.run_sync(_upgrade)

@@ -1,0 +1,158 @@
+"""The schema: the migrations make what the statements are written for, on both real engines."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+
+from services.auth.adapters.sql import LOCK_MS, POOL_SIZE, Database
+from services.auth.adapters.sql_migrations import Schema, migrate, read_schema
+from services.auth.adapters.sql_schema import accounts, metadata
+from services.auth.ports.accounts import AccountsUnavailableError
+from services.auth.wiring.accounts_schema import refuse_unfit
+from shared.lifecycle import StartRefusedError
+from tests.support.waiting import eventually
+
+
+async def differences(database: Database) -> list[Any]:
+    """What Alembic would change to make the database like `metadata`."""
+
+    def compare(connection: Connection) -> list[Any]:
+        options = {"compare_type": True, "compare_server_default": True}
+        return list(
+            compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+        )
+
+    async with database.reading() as connection:
+        return await connection.run_sync(compare)
+
+
+async def foreign_keys(database: Database) -> dict[str, list[tuple[str, str]]]:
+    """Which columns refer to which table, and what a deletion does; Alembic does not compare the latter."""
+
+    def read(connection: Connection) -> dict[str, list[tuple[str, str]]]:
+        tables = inspect(connection)
+        return {
+            name: sorted(
+                (key["constrained_columns"][0], key["options"].get("ondelete", ""))
+                for key in tables.get_foreign_keys(name)
+            )
+            for name in sorted(metadata.tables)
+        }
+
+    async with database.reading() as connection:
+        return await connection.run_sync(read)
+
+
+async def test_migrations_make_the_schema_that_the_statements_are_written_for(
+    empty_url: str,
+) -> None:
+    """No table, column, type, index or constraint more or less; and the second time nothing is to be done."""
+    async with Database(empty_url) as database:
+        before, after = await migrate(database)
+
+        assert (before.found, before.fits, before.is_older) == ("", False, True)
+        assert (after.found, after.fits) == (before.needed, True)
+        assert await migrate(database) == (after, after)
+        assert await read_schema(database) == after
+        assert await differences(database) == []
+        expected = {
+            name: sorted((k.parent.name, k.ondelete or "") for k in table.foreign_keys)
+            for name, table in sorted(metadata.tables.items())
+        }
+        assert await foreign_keys(database) == expected
+
+
+async def test_a_column_that_no_migration_makes_is_noticed(database: Database) -> None:
+    """The comparison itself can fail."""
+    async with database.writing() as connection:
+        await connection.execute(text("ALTER TABLE accounts ADD COLUMN nickname VARCHAR(10)"))
+
+    assert len(await differences(database)) == 1
+
+
+async def test_migrations_at_once_come_one_after_the_other(empty_url: str) -> None:
+    """Two processes of auth start on one new file; two jobs on one database."""
+    async with Database(empty_url) as one, Database(empty_url) as two, asyncio.TaskGroup() as tasks:
+        begun = [tasks.create_task(migrate(database)) for database in (one, two)]
+        await asyncio.wait(begun)
+
+    befores = sorted(task.result()[0].found for task in begun)
+    assert befores == ["", begun[0].result()[1].found]
+
+
+async def test_a_newer_schema_is_left_alone_and_refused(database: Database) -> None:
+    """Whoever goes back to an older program is told so, and nothing is touched."""
+    async with database.writing() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    before, after = await migrate(database)
+
+    assert before == after == await read_schema(database)
+    assert (after.fits, after.is_older) == (False, False)
+    with pytest.raises(StartRefusedError, match=r"9999, not .*: a newer Latchwire"):
+        refuse_unfit(after)
+
+
+def test_an_older_schema_is_refused_with_the_command_that_helps() -> None:
+    """And one that fits is not."""
+    with pytest.raises(StartRefusedError, match=r"\(none\), not 0001: run `latchwire accounts"):
+        refuse_unfit(Schema("", "0001", known=True))
+    refuse_unfit(Schema("0001", "0001", known=True))
+
+
+async def test_a_reader_waits_for_no_writer(database: Database) -> None:
+    """A login that writes holds up no refresh: each sees the state before the other's commit."""
+    row = {"sub": "1", "email": "a@acme.com", "created_at": 1, "password_hash": ""}
+    async with database.reading() as early:
+        assert (await early.execute(accounts.select())).all() == []
+        async with database.writing() as writer:
+            await writer.execute(accounts.insert().values(**row))
+            async with asyncio.timeout(1), database.asking() as asking:
+                assert (await asking.execute(accounts.select())).all() == []
+        async with database.asking() as asking:
+            assert len((await asking.execute(accounts.select())).all()) == 1
+        assert (await early.execute(accounts.select())).all() == []
+
+
+async def test_a_store_with_no_free_connection_is_refused_in_time(database: Database) -> None:
+    """Not waited for without end, and usable again afterwards."""
+    enough, held = asyncio.Event(), []
+
+    async def hold() -> None:
+        async with database.reading() as connection:
+            held.append(await connection.execute(text("SELECT 1")))
+            await enough.wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(POOL_SIZE):
+            tasks.create_task(hold())
+        await eventually(lambda: len(held) == POOL_SIZE)
+        with pytest.raises(AccountsUnavailableError):
+            await read_schema(database)
+        enough.set()
+
+    assert (await read_schema(database)).fits
+
+
+async def test_a_lock_that_is_not_given_back_is_refused_in_time(
+    database: Database, accounts_url: str
+) -> None:
+    """The second writer of one row gives up after `LOCK_MS`, and says that it was the store."""
+    row = {"sub": "1", "email": "a@acme.com", "created_at": 1, "password_hash": ""}
+    async with database.writing() as connection:
+        await connection.execute(accounts.insert().values(**row))
+    change = accounts.update().values(password_hash="x")
+
+    async def change_too() -> None:
+        async with Database(accounts_url) as other, other.writing() as connection:
+            await connection.execute(change)
+
+    async with database.writing() as connection:
+        await connection.execute(change)
+        async with asyncio.timeout(LOCK_MS / 1000 + 5):
+            with pytest.raises(AccountsUnavailableError):
+                await change_too()
