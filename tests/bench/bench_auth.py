@@ -28,7 +28,15 @@ from shared.ids import SystemIds
 from shared.links import link_token
 from shared.messages import LoginFailed
 from shared.redis import connect_redis
-from shared.secrets import SymmetricKeys, load_signing_key, load_symmetric, signing_paths
+from shared.secrets import (
+    SymmetricKeys,
+    load_signing_key,
+    load_symmetric,
+    new_private_pem,
+    signing_paths,
+    write_jwks,
+    write_private,
+)
 from tests.bench.goals import memory
 from tests.support.servers import ROOT, NatsServer, free_port, make_nats, make_redis, make_secrets
 from tests.support.waiting import eventually
@@ -193,12 +201,19 @@ class Site:
 
 @asynccontextmanager
 async def running_site(
-    workers: tuple[str, ...] = ("revocation", "auth"), **changes: str
+    workers: tuple[str, ...] = ("revocation", "auth"),
+    *,
+    algorithm: str = "RS256",
+    auth: tuple[str, ...] = ("services.auth",),
+    **changes: str,
 ) -> AsyncIterator[Site]:
-    """The real parts, ended with the block."""
+    """The real parts, ended with the block. Tokens are signed with *algorithm*; *auth* is what runs as auth."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         secrets = make_secrets(folder / "secrets")
+        if algorithm != "RS256":
+            write_private(signing_paths(secrets)[0], new_private_pem(algorithm))
+            write_jwks(secrets)
         nats, redis = make_nats(folder / "nats", secrets), make_redis(folder / "redis")
         nats.start()
         await nats.provision()
@@ -221,7 +236,11 @@ async def running_site(
             **changes,
         }
         started = [
-            subprocess.Popen([sys.executable, "-m", f"services.{n}"], env=env, cwd=ROOT)
+            subprocess.Popen(
+                [sys.executable, "-m", *(auth if n == "auth" else (f"services.{n}",))],
+                env=env,
+                cwd=ROOT,
+            )
             for n in workers
         ]
         try:

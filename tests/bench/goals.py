@@ -7,6 +7,12 @@ def at_most(value: float, goal: float, unit: str) -> str:
     return f"{value:6.1f} {unit}  goal: at most {goal:g} {unit} ({verdict})"
 
 
+def at_least(value: float, goal: float, unit: str) -> str:
+    """``1304.0 per second  goal: at least 1200 per second (met)``."""
+    verdict = "met" if value >= goal else "MISSED"
+    return f"{value:6.1f} {unit}  goal: at least {goal:g} {unit} ({verdict})"
+
+
 def memory(mebibytes: float) -> str:
     """The resident memory of one worker beside its goal, in MB."""
     return at_most(mebibytes * 1.048576, 100, "MB")

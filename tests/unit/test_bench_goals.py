@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.goals import at_most, memory, ratio_at_least, ratio_at_most
+from tests.bench.goals import at_least, at_most, memory, ratio_at_least, ratio_at_most
 from tests.bench.pages import Page
 
 BENCH = Path(__file__).resolve().parents[1] / "bench"
@@ -15,6 +15,8 @@ def test_a_goal_is_met_up_to_its_bound_and_missed_beyond() -> None:
     """The word to look for is in capitals."""
     assert at_most(60.0, 60, "s") == "  60.0 s  goal: at most 60 s (met)"
     assert at_most(60.1, 60, "s").endswith("(MISSED)")
+    assert at_least(1200.0, 1200, "/s") == "1200.0 /s  goal: at least 1200 /s (met)"
+    assert at_least(1199.9, 1200, "/s").endswith("(MISSED)")
     assert memory(95.0).endswith("(met)")
     assert memory(96.0).endswith("(MISSED)"), "100.7 MB"
 

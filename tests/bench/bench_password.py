@@ -1,0 +1,145 @@
+"""Password logins of one auth worker: what they cost beside the hash itself, and whether its loop goes on.
+
+The floor of a login is one Argon2id hash with the same parameters, in as many threads at once, in turns with
+it. A loop that does nothing runs beside auth and notes how late it comes too: what both have is the machine's.
+"""
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import aiohttp
+
+from services.auth.adapters.argon2_hasher import OWASP, Argon2Hasher, available_cores
+from tests.bench.accounts import PASSWORD, AccountSite, accounts_site
+from tests.bench.bench_auth import cpu_seconds, timed
+from tests.bench.goals import at_most, ratio_at_most
+from tests.support.servers import ROOT
+
+ROUNDS = 7
+LOGINS = 60
+AT_ONCE = 200
+WAVES = 5
+
+
+class Door:
+    """Logs people in, each from a browser of their own that stays the same."""
+
+    def __init__(self, http: aiohttp.ClientSession, base: str) -> None:
+        self.http, self.base = http, base
+        self.browsers: dict[str, str] = {}
+
+    async def log_in(self, number: int) -> None:
+        """One login with the right password."""
+        email = f"person{number % AT_ONCE}@example.com"
+        headers = {"Cookie": self.browsers[email]} if email in self.browsers else {}
+        body = {"email": email, "password": PASSWORD}
+        url = f"{self.base}/auth/login"
+        async with self.http.post(url, json=body, headers=headers) as answer:
+            text = await answer.text()
+            assert answer.status == 200, (answer.status, text[:200])
+            for name, morsel in answer.cookies.items():
+                self.browsers[email] = f"{name}={morsel.value}"
+
+    async def meet(self) -> None:
+        """Everybody logs in once: from then on nobody is told of a new browser."""
+        await timed(AT_ONCE, self.log_in, AT_ONCE)
+
+
+async def bare_cpu(hasher: Argon2Hasher, stored: str) -> float:
+    """Processor seconds of one check of a password, with all threads at work."""
+
+    async def check(_number: int) -> None:
+        assert (await hasher.verify(stored, PASSWORD)).matches
+
+    before = time.process_time()
+    await timed(LOGINS, check, available_cores())
+    return (time.process_time() - before) / LOGINS
+
+
+async def measure_cost(door: Door, pid: int) -> None:
+    """Logins and bare hashes in turns."""
+    hasher = Argon2Hasher()
+    stored = await hasher.hash(PASSWORD)
+    rates, costs, floors = [], [], []
+    for number in range(ROUNDS + 1):
+        before = cpu_seconds(pid)
+        seconds = await timed(LOGINS, door.log_in, 2 * available_cores())
+        cost, floor = (cpu_seconds(pid) - before) / LOGINS, await bare_cpu(hasher, stored)
+        if number:  # the first round only warms up
+            rates.append(LOGINS / seconds)
+            costs.append(cost)
+            floors.append(floor)
+    hasher.close()
+    cost, floor = statistics.median(costs), statistics.median(floors)
+    ratio = statistics.median(c / f for c, f in zip(costs, floors, strict=True))
+    print(
+        f"password logins {statistics.median(rates):8.1f} per second, {1 / cost:.1f} per second and core"
+    )
+    print(f"CPU of each     {cost * 1e3:8.1f} ms; of {OWASP.prefix} alone {floor * 1e3:.1f} ms")
+    print(f"of the hash     {ratio_at_most(ratio, 1.1)}")
+
+
+async def waves(door: Door) -> tuple[float, float]:
+    """When AT_ONCE logins at once, WAVES times, began and ended."""
+    began = time.monotonic()
+    for _ in range(WAVES):
+        await timed(AT_ONCE, door.log_in, AT_ONCE)
+    return began, time.monotonic()
+
+
+def p99(path: Path, began: float, ended: float) -> float:
+    """The 99th percentile of how late a loop came in that time, in ms."""
+    late = [late for at, late in json.loads(path.read_text()) if began <= at <= ended]
+    return statistics.quantiles(late, n=100)[98] * 1e3
+
+
+@asynccontextmanager
+async def bare_loop(path: Path) -> AsyncIterator[None]:
+    """A loop with nothing to do, in a process of its own."""
+    command = [sys.executable, "-m", "tests.bench.measured_auth", str(path), "bare"]
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'sdk/src'}"}
+    process = subprocess.Popen(command, env=env, cwd=ROOT)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+async def run(accounts: AccountSite, bare: Path) -> tuple[float, float]:
+    """Both measurements; when the waves were."""
+    await accounts.add(*(f"person{number}@example.com" for number in range(AT_ONCE)))
+    connector = aiohttp.TCPConnector(limit=AT_ONCE)
+    async with aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar()
+    ) as http:
+        door = Door(http, accounts.site.base)
+        await door.meet()
+        await measure_cost(door, accounts.site.pid)
+        async with bare_loop(bare):
+            return await waves(door)
+
+
+async def main() -> None:
+    """Measure and print."""
+    with TemporaryDirectory() as folder:
+        own, bare = Path(folder) / "auth", Path(folder) / "bare"
+        async with accounts_site(auth=("tests.bench.measured_auth", str(own))) as accounts:
+            began, ended = await run(accounts, bare)
+        print(
+            f"loop late, p99, {AT_ONCE} logins at once {at_most(p99(own, began, ended), 20, 'ms')}"
+        )
+        print(f"a loop with nothing to do beside it   {p99(bare, began, ended):6.1f} ms")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
