@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from services.auth.domain.session import notice_id
+from services.auth.http import page_account_routes, page_routes, social_routes
 from tests.support.auth_site import AuthSite, running_auth
 from tests.support.html import Form
 from tests.support.page_visitor import SAME_ORIGIN, Answer, Visitor, visiting
@@ -627,3 +628,20 @@ async def test_no_secret_of_a_page_reaches_the_log(
 
     secrets = [token, code, email, *(c.value for c in ada.session.cookie_jar)]
     assert not [s for s in secrets if s and s in logs]
+
+
+async def test_without_accounts_none_of_their_pages_is_there(ada: Visitor) -> None:
+    """Nothing can be registered, and the login page offers a link alone, as it always did."""
+    page = (await ada.get("/auth/login")).page
+    shown = page_account_routes.SHOWN.keys() | social_routes.SHOWN.keys() | {"/auth/oauth/google"}
+    posted = page_account_routes.POSTED.keys() | social_routes.POSTED.keys()
+
+    for path in shown - page_routes.SHOWN.keys():
+        assert (await ada.get(path.format(org="o", sub="s"))).status == 404, path
+    for path in posted - page_routes.POSTED.keys():
+        assert (await ada.submit(Form(path, "post"))).status == 404, path
+    assert "No password. You get a link and a code." in page.text
+    assert not [i for i in page.all("input") if i.get("type") == "password"]
+    ask = page.form("/auth/form/login")
+    sent = await ada.submit(ask, email="ada@acme.com", password="x", way="password")  # noqa: S106
+    assert sent.location.startswith("/auth/login/sent?id=")

@@ -46,9 +46,9 @@ class AuthSite:
         """The token in the link of the mail for *login_id*."""
         return link_token(self._key, purpose, login_id, email)
 
-    def code_of(self, login_id: str, email: str = ADDRESS) -> str:
+    def code_of(self, login_id: str, email: str = ADDRESS, purpose: str = "sign_in") -> str:
         """The code in that mail."""
-        return login_code(self._key, "sign_in", login_id, email)
+        return login_code(self._key, purpose, login_id, email)
 
     @property
     def _key(self) -> bytes:
@@ -57,8 +57,13 @@ class AuthSite:
 
 
 @contextmanager
-def running_auth(directory: Path, processes: int = 1) -> Iterator[AuthSite]:
-    """Auth (so many *processes*) with everything it needs in *directory*, ended with the block."""
+def running_auth(
+    directory: Path, processes: int = 1, *, accounts: bool = False
+) -> Iterator[AuthSite]:
+    """Auth (so many *processes*) with everything it needs in *directory*, ended with the block.
+
+    With *accounts* they are kept in SQLite there.
+    """
     secrets_dir = make_secrets(directory / "secrets")
     nats, redis = make_nats(directory / "nats", secrets_dir), make_redis(directory / "redis")
     port = free_port()
@@ -70,7 +75,7 @@ def running_auth(directory: Path, processes: int = 1) -> Iterator[AuthSite]:
         asyncio.run(nats.provision())
         more = [("auth", free_port()) for _ in range(processes - 1)]
         for name, door in [("revocation", free_port()), ("auth", port), *more]:
-            worker = _worker(name, door, directory, site)
+            worker = _worker(name, door, directory, site, accounts=accounts and name == "auth")
             stack.callback(worker.kill)
             worker.start()
             site.workers.append(worker)
@@ -78,7 +83,7 @@ def running_auth(directory: Path, processes: int = 1) -> Iterator[AuthSite]:
         yield site
 
 
-def _worker(name: str, port: int, directory: Path, site: AuthSite) -> Server:
+def _worker(name: str, port: int, directory: Path, site: AuthSite, *, accounts: bool) -> Server:
     environment = {
         "LATCHWIRE_URL": site.url,
         "LATCHWIRE_ALLOW": "@acme.com",
@@ -92,6 +97,8 @@ def _worker(name: str, port: int, directory: Path, site: AuthSite) -> Server:
         "LATCHWIRE_REVOCATION_ADMIN": f"127.0.0.1:{port}",
         "PYTHONPATH": f"{ROOT}:{ROOT / 'sdk' / 'src'}",
     }
+    if accounts:
+        environment["LATCHWIRE_ACCOUNTS_URL"] = f"sqlite:///{directory / 'accounts.db'}"
     command = [
         "/usr/bin/env",
         *(f"{key}={value}" for key, value in environment.items()),

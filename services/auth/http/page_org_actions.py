@@ -17,6 +17,7 @@ from services.auth.http.page_forms import read_form
 from services.auth.http.page_orgs import (
     ORGS,
     chosen_roles,
+    read_id,
     show_member,
     show_organisation,
     show_organisations,
@@ -149,6 +150,8 @@ async def delete(request: web.Request) -> web.Response:
 
 async def _read(request: web.Request, form: str) -> tuple[Mapping[str, str], Claims]:
     fields = await read_form(request, form, max_fields=MAX_FIELDS)
+    for name in ("org", "member", "invitation"):
+        read_id(fields[name])
     return fields, require_person(request, ORGS)
 
 

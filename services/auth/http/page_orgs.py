@@ -29,6 +29,7 @@ from services.auth.pages import org_views, phrases
 from services.auth.pages.org_views import RoleChoice
 
 ORGS = "/auth/account/orgs"
+MAX_ID = 255
 A_PAGE = 50  # members
 EASY = "member"  # the role that the form of an invitation begins with
 
@@ -59,7 +60,7 @@ async def show_organisations(
 
 async def organisation(request: web.Request) -> web.Response:
     """``GET /auth/account/orgs/{org}``."""
-    org = request.match_info["org"]
+    org = read_id(request.match_info["org"])
     person = require_person(request, f"{ORGS}/{org}")
     return await show_organisation(request, person, org)
 
@@ -77,7 +78,7 @@ async def show_organisation(
     browser, flows = Browser(request), accounts_of(request)
     place = await place_of(request, person, org)
     may = set(place.permissions)
-    after = request.query.get("after", "")
+    after = read_id(request.query.get("after", ""))
     members = await flows.orgs.members(org, after, A_PAGE) if SEE_MEMBERS in may else []
     invited = await flows.invitations.open(org) if INVITE in may else []
     view = org_views.Organisation(
@@ -99,7 +100,7 @@ async def show_organisation(
 
 async def member(request: web.Request) -> web.Response:
     """``GET /auth/account/orgs/{org}/members/{sub}``."""
-    org, sub = request.match_info["org"], request.match_info["sub"]
+    org, sub = read_id(request.match_info["org"]), read_id(request.match_info["sub"])
     person = require_person(request, f"{ORGS}/{org}")
     return await show_member(request, person, org, sub)
 
@@ -127,7 +128,7 @@ async def show_member(
 
 async def settings(request: web.Request) -> web.Response:
     """``GET /auth/account/orgs/{org}/settings``."""
-    org = request.match_info["org"]
+    org = read_id(request.match_info["org"])
     return await show_settings(request, require_person(request, f"{ORGS}/{org}/settings"), org)
 
 
@@ -154,6 +155,13 @@ async def place_of(request: web.Request, person: Claims, org: str) -> Place:
     if place is None:
         raise Problem(404, "not_found")
     return place
+
+
+def read_id(text: str) -> str:
+    """*text*, as far as it can be the id of anything. Raises: Problem 404."""
+    if not text.isprintable() or len(text) > MAX_ID:
+        raise Problem(404, "not_found")
+    return text
 
 
 def choices(request: web.Request, place: Place, chosen: Iterable[str]) -> tuple[RoleChoice, ...]:
