@@ -23,6 +23,7 @@ ELSEWHERE = {
     "make test": ("Makefile", "test:"),  # this very run
     "make up": ("tests/e2e/test_up.py", "house.ready()"),
     "make up APP=http://localhost:3000": ("tests/e2e/test_up.py", "house.ready(APP="),
+    "make up ACCOUNTS=on": ("tests/e2e/test_browser_accounts.py", '"--accounts",'),
     # It ends with Ctrl-C.
     "./latchwire events tail": ("tests/integration/test_ctl.py", '"events", "tail"'),
     "./latchwire keys retire 20261122-sig-ab12cd": (HERE, KEYS),
