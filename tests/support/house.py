@@ -6,7 +6,7 @@ Everything that decides about a credential is here, so a test can show the same 
 import hashlib
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from shared.redis import connect_redis
 from shared.secrets import load_seed, write_private
 from tests.support.auth_workers import URL, AuthWorkers, running_workers
 from tests.support.edge_process import EdgeProcess, make_edge
+from tests.support.lying_provider import LyingProvider
 from tests.support.servers import (
     NatsServer,
     RedisServer,
@@ -56,6 +57,7 @@ class House:
     redis: Redis
     nats: NatsServer
     redis_server: RedisServer
+    provider: LyingProvider | None = None  # whose logins auth takes, where a test has set one up
 
     async def knows_every_edge(self) -> bool:
         """Whether the worker has listened for so long that no live edge can be missing from its roll."""
@@ -90,17 +92,24 @@ def write_clients(secrets_dir: Path) -> None:
 
 @asynccontextmanager
 async def running_house(
-    directory: Path, max_staleness: float = 10.0, services: str = CATALOGUE, **settings: Any
+    directory: Path,
+    max_staleness: float = 10.0,
+    services: str = CATALOGUE,
+    *,
+    prepare: Callable[[Path], Mapping[str, Any]] = lambda _: {},
+    **settings: Any,
 ) -> AsyncIterator[House]:
     """Start everything in *directory*; all of it is fresh and trusted when the block begins.
 
-    *services* is the edge's catalogue, *settings* are more of auth's.
+    *services* is the edge's catalogue, *settings* are more of auth's; *prepare* is given the directory of the
+    secrets and answers with further ones.
 
     *max_staleness* (seconds) of edge and worker: so long, and two seconds more, the worker's roll of edges
     may have gaps (`House.knows_every_edge`).
     """
     secrets_dir = make_secrets(directory / "secrets")
     write_clients(secrets_dir)
+    settings |= prepare(secrets_dir)
     revokers = directory / "revokers.yaml"
     revokers.write_text("shop: [session, token, subject]\n")
     nats, redis_server = make_nats(directory / "nats", secrets_dir), make_redis(directory / "redis")
