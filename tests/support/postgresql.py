@@ -17,7 +17,7 @@ import pytest
 from tests.support.servers import Server, free_port
 
 # Not for keeping anything: these make a start and a commit take milliseconds.
-FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "shared_buffers=16MB")
+FAST = ("fsync=off", "full_page_writes=off", "shared_buffers=16MB")
 SMALL = ("max_connections=200", "autovacuum=off", "log_min_messages=warning")
 OWNER = "latchwire"
 
@@ -56,7 +56,7 @@ def postgresql_or_skip() -> Path:
 
 @dataclass
 class PostgreSQLServer(Server):
-    """A server whose superuser is `OWNER`; everybody of this machine may be anybody (``trust``)."""
+    """A server whose superuser is `OWNER`."""
 
     data: Path = Path()
     programs: Path = Path()
@@ -82,13 +82,13 @@ class PostgreSQLServer(Server):
 
 
 @contextmanager
-def running_postgresql() -> Iterator[PostgreSQLServer]:
-    """A server with nothing in it, gone with the block."""
+def running_postgresql(password: str = "") -> Iterator[PostgreSQLServer]:
+    """A server with nothing in it, gone with the block. It asks everybody for a *password* that is not ""."""
     programs = postgresql_or_skip()
     # Not under pytest's directory, which only its owner may enter.
     directory = Path(tempfile.mkdtemp(prefix="latchwire-postgresql-"))
     try:
-        server = _prepare(programs, directory)
+        server = _prepare(programs, directory, password)
         server.start()
         try:
             yield server
@@ -98,7 +98,7 @@ def running_postgresql() -> Iterator[PostgreSQLServer]:
         shutil.rmtree(directory)
 
 
-def _prepare(programs: Path, directory: Path) -> PostgreSQLServer:
+def _prepare(programs: Path, directory: Path, password: str) -> PostgreSQLServer:
     data = directory / "data"
     data.mkdir(mode=0o700)
     prefix: list[str] = []
@@ -108,8 +108,11 @@ def _prepare(programs: Path, directory: Path) -> PostgreSQLServer:
             os.chown(path, nobody.pw_uid, nobody.pw_gid)
         identity = (f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups")
         prefix = ["setpriv", *identity, "--"]
-    initdb = [str(programs / "initdb"), "-D", str(data), "-U", OWNER, "-A", "trust", "-E", "UTF8"]
-    options = ["--no-locale", "--no-sync", "--no-instructions"]
+    initdb = [str(programs / "initdb"), "-D", str(data), "-U", OWNER, "-E", "UTF8"]
+    options = ["--no-locale", "--no-sync", "--no-instructions", "-A", "trust"]
+    if password:
+        (directory / "password").write_text(password)
+        options[-1:] = ["scram-sha-256", "--pwfile", str(directory / "password")]
     subprocess.run([*prefix, *initdb, *options], check=True, capture_output=True, cwd=directory)
     port = free_port()
     command = [*prefix, str(programs / "postgres"), "-D", str(data), "-p", str(port)]

@@ -35,8 +35,9 @@ KINDS: dict[str, type[EndSessions] | type[RefuseTokens]] = {
 }
 ANNOUNCE = "announce"
 
-# SQLSTATE classes and states that mean "not now": connection, resources, intervention, system, and a lost race.
-_PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
+# SQLSTATE classes and states that mean "not now": connection, login, no such database, a lost race, resources,
+# intervention, system; a lock that was not to be had, and a server that only reads for the moment.
+_PASSING_CLASSES = frozenset({"08", "28", "3D", "40", "53", "57", "58"})
 _PASSING_STATES = frozenset({"55P03", "25006"})
 
 
