@@ -346,3 +346,61 @@ async def test_nothing_that_is_typed_breaks_a_form(
             broken.append((path, odd[:20], answer.status))
 
     assert broken == []
+
+
+async def test_this_was_not_me_ends_a_registration_and_a_reset(
+    site: AuthSite, ada: Visitor, other: Visitor, email: str
+) -> None:
+    """The owner of the mailbox closes what somebody else began in their name."""
+    await enrol(site, ada, f"known-{email}")
+    registered = await register(other, email)
+    page = (await other.get("/auth/password/forgot")).page
+    forgot = await other.submit(page.form("/auth/form/forgot"), email=f"known-{email}")
+    for asked, address, purpose, words in (
+        (registered, email, "verify_email", "Someone asked for an account for"),
+        (forgot, f"known-{email}", "reset_password", "Someone asked for a new password for"),
+    ):
+        token = site.token_of(asked.login_id, address, purpose)
+        opened = await ada.open_link(asked.login_id, token)
+        assert f"{words} {address} just now, from Firefox on Linux" in opened.page.text
+        cancelled = await ada.submit(opened.page.form("/auth/form/cancel"))
+        assert cancelled.location == "/auth/cancelled"
+        assert (await other.open_link(asked.login_id, token)).status == 410
+
+
+async def test_the_mail_can_be_sent_again_to_who_asked_only(
+    site: AuthSite, ada: Visitor, other: Visitor, email: str
+) -> None:
+    """The password waits for the new mail as well; another browser gets nothing out of the id."""
+    first = await register(ada, email)
+    told = (await ada.get(first.location)).page
+    elsewhere = (await other.get(first.location)).page
+    assert email in told.text
+    assert email not in elsewhere.text
+    stolen = form_of(site, other, "/auth/form/register-again", login_id=first.login_id)
+    assert (await other.submit(stolen)).location == "/auth/register"
+
+    again = await ada.submit(told.form("/auth/form/register-again"))
+
+    token = site.token_of(again.login_id, email, "verify_email")
+    opened = await ada.open_link(again.login_id, token)
+    assert (await ada.submit(opened.page.form("/auth/form/link"))).status == 303
+    assert (await log_in(other, email, PASSWORD)).status == 303
+
+
+async def test_what_is_done_but_not_told_yet_is_said_so(
+    site: AuthSite, ada: Visitor, email: str
+) -> None:
+    """Without NATS an account is deleted here and nobody hears of it yet: no "all is well", and no session."""
+    await enrol(site, ada, email)
+    form = (await ada.get("/auth/account/delete")).page.form("/auth/form/delete")
+    site.nats.kill()
+    try:
+        answer = await ada.submit(form)
+    finally:
+        site.nats.start()
+
+    assert answer.status == 503
+    assert "Your account is deleted" in answer.page.text
+    assert "We could not tell every other service yet." in answer.page.text
+    assert not ada.cookie(ACCESS)

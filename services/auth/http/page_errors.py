@@ -7,6 +7,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from services.auth.http.context import context_of
 from services.auth.http.page_context import see_other, show
 from services.auth.http.problems import AWAY, REQUEST_ID, Problem, away
 from services.auth.pages import View, phrases
@@ -96,7 +97,7 @@ def _away(request: web.Request, error: Exception) -> web.Response:
 
 def _problem(request: web.Request, problem: Problem) -> web.Response:
     view: View = problem_page(
-        problem.status, problem.code, request.get(REQUEST_ID, ""), detail=_detail(problem)
+        problem.status, problem.code, request.get(REQUEST_ID, ""), detail=_detail(request, problem)
     )
     if problem.code == "reauthentication_required":
         view = LogInAgain()
@@ -105,8 +106,11 @@ def _problem(request: web.Request, problem: Problem) -> web.Response:
     return response
 
 
-def _detail(problem: Problem) -> str:
+def _detail(request: web.Request, problem: Problem) -> str:
     if problem.status == 429:
         wait = phrases.wait(int(problem.headers.get("Retry-After", "60")))
-        return f"Your network asked for too many links. Try again in {wait}."
+        what = "asked for too many links"
+        if context_of(request).accounts is not None:
+            what = "tried too often"
+        return f"Your network {what}. Try again in {wait}."
     return ""
