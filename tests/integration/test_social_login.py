@@ -47,7 +47,8 @@ async def test_a_new_person_gets_an_account_by_the_word_of_a_provider_that_speak
         assert answer.location == "/demo"
         me = await site.signed_in(visitor)
     account = await site.account(email)
-    assert me is not None and account is not None
+    assert me is not None
+    assert account is not None
     assert (me["sub"], me["email"], me["amr"]) == (account.sub, email, ["provider"])
     assert account.verified_at_ms is not None
     assert [(i.iss, i.subject) for i in await site.logins(email)] == [(site.sso.url, number)]

@@ -26,7 +26,7 @@ CLIENT_ID, SECRET = "latch:wire", "a+secret:with/signs%"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ProviderScript = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Sign = Callable[[dict[str, Any]], str]
 
 
@@ -61,7 +61,7 @@ class LyingProvider:
 
     url: str
     who: Person = field(default_factory=lambda: person("1", "ada@acme.com"))
-    scripts: dict[str, Answer] = field(default_factory=dict)
+    scripts: dict[str, ProviderScript] = field(default_factory=dict)
     claims: Callable[[dict[str, Any]], dict[str, Any]] = lambda claims: claims
     sign: Sign = signed
     back: Callable[[dict[str, str]], dict[str, str]] = lambda query: query
@@ -111,7 +111,7 @@ class LyingProvider:
         script = self.scripts.get(request.path)
         if script is not None:
             return await script(request)
-        known: dict[str, Answer] = {
+        known: dict[str, ProviderScript] = {
             "/.well-known/openid-configuration": self._discovery,
             "/keys": self._keys,
             "/token": self._token,
@@ -177,20 +177,20 @@ class LyingProvider:
         return web.json_response({"id": self.who.sub, "email": self.who.given.get("email")})
 
 
-def answers(body: Any, status: int = 200, **headers: str) -> Answer:
+def answers(body: Any, status: int = 200, **headers: str) -> ProviderScript:
     """An endpoint that answers *body*: an object as JSON, text and bytes as they are."""
-    raw = body if isinstance(body, bytes) else None
-    text = body if isinstance(body, str) else json.dumps(body)
+    if not isinstance(body, bytes | str):
+        body = json.dumps(body)
+    content = body.encode() if isinstance(body, str) else body
 
     async def answer(_request: web.Request) -> web.Response:
-        content = raw if raw is not None else text.encode()
         kind = {"Content-Type": "application/json"}
         return web.Response(status=status, body=content, headers={**kind, **headers})
 
     return answer
 
 
-def hangs() -> Answer:
+def hangs() -> ProviderScript:
     """An endpoint that never answers."""
 
     async def answer(_request: web.Request) -> web.Response:
@@ -200,7 +200,7 @@ def hangs() -> Answer:
     return answer
 
 
-def stops_halfway() -> Answer:
+def stops_halfway() -> ProviderScript:
     """An endpoint that begins its answer and never goes on."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -213,7 +213,7 @@ def stops_halfway() -> Answer:
     return answer
 
 
-def floods() -> Answer:
+def floods() -> ProviderScript:
     """An endpoint that sends megabytes."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -233,7 +233,7 @@ def floods() -> Answer:
 async def running_provider(port: int = 0) -> AsyncIterator[LyingProvider]:
     """A provider on 127.0.0.1."""
     app = web.Application()
-    runner = web.AppRunner(app, shutdown_timeout=0)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     provider = LyingProvider("")
     app.router.add_route("*", "/{path:.*}", provider._handle)
     await runner.setup()

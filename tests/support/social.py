@@ -118,7 +118,9 @@ async def running_social(
         text = PROVIDERS.format(sso=sso.url, other=other.url)
         settings = {
             "accounts_url": url,
-            "providers": write_providers(directory, secrets_dir, text, more=more),
+            "providers": write_providers(
+                directory, secrets_dir, text, more=more.replace("{url}", sso.url)
+            ),
             "allow": "@acme.com,@gmail.com",
             "doors": 1,
             **changes,

@@ -28,7 +28,7 @@ from shared.lifecycle import StartRefusedError
 from shared.secrets import SecretsError, read_private
 from shared.strict_yaml import Lines, StrictYAMLError, read_yaml
 
-MAX_PROVIDERS = 20
+MAX_PROVIDERS = 50
 DEFAULT_SECONDS = 10.0
 Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
 PresetName = Literal["google", "microsoft", "github", "facebook"]

@@ -33,11 +33,12 @@ from services.auth.http.cookies import (
     set_session,
 )
 from services.auth.http.pacing import FLOOR_SECONDS, paced
+from services.auth.http.page_account import require_fresh
 from services.auth.http.page_context import Browser, see_other, show
 from services.auth.http.page_errors import too_many_requests
 from services.auth.http.page_forms import read_form
 from services.auth.http.pages import ACCOUNT, login_url, require_person
-from services.auth.http.policy import claims_of, require_fresh
+from services.auth.http.policy import claims_of
 from services.auth.http.problems import Problem
 from services.auth.http.reading import read_client, read_credentials, require_signed_in
 from services.auth.http.social_answers import failed
@@ -97,7 +98,7 @@ async def confirmed(request: web.Request) -> web.Response:
     """The button of that page: the only step that adds a login to an account somebody is signed in to."""
     fields = await read_form(request, "confirm-login")
     person = require_person(request, ACCOUNT)
-    require_fresh(request, person)
+    require_fresh(request, person, ACCOUNT)
     ticket = _ticket(fields["ticket"])
     result = await linking_of(request).link(ticket, read_browser(request), person.sub)
     if isinstance(result, Linked):
@@ -110,7 +111,7 @@ async def link_login(request: web.Request) -> web.Response:
     """The account page's button "Link": a page that goes on to the provider by itself."""
     fields = await read_form(request, "link-login")
     person = require_person(request, ACCOUNT)
-    require_fresh(request, person)
+    require_fresh(request, person, ACCOUNT)
     visit = SocialVisit(read_browser(request), read_client(request))
     name = fields["provider"]
     result = await social_of(request).begin(name, visit, next_=ACCOUNT, link_sub=person.sub)
@@ -123,7 +124,7 @@ async def unlink_login(request: web.Request) -> web.Response:
     """The account page's button "Unlink"."""
     fields = await read_form(request, "unlink")
     person = require_person(request, ACCOUNT)
-    require_fresh(request, person)
+    require_fresh(request, person, ACCOUNT)
     await linking_of(request).unlink(person.sub, fields["login"])
     return see_other(request, ACCOUNT)
 
@@ -157,7 +158,7 @@ def _who_links(request: web.Request) -> str:
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         raise Problem(403, "csrf_failed")
     claims = require_signed_in(request).claims
-    require_fresh(request, claims)
+    require_fresh(request, claims, ACCOUNT)
     return claims.sub
 
 
