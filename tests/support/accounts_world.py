@@ -44,12 +44,12 @@ from shared.allow import parse_allow
 from shared.contract import LOGIN_REQUESTED
 from shared.links import link_token, login_code
 from shared.secrets import SymmetricKeys
+from tests.support.auth_flows import PlainTokens
 from tests.support.fakes.auth_ports import FakeEvents, FakeRevocations
 from tests.support.fakes.auth_store import FakeAttempts, FakeAuthStore, FakePeople, FakeSessions
 from tests.support.fakes.auth_tries import FakeTries
 from tests.support.fakes.clock import FakeClock
 from tests.support.fakes.ids import FakeIds
-from tests.unit.test_auth_session_life import PlainTokens
 
 ADA = "ada@acme.com"
 HERE, ELSEWHERE = "b" * 64, "e" * 64  # two browsers
