@@ -61,7 +61,17 @@ def configure_logging(*, worker: str, level: str, fmt: str) -> None:
     root.setLevel(level.upper())
     logging.getLogger("aiohttp.server").addFilter(_without_request)
     # The access log would print request lines; the client libraries' debug output prints frames.
-    for name in ("aiohttp.access", "nats", "asyncio", "aiosmtplib", "mail.log"):
+    # That of a database prints every value of every row.
+    quiet = (
+        "aiohttp.access",
+        "nats",
+        "asyncio",
+        "aiosmtplib",
+        "mail.log",
+        "aiosqlite",
+        "sqlalchemy",
+    )
+    for name in quiet:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
