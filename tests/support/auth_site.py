@@ -5,10 +5,11 @@ There is no mailer: `AuthSite.token_of` and `AuthSite.code_of` derive what its m
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from shared.links import link_token, login_code
 from shared.secrets import load_symmetric
@@ -58,15 +59,21 @@ class AuthSite:
 
 @contextmanager
 def running_auth(
-    directory: Path, processes: int = 1, *, accounts: bool = False
+    directory: Path,
+    processes: int = 1,
+    *,
+    accounts: bool = False,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[AuthSite]:
     """Auth (so many *processes*) with everything it needs in *directory*, ended with the block.
 
-    With *accounts* they are kept in SQLite there.
+    With *accounts* they are kept in SQLite there. *settings* are more of its variables.
     """
     secrets_dir = make_secrets(directory / "secrets")
     nats, redis = make_nats(directory / "nats", secrets_dir), make_redis(directory / "redis")
     port = free_port()
+    url = f"sqlite:///{directory / 'accounts.db'}"
+    store = {"LATCHWIRE_ACCOUNTS_URL": url} if accounts else {}
     site = AuthSite(f"http://localhost:{port}", secrets_dir, nats, redis)
     with ExitStack() as stack:
         for server in (nats, redis):
@@ -75,7 +82,8 @@ def running_auth(
         asyncio.run(nats.provision())
         more = [("auth", free_port()) for _ in range(processes - 1)]
         for name, door in [("revocation", free_port()), ("auth", port), *more]:
-            worker = _worker(name, door, directory, site, accounts=accounts and name == "auth")
+            own = (*store.items(), *settings.items()) if name == "auth" else ()
+            worker = _worker(name, door, directory, site, dict(own))
             stack.callback(worker.kill)
             worker.start()
             site.workers.append(worker)
@@ -83,7 +91,9 @@ def running_auth(
         yield site
 
 
-def _worker(name: str, port: int, directory: Path, site: AuthSite, *, accounts: bool) -> Server:
+def _worker(
+    name: str, port: int, directory: Path, site: AuthSite, settings: Mapping[str, str]
+) -> Server:
     environment = {
         "LATCHWIRE_URL": site.url,
         "LATCHWIRE_ALLOW": "@acme.com",
@@ -96,9 +106,8 @@ def _worker(name: str, port: int, directory: Path, site: AuthSite, *, accounts: 
         "LATCHWIRE_AUTH_ADMIN": f"127.0.0.1:{free_port()}",
         "LATCHWIRE_REVOCATION_ADMIN": f"127.0.0.1:{port}",
         "PYTHONPATH": f"{ROOT}:{ROOT / 'sdk' / 'src'}",
+        **settings,
     }
-    if accounts:
-        environment["LATCHWIRE_ACCOUNTS_URL"] = f"sqlite:///{directory / 'accounts.db'}"
     command = [
         "/usr/bin/env",
         *(f"{key}={value}" for key, value in environment.items()),
