@@ -1,7 +1,7 @@
 """The command ``init``: writes what a production needs beside compose.yaml, and never overwrites.
 
 ``.env`` (settings), ``secrets/`` (keys), ``services.yaml`` (the catalogue), ``revokers.yaml`` (who else may
-revoke), ``data/`` (what the stores keep).
+revoke), ``accounts/`` (for roles.yaml and providers.yaml), ``data/`` (what the stores keep).
 """
 
 import argparse
@@ -154,6 +154,7 @@ def initialise(directory: Path, settings: dict[str, str], edges: int, clock: Clo
     secrets = directory / "secrets"
     kept = secrets.exists()
     date = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).strftime("%Y%m%d")
+    (directory / "accounts").mkdir(exist_ok=True)  # world-readable: no secret belongs into it
     names = [f"edge-{number}" for number in range(1, edges + 1)]
     others = ("auth", "mailer", "revocation", "operator", "provisioner")
     create_secrets(secrets, date=date, credentials=(*others, *names))
@@ -162,6 +163,7 @@ def initialise(directory: Path, settings: dict[str, str], edges: int, clock: Clo
         write_private(secrets / "smtp.password", _password(server))
     if not (secrets / PASSWORD_FILE).exists():
         write_private(secrets / PASSWORD_FILE, SystemIds().secret())
+    (secrets / "providers").mkdir(exist_ok=True, mode=0o700)
     told.append(f"{secrets}/  {'kept; what was missing is made' if kept else 'made'}")
     for name in DATA:
         (directory / "data" / name).mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -57,6 +57,7 @@ SECRETS = {
     "auth": {
         "signing", "link", "refresh", "csrf", "blocklist.key", "clients.json", "jwks.json",
         "operator.jwks.json", "nats/auth.seed", "accounts.password",
+        "providers",
     },
     "postgres": {"accounts.password"},
     "accounts": {"accounts.password"},
@@ -78,7 +79,7 @@ MODELS: dict[str, type[WorkerSettings]] = {
 }
 # What compose.yaml says itself, because it follows from the mounts and the doors of a container.
 OF_THE_CONTAINER = {
-    "SECRETS_DIR", "CATALOGUE", "REVOKERS", "EDGE_ID",
+    "SECRETS_DIR", "CATALOGUE", "REVOKERS", "EDGE_ID", "ROLES", "PROVIDERS",
     "AUTH_LISTEN", "AUTH_ADMIN", "EDGE_LISTEN", "EDGE_ADMIN", "MAILER_ADMIN", "REVOCATION_ADMIN",
 }  # fmt: skip
 # Another value than the default for everything else.
@@ -89,8 +90,8 @@ OTHER = {
     "TRUSTED_PROXIES": "10.1.2.0/24", "LINK_URL": "https://other.acme.com/#{token}",
     "COOKIE_DOMAIN": "acme.com", "AUDIENCE": "other", "MAX_STALENESS": "20", "LOG_LEVEL": "debug",
     "LOG_FORMAT": "console", "LIMIT_ADDRESS": "7/h", "LIMIT_NETWORK": "8/h", "LIMIT_GLOBAL": "9/h",
-    "DRAIN_TIMEOUT": "3", "ACCOUNTS_URL": "postgresql://other@other/other", "ROLES": "other.yaml",
-    "PROVIDERS": "other.yaml", "PASSWORD_LENGTH": "14", "HASH_WORKERS": "3", "LIMIT_PASSWORD": "9/h",
+    "DRAIN_TIMEOUT": "3", "ACCOUNTS_URL": "postgresql://other@other/other",
+    "PASSWORD_LENGTH": "14", "HASH_WORKERS": "3", "LIMIT_PASSWORD": "9/h",
     "DELETION_SERVICES": "other", "DELETION_DEADLINE": "3d",
 }  # fmt: skip
 _HOST_PORT = re.compile(r"(?<![\w.])([a-z][a-z0-9-]*):(\d{2,5})(?!\d)")
@@ -274,6 +275,39 @@ def test_init_writes_once_and_keeps_what_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "url", "line"),
+    [
+        (["--accounts"], "postgresql://latchwire@postgres/latchwire", "COMPOSE_PROFILES=accounts"),
+        (["--accounts", "postgresql://u@db/n"], "postgresql://u@db/n", "AUTH_STAYS_INSIDE=false"),
+        ([], None, ""),
+    ],
+)
+def test_init_switches_accounts_on_with_a_password_of_its_own(
+    tmp_path: Path, words: list[str], url: str | None, line: str
+) -> None:
+    """It is in a file and in no setting; compose runs PostgreSQL, or lets auth out to one elsewhere."""
+    arguments = ["init", "--dir", str(tmp_path), "--allow", "@acme.com", "--site-name", "Acme"]
+    more = [
+        "--smtp",
+        "smtp://mail.acme.com",
+        "--mail-from",
+        "login@acme.com",
+        "--url",
+        "https://a.b",
+    ]
+
+    assert main([*arguments, *more, *words]) == 0
+
+    env, password = read_env(tmp_path), tmp_path / "secrets" / "accounts.password"
+    assert env.get("LATCHWIRE_ACCOUNTS_URL") == url
+    added = set(env) - set(SETTINGS) - {"LATCHWIRE_SECRETS_DIR", "LATCHWIRE_ACCOUNTS_URL"}
+    assert added - {"RUN_AS", "ACME_EMAIL"} == ({line.partition("=")[0]} if line else set())
+    assert not line or line in (tmp_path / ".env").read_text().splitlines()
+    assert len(password.read_text().strip()) == 43
+    assert password.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
     ("changed", "said"),
     [
         ({"LATCHWIRE_URL": "http://auth.acme.com"}, "--url must be https"),
@@ -281,6 +315,8 @@ def test_init_writes_once_and_keeps_what_is_there(tmp_path: Path) -> None:
         ({"LATCHWIRE_SMTP_URL": "mail.acme.com"}, "--smtp"),
         ({"LATCHWIRE_MAIL_FROM": "acme"}, "--mail-from"),
         ({"LATCHWIRE_SITE_NAME": "A\\B"}, "--site-name cannot have a line break"),
+        ({"LATCHWIRE_ACCOUNTS_URL": "sqlite:///accounts.db"}, "--accounts must be postgresql://"),
+        ({"LATCHWIRE_ACCOUNTS_URL": "postgresql://u:p@db/n"}, "--accounts the password belongs"),
     ],
 )
 def test_init_says_what_does_not_fit(changed: dict[str, str], said: str) -> None:
