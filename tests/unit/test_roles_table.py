@@ -83,8 +83,10 @@ def test_a_wrong_table_names_line_key_and_cure(text: str, said: str) -> None:
 
 
 def test_an_unreadable_file_is_no_missing_file(tmp_path: Path) -> None:
-    """What is there and cannot be read must not become the built-in table."""
+    """What is there and cannot be read, or was named and is not there, must not become the built-in table."""
     (tmp_path / "roles.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(RolesError, match="is not there: write it"):
+        load_roles(tmp_path / "nothing.yaml", required=True)
     for path in (tmp_path, tmp_path / "roles.yaml"):
         with pytest.raises(RolesError, match="cannot be read"):
             load_roles(path)

@@ -49,16 +49,19 @@ class RolesError(StartRefusedError):
         super().__init__("\n".join(problems))
 
 
-def load_roles(path: Path) -> RoleTable:
-    """The table in the file; the built-in one where there is no file.
+def load_roles(path: Path, *, required: bool = False) -> RoleTable:
+    """The table in the file; the built-in one where there is no file and none is *required*.
 
     Raises:
         RolesError: it cannot be read, or is not right.
     """
     try:
         text = path.read_text("utf-8")
-    except FileNotFoundError:
-        return DEFAULT
+    except FileNotFoundError as error:
+        if not required:
+            return DEFAULT
+        cure = "write it, or take LATCHWIRE_ROLES away for the built-in table"
+        raise RolesError([f"{path.name}: is not there: {cure}"]) from error
     except (OSError, UnicodeDecodeError) as error:
         raise RolesError([f"{path.name}: cannot be read: {type(error).__name__}"]) from error
     return parse_roles(text, path.name)
