@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
+from urllib.parse import quote_plus
 
 import pytest
 import pytest_asyncio
@@ -44,13 +45,30 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         directory / "state",
         "--accounts",
         LATCHWIRE_LIMIT_NETWORK="100000/5m",
+        LATCHWIRE_LOG_LEVEL="debug",
         LATCHWIRE_PROVIDERS=str(providers),
     )
     yield running
     try:
         assert running.up.end() == 0, running.up.text
+        assert told_to_logs(running) == []
     finally:
         running.up.kill()
+
+
+def told_to_logs(running: Stack) -> list[tuple[str, str]]:
+    """Which log has something that was typed here."""
+    logs = {part: running.logs(part) for part in ("auth", "mailer", "edge", "revocation")}
+    typed = (
+        PASSWORD,
+        ANOTHER,
+        COMMON,
+        quote_plus(PASSWORD),
+        quote_plus(ANOTHER),
+        "hedy",
+        "Robotics",
+    )
+    return [(part, text) for part, log in logs.items() for text in typed if text in log]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -149,6 +167,7 @@ async def test_registering_and_logging_in_by_keyboard(
         await window.press("Log out")
 
         await page.get_by_role("link", name="Log in again").click()
+        await expect(field(window, "E-mail address")).to_be_focused()
         await keys.type(email)
         await keys.press("Tab")
         await keys.insert_text("not the password")
