@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from services.auth.domain.roles import (
     DEFAULT,
     MAX_PERMISSION_BYTES,
@@ -30,6 +32,8 @@ from shared.lifecycle import StartRefusedError
 from shared.strict_yaml import Lines, StrictYAMLError, read_yaml
 
 MAX_BYTES = 64 * 1024
+log = structlog.get_logger()
+
 SECTIONS = ("organisation", "installation")
 
 _ROLE_CURE = (
@@ -49,22 +53,22 @@ class RolesError(StartRefusedError):
         super().__init__("\n".join(problems))
 
 
-def load_roles(path: Path, *, required: bool = False) -> RoleTable:
-    """The table in the file; the built-in one where there is no file and none is *required*.
+def load_roles(path: Path) -> RoleTable:
+    """The table in the file; the built-in one where there is no file. The log says which.
 
     Raises:
         RolesError: it cannot be read, or is not right.
     """
     try:
         text = path.read_text("utf-8")
-    except FileNotFoundError as error:
-        if not required:
-            return DEFAULT
-        cure = "write it, or take LATCHWIRE_ROLES away for the built-in table"
-        raise RolesError([f"{path.name}: is not there: {cure}"]) from error
+    except FileNotFoundError:
+        log.info("roles.built_in", no_file=str(path))
+        return DEFAULT
     except (OSError, UnicodeDecodeError) as error:
         raise RolesError([f"{path.name}: cannot be read: {type(error).__name__}"]) from error
-    return parse_roles(text, path.name)
+    table = parse_roles(text, path.name)
+    log.info("roles.in_force", file=str(path), roles=sorted(table.organisation))
+    return table
 
 
 def parse_roles(text: str, name: str = "roles.yaml") -> RoleTable:

@@ -39,7 +39,7 @@ async def open_accounts(
     """Open the store and build the flows on it."""
     store = await open_store(settings, runtime, ports)
     hasher = Argon2Hasher(settings.hash_workers)
-    roles = load_roles(settings.roles, required="roles" in settings.model_fields_set)
+    roles = load_roles(settings.roles)
     subjects = AccountSubjects(
         accounts=store.accounts,
         standing_of=roles.standing,
