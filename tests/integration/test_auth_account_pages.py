@@ -18,7 +18,7 @@ from tests.support.auth_site import AuthSite, running_auth
 from tests.support.html import Form
 from tests.support.page_visitor import Answer, Visitor, visiting
 
-ACCESS, LOGIN = "latchwire-dev", "latchwire-dev-login"
+ACCESS, REFRESH, LOGIN = "latchwire-dev", "latchwire-dev-refresh", "latchwire-dev-login"
 PASSWORD, ANOTHER = "violet anchors under tin", "seven quiet lanterns burn"
 ORG = "01J" + "0" * 23
 FORMS = {
@@ -91,6 +91,16 @@ def claims_of(visitor: Visitor) -> dict[str, Any]:
         base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
     )
     return claims
+
+
+def with_an_old_token(site: AuthSite, visitor: Visitor, hours: int = 1) -> dict[str, str]:
+    """What a browser sends that was left open for *hours*: an access token that has run out, and the rest."""
+    tokens = PyJWTTokens.load(site.secrets_dir, TokenPolicy(issuer=site.url, audience="latchwire"))
+    claims = claims_of(visitor)
+    times = {n: claims[n] - hours * 3600 for n in ("iat", "nbf", "exp") if n in claims}
+    old = tokens.sign({**claims, **times, "iat_ms": claims["iat_ms"] - hours * 3_600_000})
+    held = {ACCESS: old, REFRESH: visitor.cookie(REFRESH), LOGIN: visitor.cookie(LOGIN)}
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in held.items())}
 
 
 def as_if_long_ago(site: AuthSite, visitor: Visitor) -> dict[str, str]:
@@ -346,6 +356,23 @@ async def test_nothing_that_is_typed_breaks_a_form(
             broken.append((path, odd[:20], answer.status))
 
     assert broken == []
+
+
+async def test_a_form_that_was_left_open_for_an_hour_is_not_lost(
+    site: AuthSite, ada: Visitor, email: str
+) -> None:
+    """The token ran out meanwhile: what was typed is done, and the browser has new cookies."""
+    await enrol(site, ada, email)
+    headers = {**with_an_old_token(site, ada), "Sec-Fetch-Site": "same-origin"}
+    form = form_of(site, ada, "/auth/form/org-create", name="Robotics")
+    async with visiting(site.url) as later:
+        page = await later.get("/auth/account/orgs", headers=headers)
+        made = await later.submit(form, headers=headers)
+        renewed = claims_of(later)
+
+    assert page.location.startswith("/auth/continue?")
+    assert re.fullmatch(r"/auth/account/orgs/[0-9A-Z]{26}", made.location)
+    assert renewed["sid"] == claims_of(ada)["sid"]
 
 
 async def test_this_was_not_me_ends_a_registration_and_a_reset(

@@ -20,6 +20,7 @@ from services.auth.http.page_context import Browser, see_other, show
 from services.auth.http.page_errors import Elsewhere, Refused, too_many_requests, untold_is
 from services.auth.http.page_forms import read_form
 from services.auth.http.page_orgs import ORGS
+from services.auth.http.page_renewing import acting_person
 from services.auth.http.pages import ACCOUNT, continue_url, login_url, require_person, session_rows
 from services.auth.http.policy import FRESH_SECONDS
 from services.auth.http.reading import read_client
@@ -90,7 +91,7 @@ async def show_password(
 async def change_password(request: web.Request) -> web.Response:
     """Save the new password: this browser goes on with a new session, every other one is out."""
     fields = await read_form(request, "password")
-    person = require_person(request, PASSWORD)
+    person = await acting_person(request, PASSWORD)
     change = PasswordChange(
         password=fields["new_password"],
         current=fields["password"] or None,
@@ -128,7 +129,7 @@ async def delete(request: web.Request) -> web.Response:
 async def delete_now(request: web.Request) -> web.Response:
     """The button "Delete my account"."""
     await read_form(request, "delete")
-    person = require_person(request, DELETE)
+    person = await acting_person(request, DELETE)
     require_fresh(request, person, DELETE)
     try:
         with untold_is(account_views.DeletedUntold()):

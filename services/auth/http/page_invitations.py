@@ -13,6 +13,7 @@ from services.auth.http.page_context import Browser, person_of, see_other, show
 from services.auth.http.page_errors import untold_is
 from services.auth.http.page_forms import read_form
 from services.auth.http.page_orgs import ORGS
+from services.auth.http.page_renewing import acting_person
 from services.auth.http.pages import login_url, read_login_id, require_person
 from services.auth.pages import org_views, views
 from services.auth.pages.account_phrases import org_problem
@@ -57,7 +58,7 @@ async def join(request: web.Request) -> web.Response:
 async def accept(request: web.Request) -> web.Response:
     """The button "Join"."""
     fields = await read_form(request, "join")
-    person = require_person(request, ORGS)
+    person = await acting_person(request, ORGS)
     with untold_is(org_views.ChangeUntold()):
         result = await accounts_of(request).invitations.accept(
             person.sub, person.email, fields["token"]

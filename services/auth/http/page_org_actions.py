@@ -7,12 +7,12 @@ from aiohttp import web
 from latchwire.claims import Claims
 from services.auth.domain.link import LinkAsk, TooManyRequests
 from services.auth.domain.org import Done, NotDone, name_problem
-from services.auth.domain.outcomes import Refreshed
+from services.auth.domain.outcomes import Refreshed, SessionOver
 from services.auth.http.context import accounts_of, context_of
 from services.auth.http.cookies import read_browser, set_session
 from services.auth.http.page_context import see_other, show
 from services.auth.http.page_entering import NO_ADDRESS
-from services.auth.http.page_errors import too_many_requests, untold_is
+from services.auth.http.page_errors import Elsewhere, too_many_requests, untold_is
 from services.auth.http.page_forms import read_form
 from services.auth.http.page_orgs import (
     ORGS,
@@ -23,7 +23,8 @@ from services.auth.http.page_orgs import (
     show_organisations,
     show_settings,
 )
-from services.auth.http.pages import require_person
+from services.auth.http.page_renewing import acting_person
+from services.auth.http.pages import continue_url
 from services.auth.http.problems import Problem
 from services.auth.http.reading import read_bound_refresh, read_client
 from services.auth.pages import account_phrases, org_views
@@ -51,10 +52,13 @@ async def create(request: web.Request) -> web.Response:
 
 async def switch(request: web.Request) -> web.Response:
     """Work for another organisation, or (``org`` "") for none: the next tokens say so."""
-    fields, _ = await _read(request, "switch")
+    fields = await read_form(request, "switch")
+    read_id(fields["org"])
     result = await context_of(request).sessions.refresh(
         read_bound_refresh(request), client=read_client(request), cookies=True, org=fields["org"]
     )
+    if isinstance(result, SessionOver):
+        raise Elsewhere(continue_url(ORGS))
     response = see_other(request, ORGS)
     if isinstance(result, Refreshed):
         set_session(request, response, result.tokens)
@@ -152,7 +156,7 @@ async def _read(request: web.Request, form: str) -> tuple[Mapping[str, str], Cla
     fields = await read_form(request, form, max_fields=MAX_FIELDS)
     for name in ("org", "member", "invitation"):
         read_id(fields[name])
-    return fields, require_person(request, ORGS)
+    return fields, await acting_person(request, ORGS)
 
 
 async def _about_member(

@@ -13,6 +13,7 @@ from services.auth.http import (
 from services.auth.http.context import Context
 from services.auth.http.page_context import PAGES, PageContext
 from services.auth.http.page_errors import page_middleware
+from services.auth.http.page_renewing import renewed_cookies
 
 SHOWN: dict[str, Handler] = {
     "/auth/login": pages.log_in,
@@ -48,4 +49,5 @@ def add_pages(app: web.Application, context: Context) -> None:
         posted |= page_account_routes.POSTED | social_routes.POSTED
     app.router.add_routes([web.get(path, handler) for path, handler in shown.items()])
     app.router.add_routes([web.post(path, handler) for path, handler in posted.items()])
+    app.middlewares.append(renewed_cookies)
     app.middlewares.append(page_middleware(frozenset([*shown.values(), *posted.values()])))
