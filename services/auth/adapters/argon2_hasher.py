@@ -73,6 +73,12 @@ class Argon2Hasher:
         """Begin nothing more; who still waits gets a CancelledError."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    async def __aenter__(self) -> "Argon2Hasher":
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self.close()
+
     async def _run(self, work: Callable[[], T]) -> T:
         if not self._room.acquire(blocking=False):
             raise HasherBusyError

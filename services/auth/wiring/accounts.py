@@ -1,6 +1,6 @@
 """The composition root of accounts: imported only where they are switched on, and SQL with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.auth.adapters.argon2_hasher import Argon2Hasher
 from services.auth.adapters.roles_file import load_roles
@@ -48,6 +48,7 @@ async def open_accounts(
         clock=ports.clock,
         ids=ports.ids,
     )
+    core = replace(core, asking=replace(core.asking, subjects=subjects))
     orgs, invitations = make_organisations(roles, store.database, store.relay, core.asking, ports)
     registering, passwords, resetting = make_passwords(settings, ports, core, store.relay, subjects)
     social = await open_social(
@@ -63,6 +64,7 @@ async def open_accounts(
     return AccountFlows(
         accounts=store.accounts,
         subjects=subjects,
+        asking=core.asking,
         orgs=orgs,
         invitations=invitations,
         social=social.social,
