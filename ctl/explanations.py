@@ -46,8 +46,9 @@ def verdict(told: Explanation) -> str:
 
 
 def as_json(told: Explanation) -> dict[str, object]:
-    """All of it, the address masked."""
-    return told.model_dump(exclude_none=True) | {"sub": masked(told.sub)}
+    """All of it, addresses masked."""
+    names = {"sub": masked(told.sub), "email": masked(told.email)}
+    return told.model_dump(exclude_none=True) | names
 
 
 def ago(ms: int) -> str:
@@ -87,7 +88,7 @@ def _whom(told: Explanation, record: ExplainedRecord) -> str:
     names = {
         "session": f"Session {told.sid}",
         "token": f"Token {told.jti}",
-        "subject": f"Person {masked(told.sub)}",
+        "subject": f"Person {_person(told)}",
         "key": f"Key {told.kid}",
     }
     return one_line(names.get(record.scope, f"The token's {record.scope}"))
@@ -123,13 +124,17 @@ def _people(rule: ExplainedRule) -> str:
 
 
 def _token(told: Explanation, now_ms: int) -> str:
-    person = f"person {masked(told.sub)}"
+    org = f" in organisation {told.org}" if told.org else ""
     roles = f" with {', '.join(told.roles)}" if told.roles else ""
     end = told.expires_at or 0
     expires = f"{'expires' if end > now_ms else 'expired'} {date_time(end)}"
-    return one_line(
-        f"Token: {person}{roles}, session {told.sid}, jti {told.jti}, key {told.kid}, {expires}."
-    )
+    who = f"person {_person(told)}{org}{roles}"
+    return one_line(f"Token: {who}, session {told.sid}, jti {told.jti}, key {told.kid}, {expires}.")
+
+
+def _person(told: Explanation) -> str:
+    """The id, and the address where that is another name."""
+    return masked(told.sub) + (f" ({masked(told.email)})" if told.email else "")
 
 
 def _asked(told: Explanation) -> str:

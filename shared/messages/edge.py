@@ -124,7 +124,8 @@ class Explanation(Message):
     """The answer: *outcome* and *reason* are the codes of the edge's decision table.
 
     *record* is there when the token is revoked, whatever else refuses it. *kid* without *sub*: the token only
-    names that key, which this edge does not have (any more); *record* is then the key's.
+    names that key, which this edge does not have (any more); *record* is then the key's. *email* is there where
+    the token's *sub* is not the address, *org* where an organisation is active.
     """
 
     edge_id: Identifier
@@ -148,3 +149,5 @@ class Explanation(Message):
     record: ExplainedRecord | None = None
     keys_generation: int = 0
     catalogue_generation: int = 0
+    email: ShortText = ""
+    org: ShortText = ""

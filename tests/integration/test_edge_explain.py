@@ -66,6 +66,15 @@ async def test_a_token_is_explained_alone_and_for_a_request(desk: Desk, bus_of: 
     )
 
 
+async def test_an_account_is_told_by_id_and_address(desk: Desk, bus_of: BusFactory) -> None:
+    """Where the sub is the address, it is not said twice."""
+    account = await ask(bus_of, token=token(sub="01ADA", org="01ORG").decode())
+    person = await ask(bus_of, token=token().decode())
+
+    assert ("01ADA", "ada@example.com", "01ORG") == (account.sub, account.email, account.org)
+    assert ("ada@example.com", "", "") == (person.sub, person.email, person.org)
+
+
 async def test_a_request_is_explained_with_nobodys_credentials(
     desk: Desk, bus_of: BusFactory
 ) -> None:

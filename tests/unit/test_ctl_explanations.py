@@ -53,6 +53,14 @@ def test_a_good_token_is_told_with_whom_it_names_and_how_fresh_the_edge_is() -> 
     ]
 
 
+def test_an_account_is_told_with_its_address_and_where_it_works() -> None:
+    """The id is what services keep; the address, masked, is whom an operator knows."""
+    told = an_explanation(sub="01ADA", email="ada@example.com", org="01ORG", roles=("org:owner",))
+
+    assert "person 01ADA (a…@example.com) in organisation 01ORG with org:owner," in text_of(told)
+    assert ("01ADA", "a…@example.com") == (as_json(told)["sub"], as_json(told)["email"])
+
+
 def test_a_revoked_session_is_told_with_when_where_and_until_when() -> None:
     """What an operator needs to find the event: the age, the sequence and the key."""
     told = an_explanation(

@@ -1,6 +1,6 @@
 """Ask for a mail with a link: to sign in, to prove an address, to set a password anew."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -15,6 +15,7 @@ from services.auth.domain.link import (
     Purpose,
     TooManyRequests,
 )
+from services.auth.flows.subjects import EmailSubjects
 from services.auth.ports import (
     Attempts,
     Budget,
@@ -24,6 +25,7 @@ from services.auth.ports import (
     NetworkLimited,
     Revocations,
 )
+from services.auth.ports.accounts import Subjects
 from shared.allow import AllowList
 from shared.clock import Clock
 from shared.contract import LOGIN_FAILED, LOGIN_REQUESTED
@@ -70,6 +72,7 @@ class Asking:
     policy: LinkPolicy
     clock: Clock
     ids: Ids
+    subjects: Subjects = field(default_factory=EmailSubjects)
 
     async def ask(
         self,
@@ -124,7 +127,9 @@ class Asking:
             muted=muted if self.policy.allow.permits(ask.email) else "not_allowed",
             identity=identity,
         )
-        voided, budgets = self.revocations.watermark(ask.email).sessions_before, self._budgets(ask)
+        # A watermark may lie ahead of the store's clock, under either name: this is asked for after it.
+        names, budgets = await self.subjects.names(ask.email), self._budgets(ask)
+        voided = self.revocations.watermark(*names).sessions_before
         opened = await self.attempts.open(attempt, seconds * 1000, budgets, after_ms=voided)
         if isinstance(opened, NetworkLimited):
             return TooManyRequests(retry_after(opened.wait_ms))

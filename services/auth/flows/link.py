@@ -157,7 +157,9 @@ class LinkFlow:
         attempt = await self.proving.proven(token)
         if attempt is None or attempt.purpose != "notice":
             return False
-        await self.ending.end_session(attempt.sid, attempt.email, "notice")
+        session = await self.sessions.find(attempt.sid)
+        sub = session.sub if session and not session.ended else attempt.email
+        await self.ending.end_session(attempt.sid, sub, "notice")
         return True
 
     async def _standing(

@@ -71,8 +71,9 @@ class AccountSubjects:
     changes: bool = True
 
     async def names(self, name: str) -> tuple[str, str]:
-        found = await self.accounts.by_email(name) if "@" in name else None
-        found = found or await self.accounts.by_sub(name)
+        # One question for every name: an id with an @ is the address of its account.
+        look = self.accounts.by_email if "@" in name else self.accounts.by_sub
+        found = await look(name)
         return (found.sub, found.email) if found else (name, name)
 
     async def confirms(self, login_id: str, password: str) -> bool:

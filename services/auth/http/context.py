@@ -9,8 +9,8 @@ from aiohttp import web
 from services.auth.domain.client import IPNetwork
 from services.auth.flows.asking import Asking
 from services.auth.flows.deletion import DeletionFlow
-from services.auth.flows.identities import IdentityFlow
 from services.auth.flows.directory import DirectoryFlow
+from services.auth.flows.identities import IdentityFlow
 from services.auth.flows.introspect import IntrospectFlow
 from services.auth.flows.invitation import InvitationFlow
 from services.auth.flows.link import LinkFlow
@@ -38,6 +38,7 @@ class AccountFlows:
 
     accounts: Accounts
     subjects: Subjects
+    asking: Asking
     orgs: OrgFlow
     invitations: InvitationFlow
     registering: RegisterFlow

@@ -240,7 +240,7 @@ def make_context(
         url=settings.url,
         site_name=settings.site_name,
         cookies=CookieNames.derive(secure=settings.secure, domain=settings.cookie_domain),
-        asking=core.asking,
+        asking=accounts.asking if accounts else core.asking,
         links=make_links(ports, core, subjects, accounts.identities if accounts else None),
         sessions=SessionFlow(
             sessions=ports.sessions,

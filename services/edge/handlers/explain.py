@@ -135,6 +135,8 @@ def _of(token: VerifiedToken) -> dict[str, object]:
     return {
         "kid": claims.kid,
         "sub": claims.sub,
+        "email": claims.email if claims.email != claims.sub else "",
+        "org": claims.org,
         "sid": claims.sid,
         "jti": claims.jti,
         "roles": tuple(claims.roles),
