@@ -38,7 +38,7 @@ async def open_accounts(
 ) -> AccountFlows:
     """Open the store and build the flows on it."""
     store = await open_store(settings, runtime, ports)
-    hasher = Argon2Hasher(settings.hash_workers)
+    hasher = await runtime.enter(Argon2Hasher(settings.hash_workers))
     roles = load_roles(settings.roles)
     subjects = AccountSubjects(
         accounts=store.accounts,
