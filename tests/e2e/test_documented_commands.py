@@ -51,6 +51,10 @@ ELSEWHERE = {
         "tests/integration/test_compose.py",
         '("edges", "list")',
     ),
+    "docker compose run --rm --no-deps accounts": (
+        "tests/integration/test_compose.py",
+        'production.run("accounts")',
+    ),
     "docker compose run --rm ctl status": ("tests/integration/test_compose.py", '("status",)'),
 }
 KID = "20261122-sig-ab12cd"  # of the runbook

@@ -5,6 +5,7 @@ See tests/support/compose.py for what is remapped.
 
 import asyncio
 import re
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,9 @@ from ctl import init
 from ctl.main import main
 from ctl.up import ports, probes, process
 from ctl.up.process import Program
+from services.auth.adapters.sql_migrations import read_schema
 from services.auth.settings import AuthSettings
+from services.auth.wiring.accounts_schema import make_database
 from services.edge.settings import EdgeSettings
 from services.mailer.settings import MailerSettings
 from services.revocation.settings import RevocationSettings
@@ -26,6 +29,7 @@ from shared.catalogue import parse_catalogue
 from shared.clock import SystemClock
 from shared.settings import KNOWN_NAMES, WorkerSettings
 from tests.support.compose import ROOT, Installation, load_compose, read_env
+from tests.support.postgresql import postgresql_or_skip
 from tests.support.servers import NatsServer, Server, binary, free_port, start_in_thread
 from tests.support.stack import Inbox
 from tests.support.visitor import (
@@ -426,6 +430,31 @@ async def test_a_cookie_domain_lets_a_service_have_a_host_of_its_own(
             page = await Browser(browser.session, elsewhere).open("/demo")
             assert (page.status, page.url) == (200, f"{elsewhere}/demo")
             assert "shared@example.com" in page.text
+
+
+async def test_accounts_are_switched_on_as_the_runbook_says(install: Install) -> None:
+    """Its lines for .env, then PostgreSQL, the job that migrates, and auth's own settings and password."""
+    postgresql_or_skip()
+    lines = re.findall(
+        r"^echo .* >> \.env$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE
+    )
+    assert len(lines) == 2
+    directory = install().directory
+    for line in lines:
+        subprocess.run(["bash", "-euc", line], cwd=directory, check=True)
+    production = Installation(directory, load_compose(read_env(directory)), {})
+    try:
+        await asyncio.to_thread(production.up, "postgres", "accounts")
+        assert "has schema 0001 (before: none)" in production.logs("accounts")
+        again = await asyncio.to_thread(production.run, "accounts")
+        assert (again.returncode, "already" in again.stdout) == (0, True), again.stderr
+        auth = production.document["services"]["auth"]
+        _, environment = production.process_of("auth", "auth", auth)
+        settings = AuthSettings.load(environment)
+        async with make_database(settings) as database:
+            assert (await read_schema(database)).fits
+    finally:
+        await asyncio.to_thread(production.down)
 
 
 async def _go_round(url: str, doors: dict[str, int]) -> None:

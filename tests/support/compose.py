@@ -5,7 +5,7 @@ mounts and health check. What is remapped, and nothing else:
 - ``service:port``, ``0.0.0.0:port`` and ``127.0.0.1:port`` become a loopback port of that service's own;
 - the subnets of the networks ``gateway`` and ``edges`` become 127.0.0.0/8;
 - an image becomes the program it would run: our own by the Dockerfile's entry point in this checkout, the
-  servers by their wheels; ``wget`` by Python where it is not installed;
+  servers by their wheels, PostgreSQL by Debian's; ``wget`` by Python where it is not installed;
 - Traefik's certificate authority becomes a closed loopback port (it then serves its own certificate).
 
 Not shown here: user, capabilities, read-only root and networks, which only an engine enforces; they are
@@ -73,10 +73,12 @@ class Installation:
     _ports: dict[tuple[str, int], int] = field(default_factory=dict)
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def up(self) -> None:
-        """Start every service without a profile when those it depends on are healthy or done."""
+    def up(self, *only: str) -> None:
+        """Start every service whose profile is on (or *only* these) when what it depends on is healthy or done."""
         services = self.document["services"]
-        waiting = {n: s for n, s in services.items() if not s.get("profiles")}
+        on = set(read_env(self.directory).get("COMPOSE_PROFILES", "").split(","))
+        active = {n: s for n, s in services.items() if set(s.get("profiles", on)) & on}
+        waiting = {n: s for n, s in active.items() if not only or n in only}
         while waiting:
             wave = {n: s for n, s in waiting.items() if not self._needs(s) & waiting.keys()}
             started = [(n, i, s) for n, s in wave.items() for i in self._start_service(n, s)]
@@ -165,7 +167,7 @@ class Installation:
         argv = [self._remap(word, name, instance, targets) for word in command]
         ours = service.get("environment", {})
         env = {
-            key: self._remap(value, name, instance, targets) if key in ours else value
+            key: self._remap(value, name, instance, targets) if key in ours else self._hosts(value)
             for key, value in self.environment_of(service).items()
         }
         return argv, {**env, "PATH": "/usr/bin:/bin"}
@@ -226,6 +228,10 @@ class Installation:
             return match[0]
         return f"127.0.0.1:{self._port(owner or instance, port)}"
 
+    def _hosts(self, value: str) -> str:
+        """The database of .env, which names a service and its usual port."""
+        return value.replace("@postgres/", f"@{self.address('postgres', 5432)}/")
+
     def _owner(self, host: str) -> str | None:
         services = self.document["services"]
         if host in services:
@@ -262,6 +268,8 @@ def _program(image: str, command: list[str]) -> list[str]:
     if image.startswith("latchwire"):
         assert 'ENTRYPOINT ["/app/latchwire"]' in (ROOT / "Dockerfile").read_text()
         return [str(ROOT / "latchwire"), *command]
+    if image.startswith("postgres"):
+        return ["/bin/sh", str(ROOT / "tests" / "support" / "postgres_image.sh"), *command]
     if image.startswith("traefik"):  # its entry point puts the name before options
         return [binary("traefik"), *command]
     return [binary(command[0], "valkey-server"), *command[1:]]
