@@ -30,9 +30,10 @@ CONNECT_SECONDS = 4.0
 MAX_BYTES = 256 * 1024
 CONNECTIONS = 32
 USER_AGENT = "auth"  # GitHub refuses requests without one
-# What no registry calls private, yet answers only inside a cloud: Azure's, and what translates to IPv4.
+# What is not called private, yet answers only inside a cloud (Azure's, Oracle's), or translates to IPv4.
 _INSIDE = (
     ipaddress.ip_network("168.63.129.16/32"),
+    ipaddress.ip_network("192.0.0.0/24"),
     ipaddress.ip_network("64:ff9b::/96"),
     ipaddress.ip_network("64:ff9b:1::/48"),
     ipaddress.ip_network("2002::/16"),
