@@ -53,7 +53,7 @@ ELSEWHERE = {
     ),
     "docker compose run --rm --no-deps accounts": (
         "tests/integration/test_compose.py",
-        'production.run("accounts")',
+        'production.run, "accounts"',
     ),
     "docker compose run --rm ctl status": ("tests/integration/test_compose.py", '("status",)'),
 }

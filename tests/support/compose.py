@@ -74,7 +74,7 @@ class Installation:
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def up(self, *only: str) -> None:
-        """Start every service whose profile is on (or *only* these) when what it depends on is healthy or done."""
+        """Start the services whose profile is on (or *only* these) once what they depend on is ready."""
         services = self.document["services"]
         on = set(read_env(self.directory).get("COMPOSE_PROFILES", "").split(","))
         active = {n: s for n, s in services.items() if set(s.get("profiles", on)) & on}
