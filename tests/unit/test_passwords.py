@@ -1,8 +1,9 @@
 """Passwords: one answer for whatever is wrong, a new one ends everything, and nothing is lost on the way."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from latchwire.claims import Claims
 from latchwire.records import Record
 from services.auth.adapters.argon2_hasher import Argon2Hasher, Argon2Parameters
+from services.auth.domain.account import Account
 from services.auth.domain.limits import Rate
 from services.auth.domain.link import CodeProof, LinkAsk, LinkSent, LinkSpent, TooManyRequests
 from services.auth.domain.outcomes import SessionOpened
@@ -24,6 +26,7 @@ from services.auth.domain.password_use import (
     SignInAgain,
 )
 from services.auth.ports import NotAnnouncedError
+from shared.allow import parse_allow
 from shared.contract import (
     LOGIN_FAILED,
     TOKEN_REVOKED,
@@ -96,8 +99,16 @@ async def _throttled(world: World) -> None:
         assert not await world.gets_in(THIRD, browser=ELSEWHERE)
 
 
-async def _not_allowed(world: World) -> None:
-    await world.person("eve@evil.test")
+async def _imported(world: World) -> None:
+    """With a password, and an address that nobody has proven yet."""
+    stored = await world.hasher.hash(GOOD)
+    sub, now_ms = world.ids.ulid(world.clock.now_ms()), world.clock.now_ms()
+    await world.accounts.adopt(Account(sub, ADA, now_ms, password_hash=stored), [])
+
+
+async def _not_allowed_any_more(world: World) -> None:
+    await world.person()
+    world.passwords = replace(world.passwords, allow=parse_allow("@other.test"))
 
 
 KINDS: dict[str, Callable[[World], Awaitable[None]]] = {
@@ -107,6 +118,8 @@ KINDS: dict[str, Callable[[World], Awaitable[None]]] = {
     "without a password": _social_only,
     "wrong": _wrong,
     "throttled": _throttled,
+    "imported and unproven": _imported,
+    "not allowed any more": _not_allowed_any_more,
 }
 
 
@@ -236,6 +249,53 @@ async def test_a_reset_link_sets_one_password(world: World) -> None:
     assert not await world.gets_in(THIRD)
     assert len(world.living(account.sub)) == 1  # what began after the reset outlives its repetition
     assert len(world.said(USER_PASSWORD_CHANGED)) == 1
+
+
+async def test_of_many_resets_by_one_link_at_once_one_counts(world: World) -> None:
+    """Twenty passwords for one link: one is set, and its sender alone is told so."""
+    account = await world.person()
+    login_id = await world.forgot()
+    world.clock.advance(10)
+    wanted = [f"{OTHER} number {n}" for n in range(20)]
+
+    results = await asyncio.gather(*(world.reset(login_id, password) for password in wanted))
+
+    told = [
+        password
+        for password, result in zip(wanted, results, strict=True)
+        if result == PasswordSet()
+    ]
+    works = [password for password in wanted if await world.gets_in(password)]
+    assert len(told) == 1
+    assert works == told
+    assert len(world.said(USER_PASSWORD_CHANGED)) == 1
+    assert len(world.living(account.sub)) == 1
+
+
+async def test_a_link_that_was_interrupted_is_void_with_everything_else_of_the_person(
+    world: World,
+) -> None:
+    """Used up for a reset that never came to be, then an operator ends all: the link does nothing any more."""
+    account = await world.person()
+    login_id = await world.forgot()
+    await _lose_sql_before_the_password_is_written(world, login_id)
+    world.clock.advance(10)
+    await _is_revoked(world, account.sub)
+
+    assert isinstance(await world.reset(login_id), LinkSpent)
+    assert await world.accounts.by_email(ADA) == account
+
+
+async def _lose_sql_before_the_password_is_written(world: World, login_id: str) -> None:
+    """By then the link is used up."""
+    for at in range(1, 20):
+        world.faults.arm(at)
+        with contextlib.suppress(*AWAY):
+            await world.reset(login_id)
+        if world.faults.failed == "SQLAccounts.set_password":
+            break
+    world.faults.arm(0)
+    assert world.store.attempts[login_id].state == "used"
 
 
 async def _runs_out(world: World, _sub: str) -> None:
@@ -556,8 +616,11 @@ async def test_a_change_that_fails_at_any_call_leaves_one_password_and_no_old_se
             assert sum(mail.notice == "password_changed" for mail in world.mails_sent()) == changed
 
 
-async def test_a_reset_that_could_not_be_announced_is_done_all_the_same(world: World) -> None:
-    """503 with what is true: it is over here, everybody else is told as soon as they can be reached."""
+@pytest.mark.parametrize("by", ["the person", "the relay"])
+async def test_a_reset_that_could_not_be_announced_is_done_all_the_same(
+    world: World, by: str
+) -> None:
+    """503 with what is true; whoever comes first, the person again or the relay, tells everybody else."""
     account = await world.person()
     login_id = await world.forgot()
     world.clock.advance(10)
@@ -567,7 +630,12 @@ async def test_a_reset_that_could_not_be_announced_is_done_all_the_same(world: W
         await world.reset(login_id)
     assert world.living(account.sub) == []
     world.events.away = False
-    await world.settle()
+    if by == "the relay":
+        await world.settle()
+    else:
+        assert await world.reset(login_id) == PasswordSet()
 
     assert len(world.said(TOKEN_REVOKED)) == 1
+    await world.settle()
+    assert len(world.said(USER_PASSWORD_CHANGED)) == 1
     assert await world.gets_in(OTHER)
