@@ -6,7 +6,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from services.auth.pages import Assets, Renderer, View, account_views, org_views, views
+from services.auth.pages import (
+    Assets,
+    Renderer,
+    View,
+    account_views,
+    org_views,
+    social_views,
+    views,
+)
 from tests.support.html import Page, parse_page
 
 POLYGLOT = (
@@ -147,6 +155,10 @@ PAGES: dict[str, View] = {
     "reset, others untold": account_views.ResetUntold(),
     "password, others untold": account_views.PasswordUntold(),
     "open reset link": account_views.OpenResetLink("t", "t2", ID, reset_token="t3", least=12),
+    "confirm a login": social_views.ConfirmLogin("t", "x", "GitHub", "ada@acme.com", "ada@b.org"),
+    "login not finished": social_views.LoginNotFinished(),
+    "login taken": social_views.LoginTaken(),
+    "linking spent": social_views.LinkingSpent(),
     "problem": views.problem_page(503, "unavailable", "01JREQUEST"),
 }
 
@@ -305,6 +317,13 @@ def test_the_pages_speak_the_agreed_words(renderer: Renderer) -> None:
     assert "This was not me" in text("was this you")
     assert "This link no longer works" in text("spent")
     assert "unavailable · 01JREQUEST" in text("problem")
+
+
+def test_words_around_a_name_keep_their_spaces(renderer: Renderer) -> None:
+    """A template's line that ends in a condition would glue two words together."""
+    text = parse_page(renderer.render(PAGES["confirm a login"])).text
+
+    assert "From now on GitHub ( ada@b.org ) logs you in as ada@acme.com" in text
 
 
 def test_the_account_page_marks_this_device_and_offers_to_end_the_others(
