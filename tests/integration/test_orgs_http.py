@@ -198,6 +198,13 @@ async def test_a_sub_that_is_an_address_and_names_that_are_none(
     assert (org, odd, "admin") in [tuple(row) for row in rows]
     assert (await ada.call("DELETE", path)).status == 204
     await check_names(ada)
+    for nobody in ("%00", "%ED%A0%80", "%FF", "a%0Ab", "x" * 4000):
+        for url in (f"/auth/orgs/{nobody}", f"/auth/orgs/{org}/members/{nobody}"):
+            assert (await ada.call("DELETE", url)).status == 404
+        assert (await ada.call("GET", f"/auth/orgs/{org}/members?after={nobody}")).status == 200
+    for nowhere in ("\x00", "\n", "é", "x" * 65):
+        body = {"refresh_token": ada.refresh, "org": nowhere}
+        assert (await site.call("POST", "/auth/refresh", body)).status == 400
 
 
 async def check_names(ada: Person) -> None:

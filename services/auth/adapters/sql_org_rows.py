@@ -20,8 +20,17 @@ async def lock_account(c: AsyncConnection, sub: str) -> bool:
     return rows.first() is not None
 
 
+def askable(text: str) -> str:
+    """*text* as a database can be asked for it; "", which is nobody's id, for what no id can be.
+
+    PostgreSQL has no NUL, and neither engine's driver takes half a surrogate pair: both come in paths.
+    """
+    return text if text.isprintable() else ""
+
+
 async def seats(c: AsyncConnection, org: str, actor: str, target: str) -> Seats:
     """The seats of two people (or one) in *org*, which is locked from here on."""
+    org, target = askable(org), askable(target)
     await c.execute(select(organisations.c.org).where(organisations.c.org == org).with_for_update())
     rows = await c.execute(
         select(members.c.sub).where(members.c.org == org, members.c.sub.in_([actor, target]))

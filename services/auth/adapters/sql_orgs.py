@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auth.adapters.sql import Database, enqueue
 from services.auth.adapters.sql_org_rows import (
+    askable,
     count,
     delete_org,
     give,
@@ -71,7 +72,8 @@ class SQLOrgs:
 
     async def membership(self, org: str, sub: str) -> Membership | None:
         async with self._database.reading() as c:
-            found = await memberships_where(c, and_(members.c.org == org, members.c.sub == sub))
+            here = and_(members.c.org == askable(org), members.c.sub == sub)
+            found = await memberships_where(c, here)
         return found[0] if found else None
 
     async def members(self, org: str, after: str, limit: int) -> list[Member]:
@@ -79,7 +81,7 @@ class SQLOrgs:
             rows = await c.execute(
                 select(members.c.sub, accounts.c.email, members.c.joined_at)
                 .join(accounts, accounts.c.sub == members.c.sub)
-                .where(members.c.org == org, members.c.sub > after)
+                .where(members.c.org == org, members.c.sub > askable(after))
                 .order_by(members.c.sub)
                 .limit(limit)
             )
@@ -130,8 +132,6 @@ class SQLOrgs:
             refusal = judge(found)
             if refusal:
                 return NotDone(refusal)
-            if set(roles) == set(found.target or ()):
-                return Done()
             await give(c, org, sub, roles)
             written = entries([sub])
             await enqueue(c, written)
@@ -190,7 +190,7 @@ class SQLOrgs:
                 return NotDone(refusal)
             gone = await c.execute(
                 delete(invitations).where(
-                    invitations.c.org == org, invitations.c.invitation == invitation
+                    invitations.c.org == org, invitations.c.invitation == askable(invitation)
                 )
             )
         return Done() if gone.rowcount else NotDone("no_such_invitation")

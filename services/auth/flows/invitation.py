@@ -132,7 +132,7 @@ class InvitationFlow:
         )
         if isinstance(result, NotDone):
             return result
-        await flow.deliver(*result.entries)
+        await flow.tell(result)
         await self._close(offer.invitation)
         log.info("invitation.accepted", org=offer.org)
         return await flow.place(offer.org, actor) or NotDone("no_such_invitation")

@@ -5,6 +5,7 @@ next token says what is true. Word of it is written in the transaction that chan
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,6 +26,7 @@ from services.auth.domain.org import (
 from services.auth.domain.outbox import Announce, Entry, RefuseTokens, announce
 from services.auth.domain.roles import DELETE, RENAME, RoleTable, known
 from services.auth.flows.subjects import Deliver
+from services.auth.ports import NotAnnouncedError
 from services.auth.ports.orgs import Orgs
 from shared.clock import Clock
 from shared.contract import USER_ROLES_CHANGED
@@ -105,7 +107,7 @@ class OrgFlow:
         result = await self.orgs.create(org, actor, self.words.gained(org.org, [actor]))
         if isinstance(result, NotDone):
             return result
-        await self.deliver(*result.entries)
+        await self.tell(result)
         log.info("org.created", org=org.org)
         place = await self.place(org.org, actor)
         return place or NotDone("no_such_org")
@@ -157,6 +159,11 @@ class OrgFlow:
         words = partial(self.words.lost, org)
         result = await self.orgs.remove(org, actor, sub, judge, words)
         return await self._done(result, "org.member_removed", org)
+
+    async def tell(self, gain: Done) -> None:
+        """Say what is no less true when it is said later: a 503 would only have it done twice."""
+        with suppress(NotAnnouncedError):
+            await self.deliver(*gain.entries)
 
     def _needs(self, permission: str) -> Callable[[Seats], OrgRefusal | None]:
         return partial(judge_permission, self.table, permission=permission)

@@ -40,7 +40,7 @@ class LogoutBody(Body):
 class RefreshBody(LogoutBody):
     """POST /auth/refresh: *org* becomes the active organisation, "" is none; without it nothing changes."""
 
-    org: Annotated[str, Field(max_length=64)] | None = None
+    org: Annotated[str, Field(max_length=64, pattern=r"^[!-~]*$")] | None = None
 
 
 async def refresh(request: web.Request) -> web.Response:

@@ -63,7 +63,8 @@ class Orgs(Protocol):
         judge: Judge,
         entries: EntriesFor,
     ) -> Done | NotDone:
-        """Let *sub* have exactly *roles*; nothing is written where they are the same."""
+        """Let *sub* have exactly *roles*. The *entries* are written where they are the same too: whoever was
+        told 503, because the first ones could not be done, repeats what he asked."""
         ...
 
     async def remove(
