@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
+from pydantic import ValidationError
 
 from services.auth.domain.ending import PendingEnd
 from services.auth.domain.outbox import Announce, EndSessions, Entry, RefuseTokens
@@ -85,11 +86,12 @@ class Relay:
     async def look(self) -> None:
         """One round: what was there a round ago as well. Whoever wrote the rest is just doing it.
 
-        What is away is tried again in the next round, from the same entry on: none overtakes another.
+        What is away is tried again in the next round, from the same entry on: none overtakes another. An event
+        that only a newer auth knows is left for that one, which runs beside this one during an upgrade.
         """
         try:
             found = await self._pending()
-            left = [entry for entry in found if entry.id in self._seen]
+            left = [e for e in found if e.id in self._seen and _is_readable(e)]
             self._seen = frozenset(entry.id for entry in found)
             self._waiting = len(left)
             for entry in left:
@@ -152,3 +154,15 @@ class Relay:
             at=self.clock.now_ms(),
         )
         await self.events.publish(TOKEN_REVOKED, event)
+
+
+def _is_readable(entry: Entry) -> bool:
+    """Whether this version knows how to say it."""
+    if not isinstance(entry, Announce):
+        return True
+    try:
+        SUBJECTS_BY_NAME[entry.subject].decode(entry.body)
+    except (KeyError, ValidationError):
+        log.warning("outbox.unreadable", subject=entry.subject, entry=entry.id)
+        return False
+    return True
