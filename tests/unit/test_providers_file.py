@@ -1,6 +1,8 @@
 """providers.yaml: presets, secrets beside it, and mistakes that are refused with their line."""
 
+import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -139,3 +141,19 @@ def test_the_pinned_provider_of_the_tests_names_no_registry() -> None:
 
     assert '"resolved"' not in text
     assert text.count('"integrity": "sha512-') == text.count('"node_modules/')
+
+
+YAML_BLOCK = re.compile(r"^( *)```yaml\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+
+
+def test_the_examples_of_the_documentation_load(tmp_path: Path) -> None:
+    """What people copy is what the program takes."""
+    root = Path(__file__).parents[2]
+    blocks = YAML_BLOCK.findall((root / "docs" / "providers.md").read_text())
+    texts = [dedent(text) for _indent, text in blocks]
+    names = ("google", "hub", "microsoft", "acme-sso", "github", "facebook")
+    found = [load(tmp_path, text, *names)[0].name for text in texts]
+
+    assert found == ["google", "hub", "microsoft", "acme-sso"]
+    example = (root / "deploy" / "providers.yaml").read_text()
+    assert len(load(tmp_path, example, *names)) == 4
