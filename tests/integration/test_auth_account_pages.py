@@ -4,7 +4,9 @@ import base64
 import itertools
 import json
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -278,6 +280,53 @@ async def test_the_only_owner_of_others_cannot_be_deleted(
     assert "Your account is not deleted" in kept.page.text
     assert "Robotics" in kept.page.text
     assert (await log_in(ada, email, PASSWORD)).status == 303
+
+
+async def test_an_organisation_of_many_shows_a_page_at_a_time(
+    site: AuthSite, ada: Visitor, email: str
+) -> None:
+    """Everybody of a hundred and twenty is on one of three pages, once, and can be changed from there."""
+    await enrol(site, ada, email)
+    made = await ada.submit(form_of(site, ada, "/auth/form/org-create", name="Many"))
+    org = made.location.rpartition("/")[2]
+    crowd = [(f"{email}-{n:03}", f"m{n}-{email}") for n in range(119)]
+    with closing(sqlite3.connect(site.secrets_dir.parent / "accounts.db")) as database:
+        account = (
+            "INSERT INTO accounts (sub, email, created_at, password_hash) VALUES (?, ?, 1, '')"
+        )
+        database.executemany(account, crowd)
+        member = "INSERT INTO members (org, sub, joined_at) VALUES (?, ?, 1)"
+        database.executemany(member, [(org, sub) for sub, _ in crowd])
+        database.commit()
+
+    shown, at = [], made.location
+    while at:
+        page = (await ada.get(at)).page
+        shown.append([a["href"] for a in page.all("a") if "/members/" in (a.get("href") or "")])
+        at = next((a["href"] or "" for a in page.all("a") if "after=" in (a["href"] or "")), "")
+
+    assert [len(links) for links in shown] == [50, 50, 20]
+    assert len({link for links in shown for link in links}) == 120
+    one = (await ada.get(next(link or "" for link in shown[2] if "%40" in (link or "")))).page
+    assert "Save the roles" in one.text
+
+
+async def test_an_invitation_without_a_role_keeps_the_address(
+    site: AuthSite, ada: Visitor, email: str
+) -> None:
+    """The mistake is the roles', and the address stays as typed."""
+    await enrol(site, ada, email)
+    made = await ada.submit(form_of(site, ada, "/auth/form/org-create", name="Robotics"))
+    form = (await ada.get(made.location)).page.form("/auth/form/org-invite")
+    del form.fields["role-owner"], form.fields["role-admin"], form.fields["role-member"]
+
+    refused = await ada.submit(form, email="eve@acme.com")
+
+    assert refused.status == 422
+    assert "Choose at least one role." in refused.page.text
+    (typed,) = [i for i in refused.page.all("input") if i.get("name") == "email"]
+    assert typed["value"] == "eve@acme.com"
+    assert "aria-invalid" not in typed
 
 
 async def test_to_a_stranger_an_organisation_is_not_there(

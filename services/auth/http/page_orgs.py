@@ -26,6 +26,7 @@ from services.auth.http.page_context import Browser, now_ms
 from services.auth.http.pages import require_person
 from services.auth.http.problems import Problem
 from services.auth.pages import org_views, phrases
+from services.auth.pages.account_phrases import ROLES_MISSING
 from services.auth.pages.org_views import RoleChoice
 
 ORGS = "/auth/account/orgs"
@@ -94,6 +95,7 @@ async def show_organisation(
         settings=bool(may & {RENAME, DELETE}),
         email=email,
         problem=problem,
+        at_email=problem != ROLES_MISSING,
     )
     return browser.show(view, status=422 if problem else None)
 

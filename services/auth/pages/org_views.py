@@ -63,7 +63,10 @@ class RoleChoice:
 
 @dataclass(frozen=True)
 class Organisation(View):
-    """Members and invitations. A form token that is "" hides its form."""
+    """Members and invitations. A form token that is "" hides its form.
+
+    *problem* is the invitation's; *at_email* says whether it is about the address.
+    """
 
     template: ClassVar[str] = "organisation.html"
     org: str
@@ -77,6 +80,7 @@ class Organisation(View):
     settings: bool = False
     email: str = ""
     problem: str = ""
+    at_email: bool = True
     more: str = ""
 
 
