@@ -15,6 +15,7 @@ from tests.support.visitor import log_in, open_client
 from tests.support.waiting import eventually
 
 HERE = "tests/e2e/test_documented_commands.py"
+OPERATORS = "tests/integration/test_ctl_accounts.py"
 KEYS = "\nasync def test_keys_retire_and_compromise_"
 
 # Commands that another test runs: they start or build what this one needs running, or want a name that is
@@ -24,6 +25,17 @@ ELSEWHERE = {
     "make up": ("tests/e2e/test_up.py", "house.ready()"),
     "make up APP=http://localhost:3000": ("tests/e2e/test_up.py", "house.ready(APP="),
     "make up ACCOUNTS=on": ("tests/e2e/test_browser_accounts.py", '"--accounts",'),
+    # This stack has no accounts: there they all say so.
+    "./latchwire users list": (OPERATORS, '("users", "list")'),
+    "./latchwire users roles ada@example.com --grant auditor": (
+        OPERATORS,
+        '("--grant", "auditor")',
+    ),
+    "./latchwire users import people.jsonl --check": (OPERATORS, '("--check",)'),
+    "./latchwire users import people.jsonl": (OPERATORS, '"users", "import", file'),
+    "./latchwire users export --out accounts.jsonl": (OPERATORS, '"--out", target'),
+    "./latchwire deletions list": (OPERATORS, '("deletions", "list")'),
+    "./latchwire deletions list --all": (OPERATORS, '"deletions", "list", "--all"'),
     # It ends with Ctrl-C.
     "./latchwire events tail": ("tests/integration/test_ctl.py", '"events", "tail"'),
     "./latchwire keys retire 20261122-sig-ab12cd": (HERE, KEYS),

@@ -18,12 +18,13 @@ from ctl import exits
 from ctl.accounts_words import REFUSALS
 from shared.bus import Bus
 from shared.contract import (
+    OP_DELETIONS_LIST,
     OP_USERS_LIST,
     OP_USERS_ROLES,
     USER_REGISTERED,
     USER_ROLES_CHANGED,
 )
-from shared.messages import ListUsers, SetRoles
+from shared.messages import ListDeletions, ListUsers, SetRoles
 from tests.support.auth_workers import AuthWorkers, bearer, running_workers
 from tests.support.command_line import Answer, CommandLine
 from tests.support.revocation import environment
@@ -86,9 +87,14 @@ class Offices:
         (folder / "roles.yaml").write_text(ROLES)
 
     @asynccontextmanager
-    async def open(self, name: str | None) -> AsyncIterator[Office]:
+    async def open(self, name: str | None, **more: str) -> AsyncIterator[Office]:
         url = {"accounts_url": f"sqlite:///{self._folder / name}.db"} if name else {}
-        options: dict[str, Any] = {"roles": self._folder / "roles.yaml", "hash_workers": 1, **url}
+        options: dict[str, Any] = {
+            "roles": self._folder / "roles.yaml",
+            "hash_workers": 1,
+            **url,
+            **more,
+        }
         nats, redis = self._nats, self._redis
         async with (
             running_workers(nats, redis, nats.secrets_dir, doors=1, **options) as auth,
@@ -347,3 +353,25 @@ async def test_a_block_ends_what_a_person_with_an_account_has(office: Office) ->
     assert blocked.out.rstrip().endswith("0 sessions")
     assert (me["code"], refreshed.status) == ("token_revoked", 401)
     assert (await office.me(again["access_token"]))["email"] == "ada@acme.com"
+
+
+async def test_whose_data_is_still_being_erased_is_listed(offices: Offices) -> None:
+    """Who is missing, how often it was asked and what came of it; no address."""
+    async with offices.open("accounts", deletion_services="shop", deletion_deadline="1h") as office:
+        empty = await office.run("deletions", "list")
+        tokens = await office.auth.sign_in()
+        await office.auth.call("DELETE", "/auth/me", headers=bearer(tokens["access_token"]))
+
+        async def asked() -> bool:
+            (row,) = (await office.operator.ask(OP_DELETIONS_LIST, ListDeletions())).deletions
+            own, shop = row.services
+            return own.answered_at is not None and shop.note != ""
+
+        await eventually(asked, within=15)
+        waiting = await office.run("deletions", "list", "--all")
+
+    assert (empty.code, empty.out) == (exits.DONE, "no deletion is waiting\n")
+    heading, line = waiting.out.splitlines()
+    assert heading.split() == ["DELETION", "SUB", "REQUESTED", "DEADLINE", "STATE", "WAITS", "FOR"]
+    assert line.endswith("waiting  shop (asked 1x: no answer)")
+    assert "@" not in waiting.out
