@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from services.auth.adapters.sql import Database
-from services.auth.adapters.sql_orgs import SQLOrgs, vacate
+from services.auth.adapters.sql_deletions import SQLDeletions
+from services.auth.adapters.sql_orgs import SQLOrgs
 from services.auth.adapters.sql_outbox import SQLOutbox
 from services.auth.adapters.sql_schema import (
     accounts,
@@ -18,9 +19,11 @@ from services.auth.adapters.sql_schema import (
     organisations,
 )
 from services.auth.domain import org as rules
+from services.auth.domain.deletion import Deletion
 from services.auth.domain.org import Done, Invitation, NotDone, Org, OrgRefusal, Seats
 from services.auth.domain.outbox import Entry, RefuseTokens
 from services.auth.domain.roles import DEFAULT
+from services.auth.ports.deletions import Deleted, SoleOwner
 from services.auth.ports.orgs import Judge
 from shared.ids import SystemIds
 
@@ -360,21 +363,21 @@ async def test_an_invitation_of_another_organisation_is_not_withdrawn(orgs: SQLO
     assert await orgs.withdraw(ACME.org, ADA, offer.invitation, allowed) == gone
 
 
-async def test_a_deleted_person_leaves_organisations_in_order(
-    orgs: SQLOrgs, database: Database
+@pytest.mark.parametrize("first", ["leaves", "deletes"])
+async def test_an_owner_who_leaves_while_the_other_deletes_the_account(
+    orgs: SQLOrgs, database: Database, first: str
 ) -> None:
-    """Alone in it: it goes too. Last owner of others: nothing happens, and it is said which."""
-    alone = Org("01K0ALONE00000000000000000", "Alone", 1)
-    assert isinstance(await orgs.create(alone, ADA, []), Done)
-    await joined(orgs, BOB, "admin")
-    async with database.writing() as connection:
-        assert await vacate(connection, ADA) == (ACME,)
-    assert len(await orgs.memberships(ADA)) == 2
-    await orgs.set_roles(ACME.org, ADA, BOB, ["owner"], allowed, words)
-    async with database.writing() as connection:
-        assert await vacate(connection, ADA) == ()
-    assert await orgs.memberships(ADA) == []
-    assert [m.sub for m in await orgs.members(ACME.org, "", 10)] == [BOB]
-    async with database.reading() as connection:
-        roles = (await connection.execute(select(member_roles))).all()
-        assert [tuple(row) for row in roles] == [(ACME.org, BOB, "owner")]
+    """At once: one of the two is refused, and the organisation keeps an owner."""
+    await joined(orgs, BOB, "owner")
+    await joined(orgs, EVE, "member")
+    ledger = SQLDeletions(database, b"k" * 32)
+    gone = Deletion(IDS.ulid(NOW), BOB, "bob@acme.com", NOW, NOW + 1)
+    leaving = orgs.remove(ACME.org, ADA, ADA, removal(True), words)
+    deleting = ledger.delete(gone, ["shop"], [])
+    changes = [leaving, deleting] if first == "leaves" else [deleting, leaving]
+    async with asyncio.TaskGroup() as tasks:
+        results = [tasks.create_task(change) for change in changes]
+    outcomes = {type(task.result()) for task in results}
+    assert outcomes in ({Done, SoleOwner}, {NotDone, Deleted})
+    owners = [m.sub for m in await orgs.members(ACME.org, "", 10) if "owner" in m.roles]
+    assert len(owners) == 1

@@ -7,7 +7,6 @@ it is what the other has committed (READ COMMITTED).
 from collections.abc import Sequence
 
 from sqlalchemy import and_, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auth.adapters.sql import Database, enqueue
 from services.auth.adapters.sql_org_rows import (
@@ -223,33 +222,3 @@ class SQLOrgs:
             written = entries([sub])
             await enqueue(c, written)
         return Done(tuple(written))
-
-
-async def vacate(connection: AsyncConnection, sub: str) -> tuple[Org, ...]:
-    """Take *sub* out of every organisation, in the caller's transaction (an account is deleted).
-
-    Where *sub* is the only member, the organisation goes too. Returns those where *sub* is the last owner of
-    others: then nothing was changed, and the caller must not go on.
-    """
-    await lock_account(connection, sub)
-    rows = await connection.execute(
-        select(members.c.org).where(members.c.sub == sub).order_by(members.c.org)
-    )
-    orgs = [
-        row.org for row in rows
-    ]  # in one order for all, so that two of these never wait for each other
-    found = {org: await seats(connection, org, sub, sub) for org in orgs}
-    sizes = {org: await count(connection, members, members.c.org == org) for org in orgs}
-    stuck = [
-        org
-        for org in orgs
-        if OWNER in (found[org].target or ()) and not found[org].other_owners and sizes[org] > 1
-    ]
-    if stuck:
-        named = await connection.execute(
-            select(organisations).where(organisations.c.org.in_(stuck)).order_by("name")
-        )
-        return tuple(Org(row.org, row.name, row.created_at) for row in named)
-    for org in orgs:
-        await (delete_org(connection, org) if sizes[org] == 1 else leave(connection, org, sub))
-    return ()
