@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,8 +94,12 @@ class Explored:
 
 
 @asynccontextmanager
-async def explore(state: Path) -> AsyncIterator[Explored]:
-    """Start everything at debug level, run every flow, listen meanwhile."""
+async def explore(
+    state: Path,
+    flows: tuple[Callable[[Explorer], Awaitable[None]], ...] = FLOWS,
+    **settings: str,
+) -> AsyncIterator[Explored]:
+    """Start everything at debug level (*settings* added), run every flow, listen meanwhile."""
     canaries, seeds = Canaries(), (new_seed(), new_seed())
     password = canaries.make("smtp password")
     client_secret = canaries.make("client secret")
@@ -106,7 +110,8 @@ async def explore(state: Path) -> AsyncIterator[Explored]:
         _learn_keys(canaries, lab.layout.secrets)
 
     sign_in = (SMTP_USER, password)
-    async with start_breakable(state, prepare=prepare, sign_in=sign_in, LOG_LEVEL="debug") as house:
+    settings |= {"LOG_LEVEL": "debug"}
+    async with start_breakable(state, prepare=prepare, sign_in=sign_in, **settings) as house:
         url = house.lab.plan.nats_url
         async with (
             sinks.tapping(url, seeds[0], "CORE") as core,
@@ -114,7 +119,7 @@ async def explore(state: Path) -> AsyncIterator[Explored]:
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
         ):
             explorer = Explorer(house, canaries, Canaries(), http, client_secret)
-            for flow in FLOWS:
+            for flow in flows:
                 await flow(explorer)
         resting = Canaries()
         for secret in await sinks.session_secrets(house.lab.plan.redis_url):

@@ -77,14 +77,15 @@ class ResetFlow:
             attempt, by_code=reset.by_code, right=reset.right, watermark=reset.watermark
         )
         account = await self.accounts.by_email(attempt.email)
-        if isinstance(refusal, NotExchanged) or account is None or account.blocked_at_ms:
+        if isinstance(refusal, NotExchanged) or account is None:
+            return LinkSpent()
+        if account.blocked_at_ms is not None:
             return LinkSpent()
         if isinstance(refusal, UsedBefore):
             if refusal.sid != self._mark(attempt, account):
                 return await self._repeat(attempt, account, password)
-            if (
-                attempt.requested_at_ms <= reset.watermark
-            ):  # ended since, and before it did anything
+            # Used up, but for nothing yet; and since then all that the person had was ended.
+            if attempt.requested_at_ms <= reset.watermark:
                 return LinkSpent()
         return await self._replace(reset, password)
 
