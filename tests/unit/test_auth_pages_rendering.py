@@ -37,7 +37,15 @@ COMPLETIONS = {
     "new-password",
     "organization",
 }
-OURS = {"start_again", "log_in", "register", "href", "way_on", "more"}  # addresses that we make
+OURS = {
+    "start_again",
+    "log_in",
+    "register",
+    "href",
+    "way_on",
+    "more",
+    "join",
+}  # addresses that we make
 ROW = views.SessionRow("h-1", "Firefox on Linux", "Signed in 2 days ago", "192.0.2.0/24", False)
 ID = "01J" + "0" * 23
 GOOGLE = account_views.ProviderLogin("google", "Google", "/auth/oauth/google")
@@ -142,6 +150,7 @@ PAGES: dict[str, View] = {
     "organisation of others": org_views.Organisation(ID, "Robotics", MEMBERS, leave_token="t"),
     "member": org_views.Member(ID, "Robotics", ID, "bob@acme.com", CHOICES, "t", "t2", "No."),
     "organisation settings": org_views.OrgSettings(ID, "Robotics", "t", "t2", "", "No."),
+    "open an invitation": org_views.OpenInvitation("t", "t2", ID, join="/auth/account/join?id=x"),
     "join": org_views.Join("t", "tok", "ada@acme.com", "Robotics"),
     "join after log in": org_views.JoinAfterLogIn(
         "t", "ada@acme.com", "Robotics", "/demo", "/auth/login?next=x", "bob@acme.com"

@@ -21,7 +21,7 @@ SHOWN: dict[str, Handler] = {
     page_accounts.FORGOT_SENT: page_accounts.forgot_sent,
     page_account.PASSWORD: page_account.password,
     page_account.DELETE: page_account.delete,
-    page_invitations.JOIN: page_invitations.join,
+    page_accounts.JOIN: page_invitations.join,
     page_orgs.ORGS: page_orgs.organisations,
     f"{page_orgs.ORGS}/{{org}}": page_orgs.organisation,
     f"{page_orgs.ORGS}/{{org}}/settings": page_orgs.settings,

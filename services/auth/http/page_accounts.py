@@ -15,10 +15,11 @@ from services.auth.http.context import accounts_of, context_of
 from services.auth.http.cookies import read_browser
 from services.auth.http.page_context import Browser, show
 from services.auth.http.pages import login_url, read_login_id, read_next
-from services.auth.pages import account_views, views
+from services.auth.pages import account_views, org_views, views
 from services.auth.pages.account_views import At, ProviderLogin
 
 REGISTER_SENT = "/auth/register/sent"
+JOIN = "/auth/account/join"
 FORGOT_SENT = "/auth/password/forgot/sent"
 
 # Pages that only say something; forms lead to them.
@@ -134,20 +135,19 @@ async def open_link(request: web.Request) -> web.Response:
     """``GET /auth/link?id=#token``: as `pages.open_link`; where a code sets a password, that is asked for too.
 
     What a mail is for shows nothing of who has an account: it is the same for every address that was typed
-    into the same form, but for a registration, which looks like a login here.
+    into the same form, but for a registration, which looks like a login here. An invitation has no code.
     """
     login_id = read_login_id(request.query.get("id", ""))
     attempt = await context_of(request).links.attempts.find(login_id) if login_id else None
+    browser = Browser(request)
+    tokens = browser.form_token("inspect"), browser.form_token("code")
+    if attempt is not None and attempt.purpose == "invitation":
+        join = f"{JOIN}?id={login_id}"
+        return browser.show(org_views.OpenInvitation(*tokens, login_id, join=join))
     if attempt is None or attempt.purpose != "reset_password":
         return await pages.open_link(request)
-    browser = Browser(request)
-    view = account_views.OpenResetLink(
-        inspect_token=browser.form_token("inspect"),
-        code_token=browser.form_token("code"),
-        login_id=login_id,
-        reset_token=browser.form_token("reset-code"),
-        least=least_of(request),
-    )
+    reset_token, least = browser.form_token("reset-code"), least_of(request)
+    view = account_views.OpenResetLink(*tokens, login_id, reset_token=reset_token, least=least)
     return browser.show(view)
 
 

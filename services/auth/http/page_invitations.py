@@ -9,6 +9,7 @@ from aiohttp import web
 from services.auth.domain.org import NotDone
 from services.auth.flows.invitation import Invited
 from services.auth.http.context import accounts_of
+from services.auth.http.page_accounts import JOIN
 from services.auth.http.page_context import Browser, person_of, see_other, show
 from services.auth.http.page_errors import untold_is
 from services.auth.http.page_forms import read_form
@@ -17,8 +18,6 @@ from services.auth.http.page_renewing import acting_person
 from services.auth.http.pages import login_url, read_login_id, require_person
 from services.auth.pages import org_views, views
 from services.auth.pages.account_phrases import org_problem
-
-JOIN = "/auth/account/join"
 
 
 def ask_to_join(request: web.Request, invited: Invited, token: str) -> web.Response:

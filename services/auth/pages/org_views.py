@@ -6,7 +6,7 @@ What a person may do in an organisation is decided by the flows; a view is told 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from services.auth.pages.views import Message, View, WayOn
+from services.auth.pages.views import Message, OpenLink, View, WayOn
 
 ORGANISATIONS = WayOn("Your organisations", "/auth/account/orgs")
 
@@ -121,6 +121,14 @@ class Join(View):
     token: str
     email: str
     org_name: str
+
+
+@dataclass(frozen=True)
+class OpenInvitation(OpenLink):
+    """`OpenLink` for an invitation, whose mail has no code; *join* is the way without a script."""
+
+    template: ClassVar[str] = "open_invitation.html"
+    join: str = ""
 
 
 @dataclass(frozen=True)
