@@ -1,4 +1,4 @@
-"""Promise 5 with accounts: no password, nor a hash of one, is in a log, stream, subject, Redis or process listing.
+"""Promise 5 with accounts: no password, nor a hash of one, is in a log, stream, subject, Redis or process list.
 
 `test_log_canary` shows that the same search finds what is planted.
 """

@@ -12,6 +12,7 @@ from services.auth.adapters.sql import Database
 from services.auth.adapters.sql_schema import accounts
 from shared.contract import LOGIN_REQUESTED
 from tests.support.auth_workers import ORIGIN, AuthWorkers, running_workers
+from tests.support.house import SHOP, basic, write_clients
 from tests.support.servers import make_nats, make_redis, make_secrets, start_in_thread
 from tests.support.waiting import eventually
 
@@ -48,6 +49,7 @@ async def workers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Aut
     """One auth with accounts, and somebody of every kind."""
     directory = tmp_path_factory.mktemp("enumeration")
     secrets_dir = make_secrets(directory / "secrets")
+    write_clients(secrets_dir)
     nats, redis = make_nats(directory / "nats", secrets_dir), make_redis(directory / "redis")
     url = f"sqlite:///{directory / 'accounts.db'}"
     try:
@@ -216,6 +218,30 @@ async def test_the_answers_carry_what_a_browser_and_a_server_need(workers: AuthW
     assert (me["email"], me["has_password"], me["providers"], me["orgs"]) == (email, True, [], [])
     assert me["amr"] == ["pwd"]
     assert me["sub"] != email
+
+
+async def test_a_confidential_client_registers_and_logs_people_in(workers: AuthWorkers) -> None:
+    """It names the person's browser, gets no cookie, and sends the password again with the link."""
+    email, shop = "linus@acme.com", basic(SHOP)
+    body = {"email": email, "password": GOOD}
+    person = {"client": {"address": "203.0.113.7", "user_agent": "Firefox/1 Linux"}}
+
+    asked = await workers.call("POST", PATHS["register"], body | person, headers=shop)
+    assert (asked.status, len(asked.cookies)) == (202, 0)
+    token = workers.token_of((await asked.json())["login_id"], email, "verify_email")
+    opened = await workers.call(
+        "POST", "/auth/link", {"token": token, "password": GOOD} | person, headers=shop
+    )
+    assert opened.status == 200, await opened.text()
+    logged_in = await workers.call("POST", "/auth/login", body | person, headers=shop)
+    in_cookies = await workers.call("POST", "/auth/login", body | {"cookies": True}, headers=shop)
+    by_nobody = await workers.call("POST", "/auth/login", body | person)
+
+    assert (logged_in.status, len(logged_in.cookies)) == (200, 0)
+    assert (in_cookies.status, by_nobody.status) == (400, 403)
+    refresh = {"refresh_token": (await logged_in.json())["refresh_token"]}
+    assert (await workers.call("POST", "/auth/refresh", refresh)).status == 401
+    assert (await workers.call("POST", "/auth/refresh", refresh, headers=shop)).status == 200
 
 
 async def test_a_password_is_changed_and_reset_over_http(workers: AuthWorkers) -> None:

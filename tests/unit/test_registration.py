@@ -79,7 +79,7 @@ async def test_without_a_browsers_value_there_is_no_same_browser(world: World) -
 
 
 ORDERS = ["attacker, owner", "owner, attacker", "owner, attacker, owner again"]
-PROOFS = ["verify", "link", "reset", "verify of attacker's mail"]
+PROOFS = ["verify", "link", "reset", "provider", "verify of attacker's mail"]
 
 
 @pytest.mark.parametrize("proof", PROOFS)
@@ -103,6 +103,9 @@ async def test_an_attackers_password_never_opens_the_owners_account(
     elif proof == "reset":
         await world.reset(await world.forgot(browser=ELSEWHERE), THIRD)
         result = await world.log_in(THIRD, browser=ELSEWHERE)
+    elif proof == "provider":  # it proves the address; then a session opens as after any proof
+        assert await world.subjects.prove(ADA, remembered=False) is not None
+        result = await world.click(await world.ask(browser=ELSEWHERE), ELSEWHERE)
     else:
         result = await world.click(attack, ELSEWHERE)
 
