@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from shared.contract import LOGIN_REQUESTED
 from tests.support.auth_workers import ORIGIN, bearer
-from tests.support.lying_provider import Person, person
+from tests.support.lying_provider import SECRET, Person, person
 from tests.support.page_visitor import Answer, Visitor, visiting
 from tests.support.social import FROM_ELSEWHERE, SocialSite, running_social
 from tests.support.waiting import eventually
@@ -405,6 +405,29 @@ async def test_linked_logins_are_listed_and_taken_away_by_their_handles(
             again = await site.auth.call("DELETE", path, cookies=cookies, headers=headers)
             assert again.status == status
         assert (await site.auth.call("GET", "/auth/identities", cookies=mine)).status == 200
+
+
+async def test_no_log_line_has_what_opens_something_or_whose_it_is(
+    site: SocialSite, number: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither state, nonce, verifier, code, token nor secret, nor an address, whatever comes of the login."""
+    email = f"canary{number}@acme.com"
+    site.sso.who = site.other.who = person(number, email)
+    async with visiting(site.auth.doors[0]) as visitor:
+        await site.log_in(visitor)
+        await site.log_in(visitor, "other")
+        site.sso.back = lambda query: {**query, "code": "a-code-of-nobody"}
+        await site.log_in(visitor)
+    said = "".join(capfd.readouterr())
+
+    asked = [*site.sso.authorized, *site.other.authorized]
+    redeemed = [*site.sso.redeemed, *site.other.redeemed]
+    secrets = {query[name] for query in asked for name in ("state", "nonce")}
+    secrets |= {form[name] for form in redeemed for name in ("code", "code_verifier")}
+    assert len(secrets) >= 11  # the two providers may have given one code alike
+    assert "session.opened" in said
+    for secret in {*secrets, "at-code", SECRET, email}:
+        assert secret not in said
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
