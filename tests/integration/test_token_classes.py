@@ -72,6 +72,7 @@ MATRIX: dict[str, set[str]] = {
 
 # No door of ours takes these.
 DECOYS = {"JWT", "logout+jwt", "secevent+jwt", "a name", "nothing", "half"}
+DECOYS |= {"link as verification", "link as invitation"}
 
 
 @dataclass
@@ -149,6 +150,9 @@ async def fill(site: AuthWorkers, handshakes: RedisHandshakes, secrets_dir: Path
         "session handle": handle,
         "pre-login value": nonce,
         **signed_for_others(secrets_dir),
+        # The right attempt and address, under the name of another purpose.
+        "link as verification": site.token_of(login_ids["link"], purpose="verify_email"),
+        "link as invitation": site.token_of(login_ids["link"], purpose="invitation"),
     }
     return Bag(site, ada, secrets, login_ids, cookies, handshakes)
 
