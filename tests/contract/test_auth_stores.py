@@ -972,3 +972,19 @@ async def test_what_waits_for_a_proof_is_kept_with_its_attempt(stores: Stores) -
 
     assert found is not None
     assert "ticket" == found.identity
+
+
+async def test_a_session_is_looked_at_with_the_time_before_what_is_read_after_it(
+    stores: Stores,
+) -> None:
+    """The same as finding it; what is unknown is unknown, unless the store may have lost it."""
+    session = await account_signs_in(stores)
+    found, now = await stores.sessions.look(session.sid)
+    instant = await stores.sessions.instant("01ENTRY")
+    nobody, _ = await stores.sessions.look(new_session().sid)
+    await stores.doubt()
+
+    assert (session, None) == (found, nobody)
+    assert session.sst <= now <= instant
+    with pytest.raises(StoreUnsettledError):
+        await stores.sessions.look(new_session().sid)

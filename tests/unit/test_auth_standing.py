@@ -200,7 +200,7 @@ async def test_without_accounts_no_clock_is_read_for_a_renewal() -> None:
     tokens = await auth.sign_in()
     await auth.refresh(tokens.refresh)
 
-    assert {"now", "judge", "remembers"} & set(auth.store.calls) == set()
+    assert {"now", "look", "judge", "remembers"} & set(auth.store.calls) == set()
 
 
 async def _refresh(auth: Auth, token: str, **more: Any) -> Any:

@@ -72,6 +72,15 @@ class RedisSessions:
             await self._scripts.require_settled()
         return found
 
+    async def look(self, sid: str) -> tuple[Session | None, int]:
+        now, found = await self._scripts.run("look", [CLOCK, SESSION + sid], [])
+        texts = [value.decode() for value in found]
+        if not texts:
+            await self._scripts.require_settled()
+            return None, now
+        fields = dict(zip(texts[::2], texts[1::2], strict=True))
+        return session_of(sid, fields), now
+
     async def advance(
         self,
         session: Session,

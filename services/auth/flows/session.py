@@ -47,6 +47,17 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
+class _Renewal:
+    """A genuine refresh token's counter, shown by *client*; *seen_ms* as in `SessionFlow._look`."""
+
+    session: Session
+    counter: int
+    client: Client
+    org: str | None
+    seen_ms: int | None
+
+
+@dataclass(frozen=True)
 class SessionFlow:
     """The use cases of a session. All methods may raise the errors of `services.auth.ports`."""
 
@@ -87,7 +98,7 @@ class SessionFlow:
         the active organisation ("" for none); None leaves it, as long as the person is a member.
         """
         token = parse_refresh_token(text)
-        session = await self.sessions.find(token.sid) if token else None
+        session, seen_ms = await self._look(token.sid) if token else (None, None)
         if token is None or session is None:
             return SessionOver("refresh_invalid")
         if session.ended and session.announced:  # what could prove the token is gone with the rest
@@ -98,13 +109,22 @@ class SessionFlow:
         self.revocations.require_fresh()
         if self._is_revoked(session, f"refresh/{token.kid}"):
             return SessionOver("session_ended")
-        return await self._renew(session, token.counter, client, org, cookies=cookies)
+        renewal = _Renewal(session, token.counter, client, org, seen_ms)
+        return await self._renew(renewal, cookies=cookies)
+
+    async def _look(self, sid: str) -> tuple[Session | None, int | None]:
+        """The session; and where what tokens say can change, a time from before that is read."""
+        if self.subjects.changes:
+            return await self.sessions.look(sid)
+        return await self.sessions.find(sid), None
 
     async def _renew(
-        self, session: Session, counter: int, client: Client, org: str | None, *, cookies: bool
+        self, renewal: _Renewal, *, cookies: bool
     ) -> Refreshed | SessionOver | NotAMember:
+        session, org, as_of_ms = renewal.session, renewal.org, renewal.seen_ms
         after_ms = self.revocations.watermark(session.sub, session.email).tokens_before
-        as_of_ms = await self.sessions.now(after_ms=after_ms) if self.subjects.changes else None
+        if as_of_ms is not None and as_of_ms <= after_ms:  # or the new token would be born refused
+            as_of_ms = await self.sessions.now(after_ms=after_ms)
         wanted = session.org if org is None else org
         standing = await self.subjects.standing(session.sub, session.email, wanted)
         if standing is None:
@@ -113,10 +133,10 @@ class SessionFlow:
             return NotAMember()
         result = await self.sessions.advance(
             session,
-            counter,
+            renewal.counter,
             GRACE_MS,
             after_ms=after_ms,
-            client=client,
+            client=renewal.client,
             org=None if standing.org == session.org else standing.org,
         )
         if isinstance(result, Over):

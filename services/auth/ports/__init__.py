@@ -26,9 +26,9 @@ from services.auth.domain.exchange import NotExchanged as NotExchanged
 from services.auth.domain.exchange import Opened as Opened
 from services.auth.domain.exchange import OpenSession as OpenSession
 from services.auth.domain.exchange import UsedBefore as UsedBefore
-from services.auth.domain.link import Attempt
 from services.auth.domain.outcomes import Person
 from services.auth.domain.session import EndReason, Session
+from services.auth.ports.attempts import Attempts as Attempts
 from shared.bus import BusUnavailableError as BusUnavailableError
 from shared.bus import NoAnswerError as NoAnswerError
 from shared.contract import Question, R, Subject
@@ -53,65 +53,6 @@ class NotAnnouncedError(BusUnavailableError):
 
 class FeedStaleError(Exception):
     """It is not proven lately that every revocation has arrived here."""
-
-
-class Attempts(Protocol):
-    """Login attempts and their limits."""
-
-    async def open(
-        self, attempt: Attempt, ttl_ms: int, budgets: Budgets, *, after_ms: int = 0
-    ) -> Opened | NetworkLimited:
-        """Count, store with the store's time, and say what became of it. Safe to repeat.
-
-        The time is later than *after_ms* (a watermark that has arrived, and so came before).
-        """
-        ...
-
-    async def open_notice(self, attempt: Attempt, ttl_ms: int) -> Opened:
-        """Store an attempt no limit counts. Safe to repeat."""
-        ...
-
-    async def find(self, login_id: str) -> Attempt | None:
-        """The attempt, used or not, while it has not expired.
-
-        Raises:
-            StoreUnsettledError: it is not there, in a store that may have lost it.
-        """
-        ...
-
-    async def unopened(self, email: str, watermark: int) -> int:
-        """How many links of *email* would open a session; those up to *watermark* do not. Changes nothing."""
-        ...
-
-    async def cancel(self, login_id: str) -> bool:
-        """Close an open attempt; whether it was open."""
-        ...
-
-    async def judge(
-        self, attempt: Attempt, *, by_code: bool, right: bool, watermark: int
-    ) -> UsedBefore | NotExchanged | None:
-        """What `exchange` would refuse with; None: nothing. A wrong code is counted, nothing is used up.
-
-        Asked before an address counts as proven elsewhere: parallel guesses share their tries here.
-        """
-        ...
-
-    async def consume(
-        self, attempt: Attempt, *, by_code: bool, right: bool, watermark: int, mark: str = ""
-    ) -> bool:
-        """Use the attempt up without a session, and void its siblings; whether it was this call.
-
-        A repetition with the same *mark* (which then is the ``sid`` of `UsedBefore`) was this call too.
-        """
-        ...
-
-    async def remembers(self, email: str) -> bool:
-        """Whether somebody signed in with *email* within the last 180 days."""
-        ...
-
-    async def exchange(self, exchange: Exchange) -> Exchanged | UsedBefore | NotExchanged:
-        """Consume the attempt and create the session, or neither. Safe to repeat with the same sid."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -167,6 +108,14 @@ class Sessions(Protocol):
         """
         ...
 
+    async def look(self, sid: str) -> tuple[Session | None, int]:
+        """`find` and `now` in one step.
+
+        Raises:
+            StoreUnsettledError: as for `find`.
+        """
+        ...
+
     async def advance(
         self,
         session: Session,
@@ -177,7 +126,7 @@ class Sessions(Protocol):
         client: Client = UNKNOWN,
         org: str | None = None,
     ) -> Advanced | Over:
-        """One refresh: `judge_counter` inside the store. Safe to repeat. *org* (not None) is active from now on.
+        """One refresh: `judge_counter` inside the store. Safe to repeat. *org* (not None) is active after it.
 
         Reuse ends the session, whose tombstone then says which *client* presented the token.
         The time answered is later than *after_ms* (a watermark) and not before the session's start.

@@ -296,6 +296,9 @@ class FakeSessions:
             return None
         return found
 
+    async def look(self, sid: str) -> tuple[Session | None, int]:
+        return await self.find(sid), await self.now()
+
     async def advance(
         self,
         session: Session,
