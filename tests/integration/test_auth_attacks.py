@@ -467,3 +467,33 @@ async def test_a_clock_that_jumped_back_hides_no_session_from_a_revocation(
     await eventually(revoked, within=2.5)
     body = {"refresh_token": tokens["refresh_token"]}
     assert 401 == (await auth.call("POST", "/auth/refresh", body)).status
+
+
+async def test_without_accounts_nothing_of_them_is_there(auth: AuthWorkers) -> None:
+    """Their routes are as unknown as any, and so are their fields in the bodies of the others."""
+    for method, path in (
+        ("POST", "/auth/register"),
+        ("POST", "/auth/register/resend"),
+        ("POST", "/auth/password/forgot"),
+        ("POST", "/auth/password/reset"),
+        ("PUT", "/auth/password"),
+        ("GET", "/auth/password/rules"),
+        ("DELETE", "/auth/delete"),
+        ("GET", "/auth/orgs"),
+    ):
+        response = await auth.call(method, path)
+        assert response.status == 404, path
+    token = auth.token_of(await auth.ask())
+    for path, body in (
+        ("/auth/login", {"email": ADA, "password": "correct horse battery"}),
+        ("/auth/login", {"email": ADA, "cookies": True}),
+        ("/auth/link", {"token": token, "password": "correct horse battery"}),
+        ("/auth/refresh", {"refresh_token": "x", "org": ""}),
+    ):
+        response = await auth.call("POST", path, body)
+        problem = await response.json()
+        assert (response.status, problem["unknown_fields"]) == (400, True), path
+    me = await auth.call("GET", "/auth/me", headers=bearer((await auth.sign_in())["access_token"]))
+    assert sorted(await me.json()) == [
+        "amr", "auth_time", "client_id", "email", "expires_at", "org", "roles", "sub",
+    ]  # fmt: skip

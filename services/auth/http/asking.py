@@ -7,7 +7,14 @@ from aiohttp import web
 from pydantic import Field
 
 from services.auth.domain.client import Client, describe_browser, describe_network
-from services.auth.domain.link import LinkAsk, LinkSent, TooManyRequests
+from services.auth.domain.link import (
+    CodeProof,
+    LinkAsk,
+    LinkSent,
+    Proof,
+    TokenProof,
+    TooManyRequests,
+)
 from services.auth.domain.returnto import safe_next
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
@@ -34,6 +41,22 @@ class AskBody(Body):
     next: Annotated[str, Field(max_length=2048)] = ""
     locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}$")] = "en"
     client: ClientBody | None = None
+
+
+class ProofBody(Body):
+    """What a mail carried: *token*, or *login_id* with *code*."""
+
+    token: Annotated[str, Field(max_length=256)] | None = None
+    login_id: Annotated[str, Field(pattern=ULID)] | None = None
+    code: Annotated[str, Field(max_length=64)] | None = None
+
+    def proof(self) -> Proof:
+        """The one proof that is given. Raises: Problem."""
+        if self.token is not None and self.login_id is None and self.code is None:
+            return TokenProof(self.token)
+        if self.token is None and self.login_id is not None and self.code is not None:
+            return CodeProof(self.login_id, self.code)
+        raise Problem(400, "invalid_request", members={"fields": ["token", "login_id", "code"]})
 
 
 BodyT = TypeVar("BodyT", bound=AskBody)

@@ -7,24 +7,22 @@ from pydantic import Field
 
 from services.auth.domain.link import (
     AlreadySignedIn,
-    CodeProof,
     LinkSpent,
     LinkView,
-    Proof,
-    TokenProof,
     WrongPassword,
 )
 from services.auth.domain.outcomes import SessionOpened
 from services.auth.domain.session import FIRST_PARTY
+from services.auth.flows.invitation import Invited
 from services.auth.http.answers import session_answer
-from services.auth.http.asking import ULID, AskBody, ClientBody, describe_client, read_ask
+from services.auth.http.asking import AskBody, ClientBody, ProofBody, describe_client, read_ask
 from services.auth.http.asking import read_email as read_email
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
 from services.auth.http.context import context_of
 from services.auth.http.cookies import read_browser
 from services.auth.http.pacing import ask_for_link
-from services.auth.http.password_routes import LoginBody, log_in
+from services.auth.http.password_routes import LoginBody, invalid_credentials, log_in
 from services.auth.http.problems import Problem
 from services.auth.http.reading import read_credentials, require_same_site
 
@@ -35,26 +33,17 @@ class TokenBody(Body):
     token: Annotated[str, Field(max_length=256)]
 
 
-class ExchangeBody(Body):
-    """POST /auth/link: *token*, or *login_id* with *code*.
+class ExchangeBody(ProofBody):
+    """POST /auth/link."""
 
-    *password*: with the mail of a registration, where this is not the browser that registered.
-    """
-
-    token: Annotated[str, Field(max_length=256)] | None = None
-    login_id: Annotated[str, Field(pattern=ULID)] | None = None
-    code: Annotated[str, Field(max_length=64)] | None = None
-    password: Annotated[str | None, Field(max_length=1024, repr=False)] = None
     cookies: bool = False
     client: ClientBody | None = None
 
-    def proof(self) -> Proof:
-        """The one proof that is given. Raises: Problem."""
-        if self.token is not None and self.login_id is None and self.code is None:
-            return TokenProof(self.token)
-        if self.token is None and self.login_id is not None and self.code is not None:
-            return CodeProof(self.login_id, self.code)
-        raise Problem(400, "invalid_request", members={"fields": ["token", "login_id", "code"]})
+
+class AccountExchangeBody(ExchangeBody):
+    """The same with accounts. *password*: that of a registration, where this is not its browser."""
+
+    password: Annotated[str | None, Field(repr=False)] = None
 
 
 async def request_link(request: web.Request) -> web.Response:
@@ -77,9 +66,12 @@ async def inspect_link(request: web.Request) -> web.Response:
     read_client_id(request, context.clients)
     body = await read_body(request, TokenBody)
     require_same_site(request)
+    accounts = context.accounts
+    if accounts is not None and (invited := await accounts.invitations.inspect(body.token)):
+        return web.json_response(_invited(invited))
     held = await context.sessions.held_sessions(read_credentials(request))
     view = await context.links.inspect_link(body.token, browser=read_browser(request), held=held)
-    if view is None:
+    if view is None or (isinstance(view, LinkView) and view.purpose == "invitation"):
         raise link_spent()
     if isinstance(view, AlreadySignedIn):
         return web.json_response({"already_signed_in": True, "next": view.next})
@@ -100,7 +92,8 @@ async def exchange_link(request: web.Request) -> web.Response:
     """POST /auth/link: a session for a link or a code, once. Without cookies:true the proof is enough."""
     context = context_of(request)
     client_id = read_client_id(request, context.clients)
-    body = await read_body(request, ExchangeBody)
+    model = AccountExchangeBody if context.accounts else ExchangeBody
+    body = await read_body(request, model)
     if client_id and body.cookies:  # its session is renewed with its secret, which no browser has
         raise Problem(400, "invalid_request", members={"fields": ["cookies"]})
     require_same_site(request, always=body.cookies)
@@ -113,10 +106,10 @@ async def exchange_link(request: web.Request) -> web.Response:
         held=held,
         cookies=body.cookies,
         client_id=client_id or FIRST_PARTY,
-        password=body.password,
+        password=body.password if isinstance(body, AccountExchangeBody) else None,
     )
     if isinstance(result, WrongPassword):
-        raise Problem(401, "invalid_credentials")
+        raise invalid_credentials(401)
     if isinstance(result, LinkSpent):
         raise link_spent()
     if isinstance(result, AlreadySignedIn):
@@ -146,6 +139,20 @@ def _view(view: LinkView) -> dict[str, object]:
         "client": {"network": view.client.network, "user_agent": view.client.user_agent},
         "same_browser": view.same_browser,
         "next": view.next,
+    }
+
+
+def _invited(invited: Invited) -> dict[str, object]:
+    """Its row says more than the attempt behind the mail, and it alone decides."""
+    offer = invited.invitation
+    return {
+        "login_id": offer.invitation,
+        "email": offer.email,
+        "purpose": "invitation",
+        "requested_at": offer.created_at_ms,
+        "expires_at": offer.expires_at_ms,
+        "org_name": invited.org.name,
+        "roles": list(invited.roles),
     }
 
 

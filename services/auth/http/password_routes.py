@@ -5,7 +5,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from services.auth.domain.link import CodeProof, LinkSpent, Proof, TokenProof, TooManyRequests
+from services.auth.domain.link import LinkSpent, TooManyRequests
 from services.auth.domain.outcomes import SessionOpened
 from services.auth.domain.password import MAX_BYTES
 from services.auth.domain.password_use import (
@@ -19,7 +19,7 @@ from services.auth.domain.password_use import (
 )
 from services.auth.domain.session import FIRST_PARTY
 from services.auth.http.answers import session_answer
-from services.auth.http.asking import ULID, AskBody, Asker, read_ask, too_many_requests
+from services.auth.http.asking import AskBody, Asker, ProofBody, read_ask, too_many_requests
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
 from services.auth.http.context import accounts_of, context_of
@@ -43,12 +43,9 @@ class LoginBody(AskBody):
     cookies: bool = False
 
 
-class ResetBody(Body):
-    """POST /auth/password/reset: *token*, or *login_id* with *code*."""
+class ResetBody(ProofBody):
+    """POST /auth/password/reset."""
 
-    token: Annotated[str, Field(max_length=256)] | None = None
-    login_id: Annotated[str, Field(pattern=ULID)] | None = None
-    code: Annotated[str, Field(max_length=64)] | None = None
     password: Annotated[str, Field(repr=False)]
 
 
@@ -96,7 +93,7 @@ async def reset(request: web.Request) -> web.Response:
     read_client_id(request, context_of(request).clients)
     body = await read_body(request, ResetBody)
     require_same_site(request)
-    result = await accounts_of(request).resetting.reset(_proof(body), body.password)
+    result = await accounts_of(request).resetting.reset(body.proof(), body.password)
     if isinstance(result, PasswordRefused):
         raise Problem(400, result.code)
     if isinstance(result, LinkSpent):
@@ -158,14 +155,6 @@ def _not_changed(
 def _opened(request: web.Request, opened: SessionOpened, *, cookies: bool) -> web.Response:
     extra = {"next": opened.next} if opened.next else {}
     return session_answer(request, opened.tokens, cookies=cookies, extra=extra)
-
-
-def _proof(body: ResetBody) -> Proof:
-    if body.token is not None and body.login_id is None and body.code is None:
-        return TokenProof(body.token)
-    if body.token is None and body.login_id is not None and body.code is not None:
-        return CodeProof(body.login_id, body.code)
-    raise Problem(400, "invalid_request", members={"fields": ["token", "login_id", "code"]})
 
 
 ROUTES = (

@@ -47,7 +47,8 @@ async def refresh(request: web.Request) -> web.Response:
     """POST /auth/refresh: answers in kind, to the body or to the cookie. 503 never costs the cookies."""
     context = context_of(request)
     client_id = read_client_id(request, context.clients) or FIRST_PARTY
-    body = await read_body(request, RefreshBody, empty_ok=True)
+    model = RefreshBody if context.accounts else LogoutBody
+    body = await read_body(request, model, empty_ok=True)
     cookies = not body.refresh_token
     if cookies:
         require_same_site(request)
@@ -55,7 +56,11 @@ async def refresh(request: web.Request) -> web.Response:
     if not token:
         raise unauthorized("no_credentials")
     result = await context.sessions.refresh(
-        token, client=read_client(request), cookies=cookies, client_id=client_id, org=body.org
+        token,
+        client=read_client(request),
+        cookies=cookies,
+        client_id=client_id,
+        org=getattr(body, "org", None),
     )
     if isinstance(result, SessionOver):
         return _over(request, result, cookies=cookies)
