@@ -4,9 +4,13 @@ import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
+import jwt
 import pytest
 import pytest_asyncio
+from yarl import URL
 
+from latchwire.tokens import TokenPolicy
+from services.auth.adapters.pyjwt_tokens import PyJWTTokens
 from shared.contract import LOGIN_REQUESTED
 from tests.support.auth_workers import ORIGIN, bearer
 from tests.support.lying_provider import SECRET, Person, person
@@ -378,6 +382,30 @@ async def test_another_site_cannot_begin_to_link_a_login(site: SocialSite, numbe
         assert (await visitor.get(back.location)).status == 200
 
 
+async def test_an_old_login_links_and_unlinks_nothing(site: SocialSite, number: str) -> None:
+    """Whoever found a browser signed in this morning cannot add a login of their own, nor take one away."""
+    async with visiting(site.auth.doors[0]) as visitor:
+        email = await arrive(site, visitor, number)
+        site.other.who = person(number)
+        offered = await site.log_in(visitor, "other", link="1")
+        button = (await visitor.get(offered.location)).page.form("/auth/form/confirm-login")
+        account = (await visitor.get("/auth/account")).page
+        age(site, visitor)
+        link = account.form("/auth/form/link-login", provider="other")
+
+        for answer in (
+            await visitor.get("/auth/oauth/other?link=1"),
+            await visitor.submit(link),
+            await visitor.submit(button),
+        ):
+            assert "Log in once more" in answer.page.text
+        again = await site.auth.call(
+            "DELETE", "/auth/identities/x", cookies=cookies_of(visitor), headers=ORIGIN
+        )
+        assert (again.status, (await again.json())["code"]) == (401, "reauthentication_required")
+        assert await site.logins(email) == []
+
+
 async def test_linked_logins_are_listed_and_taken_away_by_their_handles(
     site: SocialSite, number: str
 ) -> None:
@@ -468,6 +496,16 @@ async def test_a_provider_that_speaks_for_a_domain_lets_nobody_in_who_is_not_on_
 def cookies_of(visitor: Visitor) -> dict[str, str]:
     """What this browser holds."""
     return {c.key: c.value for c in visitor.session.cookie_jar}
+
+
+def age(site: SocialSite, visitor: Visitor) -> None:
+    """Let the login of this browser be eleven minutes ago, as its token says it."""
+    token = visitor.cookie("latchwire-dev")
+    claims = jwt.decode(token, options={"verify_signature": False})
+    policy = TokenPolicy(issuer=claims["iss"], audience=claims["aud"])
+    signer = PyJWTTokens.load(site.auth.secrets_dir, policy)
+    older = signer.sign({**claims, "auth_time": claims["auth_time"] - 660})
+    visitor.session.cookie_jar.update_cookies({"latchwire-dev": older}, URL(visitor.url))
 
 
 def notices(site: SocialSite, email: str) -> list[tuple[str | None, str]]:

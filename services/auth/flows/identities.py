@@ -18,7 +18,7 @@ from services.auth.domain.provider import (
     identity_handle,
 )
 from services.auth.flows.subjects import Deliver
-from services.auth.ports import Keys
+from services.auth.ports import Keys, NotAnnouncedError
 from services.auth.ports.accounts import Accounts
 from services.auth.ports.providers import Handshakes, Identities, Provider
 from shared.clock import Clock
@@ -55,7 +55,7 @@ class IdentityFlow:
             return False
         entries = await self._notices(sub, named.provider, "login_unlinked")
         removed = await self.identities.unlink(named, entries)
-        await self.deliver(*entries if removed else ())
+        await self._tell(entries if removed else ())
         log.info("identity.unlinked", provider=named.provider)
         return removed
 
@@ -105,7 +105,7 @@ class IdentityFlow:
         )
         outcome = await self.identities.link(row, entries)
         if outcome == "linked":
-            await self.deliver(*entries)
+            await self._tell(entries)
         log.info("identity.link", provider=identity.provider, outcome=outcome)
         if outcome in {"linked", "known"}:
             return Linked(identity.provider)
@@ -129,6 +129,13 @@ class IdentityFlow:
             about=self._title(provider),
         )
         return (announce(LOGIN_REQUESTED, event),)
+
+    async def _tell(self, notices: tuple[Announce, ...]) -> None:
+        """Send *notices*, which are stored: with the bus away the relay sends them, and nobody has to wait."""
+        try:
+            await self.deliver(*notices)
+        except NotAnnouncedError:
+            log.warning("notice.later")
 
     def _view(self, identity: Identity) -> IdentityView:
         return IdentityView(

@@ -113,9 +113,8 @@ class SocialFlow:
         provider = self.providers.get(name)
         if handshake is None or provider is None:
             return await self._failed("provider_login_spent", Handshake(name, "", "", ""))
-        if (
-            handshake.provider != name
-        ):  # RFC 9700 §4.4: the code is another provider's, and goes to none
+        if handshake.provider != name:
+            # RFC 9700 §4.4, mix-up: the code is another provider's, and goes to none.
             return await self._failed("provider_not_proven", handshake, "mix_up")
         proven = await self._identify(provider, answer, handshake)
         if isinstance(proven, SocialFailed):

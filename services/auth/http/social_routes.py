@@ -39,10 +39,11 @@ from services.auth.http.page_errors import too_many_requests
 from services.auth.http.page_forms import read_form
 from services.auth.http.pages import ACCOUNT, login_url, require_person
 from services.auth.http.policy import claims_of
-from services.auth.http.problems import Problem
+from services.auth.http.problems import Problem, unavailable
 from services.auth.http.reading import read_client, read_credentials, require_signed_in
 from services.auth.http.social_answers import failed
 from services.auth.pages import social_views, views
+from services.auth.ports import NotAnnouncedError
 
 CONFIRM = "/auth/login/added"
 _TICKET = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
@@ -66,7 +67,10 @@ async def callback(request: web.Request) -> web.Response:
     """GET /auth/oauth/{provider}/callback: the browser is back. Whatever came with it counts once."""
     name = request.match_info["provider"]
     visit = SocialVisit(read_browser(request), read_client(request))
-    result = await social_of(request).finish(name, _answer(request), visit)
+    try:
+        result = await social_of(request).finish(name, _answer(request), visit)
+    except NotAnnouncedError:  # the account is made; what is said of it goes out as soon as it can
+        raise unavailable("bus") from None
     if isinstance(result, SessionOpened):
         return await _opened(request, result)
     if isinstance(result, LinkOffered):
