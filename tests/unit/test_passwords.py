@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -639,3 +640,31 @@ async def test_a_reset_that_could_not_be_announced_is_done_all_the_same(
     await world.settle()
     assert len(world.said(USER_PASSWORD_CHANGED)) == 1
     assert await world.gets_in(OTHER)
+
+
+EXACT = [
+    "  spaces before and after  ",
+    "x" * 72 + " and what bcrypt never saw",
+    "\U0001f40e\U0001f50b correct horse battery \U0001f9f7",
+    "caf\u00e9 with one e, three words",
+    "tab\tnewline\nand\x00nothing",
+    "\u00fc" * 512,
+]
+
+
+@pytest.mark.parametrize("password", EXACT, ids=range(len(EXACT)))
+async def test_a_password_is_compared_exactly_as_it_was_typed(world: World, password: str) -> None:
+    """P-02: nothing is trimmed, cut off, folded or normalised, up to 1 KiB."""
+    await world.person(password=password)
+    others = {
+        password.strip(),
+        password[:-1],
+        password[:72],
+        password.upper(),
+        unicodedata.normalize("NFD", password),
+        password.partition("\x00")[0],
+    } - {password}
+
+    assert await world.gets_in(password)
+    for other in others:
+        assert not await world.gets_in(other), repr(other)
