@@ -214,6 +214,17 @@ async def test_a_lie_signs_nobody_in(site: SocialSite, email: str, lie: str) -> 
     await came_to_nothing(site, "sso", email, code)
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_no_redirect_is_followed(site: SocialSite, email: str, status: int) -> None:
+    """Also none that could be reached: neither the code nor the secret goes where an answer points."""
+    site.sso.who = person(f"redirected-{status}", email)
+    elsewhere = f"{site.other.url}{TOKEN}"
+    site.sso.scripts[TOKEN] = answers({}, status, Location=elsewhere)
+    await came_to_nothing(site, "sso", email, FAILED)
+
+    assert site.other.asked == []
+
+
 @pytest.mark.parametrize(
     ("name", "path", "document"),
     [

@@ -214,13 +214,13 @@ def stops_halfway() -> ProviderScript:
 
 
 def floods() -> ProviderScript:
-    """An endpoint that sends megabytes."""
+    """An endpoint that sends on and on, for as long as anybody reads."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         try:
-            for _ in range(400):
+            while True:
                 await response.write(b'["' + b"x" * 65_536 + b'"],')
         except ConnectionError:
             pass  # the reader has had enough: what is hoped for
