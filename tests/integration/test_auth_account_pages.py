@@ -1,5 +1,6 @@
 """The pages of accounts over HTTP, as a browser without scripts meets them: auth on real stores."""
 
+import asyncio
 import base64
 import itertools
 import json
@@ -467,18 +468,25 @@ async def test_the_mail_can_be_sent_again_to_who_asked_only(
 
 
 async def test_what_is_done_but_not_told_yet_is_said_so(
-    site: AuthSite, ada: Visitor, email: str
+    site: AuthSite, ada: Visitor, other: Visitor, email: str
 ) -> None:
-    """Without NATS an account is deleted here and nobody hears of it yet: no "all is well", and no session."""
+    """Without NATS it is done and nobody hears of it yet: no "all is well", no session of the deleted."""
     await enrol(site, ada, email)
-    form = (await ada.get("/auth/account/delete")).page.form("/auth/form/delete")
+    await enrol(site, other, f"owner-{email}")
+    made = await other.submit(form_of(site, other, "/auth/form/org-create", name="Robotics"))
+    org = made.location.rpartition("/")[2]
     site.nats.kill()
     try:
-        answer = await ada.submit(form)
+        async with asyncio.TaskGroup() as tasks:
+            gone = tasks.create_task(ada.submit(form_of(site, ada, "/auth/form/delete")))
+            form = form_of(site, other, "/auth/form/org-delete", org=org)
+            changed = tasks.create_task(other.submit(form))
     finally:
         site.nats.start()
+    answer, ended = gone.result(), changed.result()
 
-    assert answer.status == 503
+    assert (ended.status, answer.status) == (503, 503)
+    assert "It is done here" in ended.page.text
     assert "Your account is deleted" in answer.page.text
     assert "We could not tell every other service yet." in answer.page.text
     assert not ada.cookie(ACCESS)

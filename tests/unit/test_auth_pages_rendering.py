@@ -157,7 +157,7 @@ PAGES: dict[str, View] = {
     ),
     "not joined": org_views.NotJoined(),
     "not left": org_views.NotLeft(paragraphs=("No.",)),
-    "change untold": org_views.ChangeUntold(),
+    "done, others untold": account_views.DoneUntold(),
     "delete, not possible": account_views.NotDeleted("/x", ("Robotics", "Shop")),
     "deleted, others untold": account_views.DeletedUntold(),
     "reset spent": account_views.ResetSpent(),

@@ -11,12 +11,14 @@ from services.auth.http.context import context_of
 from services.auth.http.page_context import see_other, show
 from services.auth.http.problems import AWAY, REQUEST_ID, Problem, away
 from services.auth.pages import View, phrases
-from services.auth.pages.account_views import LogInAgain
+from services.auth.pages.account_views import DoneUntold, LogInAgain
 from services.auth.pages.views import Hop, Untold, problem_page
 from services.auth.ports import NotAnnouncedError
 
 log = structlog.get_logger()
 
+# Forms that end a session which may be somebody else's; all others change something of one's own.
+ENDING = {"/auth/form/notice", "/auth/form/sessions"}
 CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 
@@ -91,7 +93,7 @@ def too_many_requests(retry_after: int) -> Problem:
 def _away(request: web.Request, error: Exception) -> web.Response:
     log.warning("page.unavailable", reason=type(error).__name__)
     if isinstance(error, NotAnnouncedError):
-        return show(request, Untold())
+        return show(request, Untold() if request.path in ENDING else DoneUntold())
     return _problem(request, away(error))
 
 

@@ -11,7 +11,6 @@ from services.auth.flows.invitation import Invited
 from services.auth.http.context import accounts_of
 from services.auth.http.page_accounts import JOIN
 from services.auth.http.page_context import Browser, person_of, see_other, show
-from services.auth.http.page_errors import untold_is
 from services.auth.http.page_forms import read_form
 from services.auth.http.page_orgs import ORGS
 from services.auth.http.page_renewing import acting_person
@@ -58,10 +57,8 @@ async def accept(request: web.Request) -> web.Response:
     """The button "Join"."""
     fields = await read_form(request, "join")
     person = await acting_person(request, ORGS)
-    with untold_is(org_views.ChangeUntold()):
-        result = await accounts_of(request).invitations.accept(
-            person.sub, person.email, fields["token"]
-        )
+    flow = accounts_of(request).invitations
+    result = await flow.accept(person.sub, person.email, fields["token"])
     if isinstance(result, NotDone):
         return show(request, org_views.NotJoined(paragraphs=(org_problem(result.code),)))
     return see_other(request, f"{ORGS}/{result.org.org}")

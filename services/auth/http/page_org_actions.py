@@ -12,7 +12,7 @@ from services.auth.http.context import accounts_of, context_of
 from services.auth.http.cookies import read_browser, set_session
 from services.auth.http.page_context import see_other, show
 from services.auth.http.page_entering import NO_ADDRESS
-from services.auth.http.page_errors import Elsewhere, too_many_requests, untold_is
+from services.auth.http.page_errors import Elsewhere, too_many_requests
 from services.auth.http.page_forms import read_form
 from services.auth.http.page_orgs import (
     ORGS,
@@ -42,8 +42,7 @@ async def create(request: web.Request) -> web.Response:
     if wrong:
         problem = account_phrases.name_problem(wrong)
         return await show_organisations(request, person, name=name, problem=problem)
-    with untold_is(org_views.ChangeUntold()):
-        result = await accounts_of(request).orgs.create(person.sub, name)
+    result = await accounts_of(request).orgs.create(person.sub, name)
     if isinstance(result, NotDone):
         problem = org_problem(result.code)
         return await show_organisations(request, person, name=name, problem=problem)
@@ -104,24 +103,21 @@ async def set_roles(request: web.Request) -> web.Response:
     org, member, roles = fields["org"], fields["member"], chosen_roles(fields)
     if not roles:
         return await show_member(request, person, org, member, problem=ROLES_MISSING)
-    with untold_is(org_views.ChangeUntold()):
-        result = await accounts_of(request).orgs.set_roles(person.sub, org, member, roles)
+    result = await accounts_of(request).orgs.set_roles(person.sub, org, member, roles)
     return await _about_member(request, person, fields, result)
 
 
 async def remove(request: web.Request) -> web.Response:
     """Remove a member."""
     fields, person = await _read(request, "org-remove")
-    with untold_is(org_views.ChangeUntold()):
-        result = await accounts_of(request).orgs.remove(person.sub, fields["org"], fields["member"])
+    result = await accounts_of(request).orgs.remove(person.sub, fields["org"], fields["member"])
     return await _about_member(request, person, fields, result)
 
 
 async def leave(request: web.Request) -> web.Response:
     """Remove oneself."""
     fields, person = await _read(request, "org-leave")
-    with untold_is(org_views.ChangeUntold()):
-        result = await accounts_of(request).orgs.remove(person.sub, fields["org"], person.sub)
+    result = await accounts_of(request).orgs.remove(person.sub, fields["org"], person.sub)
     if isinstance(result, NotDone):
         return show(request, org_views.NotLeft(paragraphs=(org_problem(_known(result).code),)))
     return see_other(request, ORGS)
@@ -144,8 +140,7 @@ async def rename(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     """End it."""
     fields, person = await _read(request, "org-delete")
-    with untold_is(org_views.ChangeUntold()):
-        result = await accounts_of(request).orgs.delete(person.sub, fields["org"])
+    result = await accounts_of(request).orgs.delete(person.sub, fields["org"])
     if isinstance(result, NotDone):
         problem = org_problem(_known(result).code)
         return await show_settings(request, person, fields["org"], problem=problem)

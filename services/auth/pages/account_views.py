@@ -265,3 +265,15 @@ class PasswordUntold(Message):
         "They are told as soon as they can be reached. You need not do anything for that.",
     )
     way_on: WayOn | None = LOG_IN
+
+
+@dataclass(frozen=True)
+class DoneUntold(Message):
+    """Written, durably; the others hear of it once they can be reached, whoever asks or not."""
+
+    status: ClassVar[int] = 503
+    title: str = "It is done here"
+    paragraphs: tuple[str, ...] = (
+        "We could not tell every other service yet. They are told as soon as they can be reached.",
+    )
+    way_on: WayOn | None = BACK

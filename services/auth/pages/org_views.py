@@ -160,15 +160,3 @@ class NotLeft(Message):
     title: str = "You are still a member"
     paragraphs: tuple[str, ...] = ()
     way_on: WayOn | None = ORGANISATIONS
-
-
-@dataclass(frozen=True)
-class ChangeUntold(Message):
-    """Written, durably; the others hear of it once the bus is back, whoever asks or not."""
-
-    status: ClassVar[int] = 503
-    title: str = "It is done here"
-    paragraphs: tuple[str, ...] = (
-        "We could not tell every other service yet. They are told as soon as they can be reached.",
-    )
-    way_on: WayOn | None = ORGANISATIONS
