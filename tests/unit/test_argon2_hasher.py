@@ -1,6 +1,8 @@
 """Hashing as the flows use it: bounded, never telling by its work who has an account."""
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -93,3 +95,13 @@ async def test_people_who_went_away_give_their_place_back(hasher: Argon2Hasher) 
     async with asyncio.TaskGroup() as group:
         again = [group.create_task(hasher.hash("again")) for _ in range(3)]
     assert all(task.result() for task in again)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no niceness of its own")
+async def test_hashing_makes_way_for_everything_else(hasher: Argon2Hasher) -> None:
+    """Its threads are nicer than the loop, whose own niceness stays."""
+
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    assert await hasher._run(niceness) > niceness()
