@@ -22,9 +22,32 @@ from latchwire import (
 )
 from latchwire.aiohttp import CLAIMS, auth_middleware, closing_when_refused
 from latchwire.asgi import AuthMiddleware, claims_of
+from latchwire.connect import connect
+from latchwire.deletions import Erasure, Outcome, UserFact, hear_users, serve_deletions
 from latchwire.testing import FakeClock, FakeFeed, FakeIssuer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+async def erase(erasure: Erasure) -> Outcome:
+    """A handler of deletions."""
+    assert_type(erasure.email, str)
+    return "done" if erasure.deadline_ms else "later"
+
+
+async def heard(fact: UserFact) -> None:
+    """A listener to what becomes of accounts."""
+    assert_type(fact.previous_sub, str | None)
+
+
+async def serve() -> None:
+    """Both on one connection."""
+    async with (
+        connect("tls://a:4222", name="service-shop", nkey_seed="S") as client,
+        hear_users(client, heard),
+        serve_deletions(client, "shop", erase, answer_within=1.0),
+    ):
+        pass
 
 
 async def follow(verifier: Verifier, sockets: dict[web.WebSocketResponse, Claims]) -> None:

@@ -65,6 +65,10 @@ class Eraser:
             await self._judge(erasing, await self._answer(erasing))
         except (StoreUnavailableError, BusUnavailableError) as error:
             log.info("erase.again_later", service=erasing.service, reason=type(error).__name__)
+        except (
+            Exception
+        ):  # one deletion that cannot be worked on must end neither the others nor auth
+            log.exception("erase.failed", deletion=erasing.deletion.id, service=erasing.service)
 
     async def _answer(self, erasing: Erasing) -> EraseAnswer | None:
         deletion = erasing.deletion
