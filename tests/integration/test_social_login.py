@@ -382,6 +382,22 @@ async def test_another_site_cannot_begin_to_link_a_login(site: SocialSite, numbe
         assert (await visitor.get(back.location)).status == 200
 
 
+async def test_a_login_asked_for_by_one_person_is_not_added_to_the_next_in_that_browser(
+    site: SocialSite, number: str
+) -> None:
+    """A shared computer: whoever is signed in by the time the button is pressed is not who asked."""
+    async with visiting(site.auth.doors[0]) as visitor:
+        first = await arrive(site, visitor, number)
+        site.other.who = person(number)
+        back = await site.log_in(visitor, "other", link="1")
+        form = (await visitor.get(back.location)).page.form("/auth/form/confirm-login")
+        second = await arrive(site, visitor, f"{number}-next")
+
+        assert (await visitor.get(back.location)).status == 410
+        assert (await visitor.submit(form)).status == 410
+    assert await site.logins(first) == await site.logins(second) == []
+
+
 async def test_an_old_login_links_and_unlinks_nothing(site: SocialSite, number: str) -> None:
     """Whoever found a browser signed in this morning cannot add a login of their own, nor take one away."""
     async with visiting(site.auth.doors[0]) as visitor:
