@@ -5,6 +5,7 @@ machine full of logins still answers everything else first.
 """
 
 import asyncio
+import contextlib
 import os
 import sys
 import threading
@@ -26,9 +27,7 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-QUEUE = (
-    256  # passwords that wait, at most: of a hundred the last waits two to three seconds for a core
-)
+QUEUE = 256  # passwords that wait, at most; a core takes two to three seconds for a hundred
 # With no niceness a loop under load came twice as late; with 19 a busy machine would hardly hash at all.
 NICE = 10
 NICEST = 19
@@ -131,4 +130,5 @@ def _be_nice() -> None:
     if sys.platform == "linux":  # elsewhere a thread has no niceness of its own
         thread = threading.get_native_id()
         niceness = min(NICEST, os.getpriority(os.PRIO_PROCESS, thread) + NICE)
-        os.setpriority(os.PRIO_PROCESS, thread, niceness)
+        with contextlib.suppress(OSError):  # a sandbox may forbid it
+            os.setpriority(os.PRIO_PROCESS, thread, niceness)
