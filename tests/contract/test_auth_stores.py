@@ -988,3 +988,20 @@ async def test_a_session_is_looked_at_with_the_time_before_what_is_read_after_it
     assert session.sst <= now <= instant
     with pytest.raises(StoreUnsettledError):
         await stores.sessions.look(new_session().sid)
+
+
+@pytest.mark.parametrize(
+    ("used", "older"), [("sign_in", "verify_email"), ("verify_email", "sign_in")]
+)
+async def test_links_that_open_a_session_are_one_kind(
+    stores: Stores, used: str, older: str
+) -> None:
+    """Both are counted, and the first that is used voids the others; one to set a password stays."""
+    other, link = [await open_one(stores, new_attempt(purpose=name)) for name in (older, used)]
+    reset = await open_one(stores, new_attempt(purpose="reset_password"))
+
+    assert 2 == await stores.attempts.unopened(ADA, 0)
+    assert isinstance(await stores.attempts.exchange(as_account(link)), Exchanged)
+    assert 0 == await stores.attempts.unopened(ADA, 0)
+    assert isinstance(await stores.attempts.exchange(as_account(other)), NotExchanged)
+    assert await stores.attempts.consume(reset, by_code=False, right=True, watermark=0)

@@ -81,6 +81,7 @@ class RedisAttempts:
     async def unopened(self, email: str, watermark: int) -> int:
         subject = self._scripts.subject
         keys = [subject(email, "sign_in"), subject(email), self._scripts.mailbox(email), SINCE]
+        keys.append(subject(email, "verify_email"))
         return int(await self._scripts.run("unopened", keys, [ATTEMPT, watermark]))
 
     async def cancel(self, login_id: str) -> bool:
@@ -96,12 +97,13 @@ class RedisAttempts:
                 SESSION + session.sid,
                 subject(session.sub),
                 subject(session.sub, "sessions"),
-                subject(attempt.email, attempt.purpose),
+                subject(attempt.email, "sign_in"),
                 subject(attempt.email, "browsers"),
                 self._scripts.mailbox(attempt.email),
                 TRUSTED,
                 SINCE,
                 subject(attempt.email),
+                subject(attempt.email, "verify_email"),
             ],
             self._exchange_args(exchange),
         )

@@ -14,6 +14,7 @@ NOTICE_SECONDS = 7 * 86_400  # a notice can end its session for as long as that 
 CODE_TRIES = 5
 
 Purpose = Literal["sign_in", "notice", "verify_email", "reset_password", "invitation"]
+OPENING: tuple[Purpose, ...] = ("sign_in", "verify_email")  # what opens a session
 State = Literal["open", "used", "cancelled", "voided"]
 Muted = Literal["", "not_allowed", "blocked", "address_limit", "global_limit", "no_account"]
 

@@ -9,6 +9,7 @@ import structlog
 from services.auth.domain.account import Standing
 from services.auth.domain.client import Client
 from services.auth.domain.link import (
+    OPENING,
     AlreadySignedIn,
     Attempt,
     CodeProof,
@@ -42,7 +43,6 @@ from shared.messages import LoginFailed
 
 log = structlog.get_logger()
 
-OPENING: tuple[Purpose, ...] = ("sign_in", "verify_email")
 CANCELLABLE: tuple[Purpose, ...] = ("sign_in", "verify_email", "reset_password")
 
 
@@ -177,7 +177,7 @@ class LinkFlow:
         if refusal is not None:
             return _refused(attempt, visit, refusal)
         same_browser = is_same(attempt.browser, visit.browser)
-        if password and not await self.subjects.confirms(attempt.login_id, password):
+        if password and not await self.subjects.confirms(attempt.login_id, attempt.email, password):
             return WrongPassword()
         # In another browser, one that is not typed again is a stranger's who registered the address first.
         keeps = attempt.purpose == "verify_email" and (same_browser or bool(password))

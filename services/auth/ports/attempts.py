@@ -39,7 +39,10 @@ class Attempts(Protocol):
         ...
 
     async def unopened(self, email: str, watermark: int) -> int:
-        """How many links of *email* would open a session; those up to *watermark* do not. Changes nothing."""
+        """How many links of *email* would open a session, for either purpose; changes nothing.
+
+        Those asked for up to *watermark* would not.
+        """
         ...
 
     async def cancel(self, login_id: str) -> bool:

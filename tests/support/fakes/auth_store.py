@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from services.auth.domain.client import UNKNOWN, Client
 from services.auth.domain.ending import PendingEnd, reuse_of
-from services.auth.domain.link import CODE_TRIES, Attempt, Muted
+from services.auth.domain.link import CODE_TRIES, OPENING, Attempt, Muted
 from services.auth.domain.outcomes import Person
 from services.auth.domain.session import EndReason, Session, judge_counter
 from services.auth.ports import (
@@ -173,7 +173,7 @@ class FakeAttempts:
         return sum(
             found.state == "open" and not found.muted and now < found.expires_at_ms
             for found in store.attempts.values()
-            if found.email == email and found.purpose == "sign_in"
+            if found.email == email and found.purpose in OPENING
             if found.requested_at_ms > voided
         )
 
@@ -241,8 +241,9 @@ class FakeAttempts:
         return NotExchanged("voided") if found.requested_at_ms <= voided else None
 
     def _consume(self, found: Attempt, sid: str) -> None:
+        purposes = OPENING if found.purpose in OPENING else (found.purpose,)
         for login_id, other in self._store.attempts.items():
-            same = other.email == found.email and other.purpose == found.purpose
+            same = other.email == found.email and other.purpose in purposes
             if same and other.state == "open":
                 self._store.attempts[login_id] = replace(other, state="voided")
         self._store.attempts[found.login_id] = replace(found, state="used", sid=sid)

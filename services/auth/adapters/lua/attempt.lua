@@ -57,16 +57,18 @@ local function judge_attempt(k, p, now)
   return nil
 end
 
--- Used from now on, by the session `sid` (or none); what else the person asked for the same thing is void.
+-- Used from now on, by the session `sid` (or none); what else the person asked for to the same end is void.
 local function use_attempt(attempt, siblings, prefix, id, sid)
   redis.call('HSET', attempt, 'state', 'used', 'sid', sid)
-  for _, other in ipairs(redis.call('ZRANGE', siblings, 0, -1)) do
-    local key = prefix .. other
-    if other ~= id and redis.call('HGET', key, 'state') == 'open' then
-      redis.call('HSET', key, 'state', 'voided')
+  for _, set in ipairs(siblings) do
+    for _, other in ipairs(redis.call('ZRANGE', set, 0, -1)) do
+      local key = prefix .. other
+      if other ~= id and redis.call('HGET', key, 'state') == 'open' then
+        redis.call('HSET', key, 'state', 'voided')
+      end
     end
+    redis.call('DEL', set)
   end
-  redis.call('DEL', siblings)
 end
 
 -- k: clock, session, sessions, browsers   p: sid, session_ms, browser, browser_ms, voided, fields

@@ -14,6 +14,6 @@ if refusal then
   return refusal
 end
 if ARGV[7] == 'take' then
-  use_attempt(KEYS[2], KEYS[3], ARGV[6], ARGV[1], ARGV[8])
+  use_attempt(KEYS[2], {KEYS[3]}, ARGV[6], ARGV[1], ARGV[8])
 end
 return {'open'}

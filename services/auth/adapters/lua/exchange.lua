@@ -1,6 +1,7 @@
 -- Consume an attempt and create its session, or neither.
--- KEYS: clock, attempt, session, person, sessions of the person, the address's open attempts, its browsers,
---       subject of the mailbox, trust, since when this store has been whole, address
+-- KEYS: clock, attempt, session, person, sessions of the person, the address's open links to sign in, its
+--       browsers, subject of the mailbox, trust, since when this store has been whole, address, its open links
+--       to prove it
 -- ARGV: login_id, by_code, right, max_tries, watermark, sid, session_ms, browser, browser_ms,
 --       prefix of attempt keys, then field/value pairs of the session
 -- -> {'opened', sst, expires_at, new_browser} | {'used', sid} | {'refused', reason}
@@ -25,5 +26,5 @@ local opened = begin_session(
   {sid = sid, session_ms = tonumber(ARGV[7]), browser = ARGV[8], browser_ms = tonumber(ARGV[9]),
     voided = voided_before(KEYS[4], KEYS[11], watermark), fields = {unpack(ARGV, 11)}},
   now)
-use_attempt(KEYS[2], KEYS[6], ARGV[10], ARGV[1], sid)
+use_attempt(KEYS[2], {KEYS[6], KEYS[12]}, ARGV[10], ARGV[1], sid)
 return opened
