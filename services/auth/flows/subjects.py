@@ -26,7 +26,7 @@ class EmailSubjects:
     async def names(self, name: str) -> tuple[str, str]:
         return name, name
 
-    async def confirms(self, login_id: str, password: str) -> bool:  # noqa: ARG002 - the port's
+    async def confirms(self, login_id: str, email: str, password: str) -> bool:  # noqa: ARG002 - the port's
         return False
 
     async def prove(
@@ -76,10 +76,9 @@ class AccountSubjects:
         found = await look(name)
         return (found.sub, found.email) if found else (name, name)
 
-    async def confirms(self, login_id: str, password: str) -> bool:
-        waiting = await self.accounts.registration(login_id)
-        verdict = await self.hasher.verify(waiting.password_hash if waiting else "", password)
-        return waiting is not None and verdict.matches
+    async def confirms(self, login_id: str, email: str, password: str) -> bool:
+        kept = await self.accounts.registration(login_id) or await self.accounts.by_email(email)
+        return (await self.hasher.verify(kept.password_hash if kept else "", password)).matches
 
     async def newcomer(self, email: str, *, remembered: bool) -> Newcomer:
         """Who *email* will be, once it has an account.

@@ -134,8 +134,11 @@ class Subjects(Protocol):
         """The ``sub`` and the address of whom *name*, either of them, names; twice *name* if that is nobody."""
         ...
 
-    async def confirms(self, login_id: str, password: str) -> bool:
-        """Whether *password* is the one that waits under *login_id*."""
+    async def confirms(self, login_id: str, email: str, password: str) -> bool:
+        """Whether *password* is the one that waits under *login_id*, or is that of *email* by now.
+
+        The second, because what failed after it was proven is tried again.
+        """
         ...
 
     async def prove(
