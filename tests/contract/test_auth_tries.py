@@ -19,6 +19,7 @@ from shared.ids import SystemIds
 from shared.redis import connect_redis
 from tests.support.fakes.auth_store import FakeAuthStore
 from tests.support.fakes.auth_tries import FakeTries
+from tests.support.servers import RedisServer
 from tests.support.trust import vouch_for, withdraw
 
 ADA = "ada@acme.com"
@@ -256,3 +257,21 @@ async def test_the_time_of_a_try_is_the_one_clocks(counting: Counting) -> None:
     first, second = await begin(tries), await begin(tries)
 
     assert 0 < first.at_ms <= second.at_ms
+
+
+async def test_a_try_repeated_after_a_lost_answer_counts_once(redis_server: RedisServer) -> None:
+    """The client repeats a script whose connection broke; it is the same try, and gets the same answer."""
+
+    class SameIds(SystemIds):
+        def ulid(self, now_ms: int) -> str:
+            return super().ulid(0)[:10] + "0" * 16
+
+    async with connect_redis(redis_server.url) as redis:
+        await vouch_for(redis)
+        clock = SystemClock()
+        scripts = Scripts(redis, b"i" * 32, clock)
+        tries = RedisTries(scripts, TryLimits(Rate(2, HOUR), Rate(2, HOUR)), clock, SameIds())
+
+        answers = [await begin(tries) for _ in range(5)]
+
+        assert [answers[0]] * 5 == answers
