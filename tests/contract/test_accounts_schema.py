@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
-from services.auth.adapters.sql import LOCK_MS, POOL_SIZE, Database
+from services.auth.adapters.sql import ASKERS, LOCK_MS, POOL_SIZE, Database
 from services.auth.adapters.sql_migrations import Schema, migrate, read_schema
 from services.auth.adapters.sql_schema import accounts, metadata
 from services.auth.ports.accounts import AccountsUnavailableError
@@ -156,3 +156,39 @@ async def test_a_lock_that_is_not_given_back_is_refused_in_time(
         async with asyncio.timeout(LOCK_MS / 1000 + 5):
             with pytest.raises(AccountsUnavailableError):
                 await change_too()
+
+
+async def test_a_select_that_is_given_up_harms_nobody_behind_it(database: Database) -> None:
+    """The one who asked went away: the connection is not handed on in the middle of an answer."""
+    for _ in range(ASKERS + 2):
+        asked = asyncio.Event()
+
+        async def ask() -> None:
+            async with database.asking() as connection:
+                asked.set()  # noqa: B023 - used within its round
+                await connection.execute(accounts.select())
+
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(ask())
+            await asked.wait()
+            task.cancel()
+
+        async with database.asking() as connection:
+            assert (await connection.execute(accounts.select())).all() == []
+
+
+async def test_more_who_ask_than_connections_take_turns(database: Database) -> None:
+    """All are answered, and what another wrote meanwhile is seen by the next."""
+    row = {"sub": "1", "email": "a@acme.com", "created_at": 1, "password_hash": ""}
+
+    async def ask() -> int:
+        async with database.asking() as connection:
+            return len((await connection.execute(accounts.select())).all())
+
+    for expected in (0, 1):
+        async with asyncio.TaskGroup() as tasks:
+            begun = [tasks.create_task(ask()) for _ in range(ASKERS * 4)]
+        assert {task.result() for task in begun} == {expected}
+        if not expected:
+            async with database.writing() as connection:
+                await connection.execute(accounts.insert().values(**row))

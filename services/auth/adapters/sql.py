@@ -15,20 +15,28 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.dml import Insert
 
+from services.auth.adapters.sql_asking import Askers
 from services.auth.adapters.sql_schema import outbox
 from services.auth.domain.outbox import Announce, EndSessions, Entry, RefuseTokens
 from services.auth.ports.accounts import AccountsUnavailableError
 from shared.accounts_url import AccountsStore, PostgreSQLStore, SQLiteStore, parse_accounts_url
 
-POOL_SIZE = 10  # of each process; SQLite's are files opened in this process, PostgreSQL's are processes there
+ASKERS = 6  # connections that single SELECTs share
+POOL_SIZE = 10 + ASKERS  # of each process of auth
 POOL_WAIT = 1.0  # seconds to wait for a free connection
 CONNECT_TIMEOUT = 3.0  # seconds
 LOCK_MS = 2000  # waiting for another writer
 STATEMENT_MS = 3000
 IDLE_MS = 5000  # a transaction that does nothing is ended by PostgreSQL, its locks given back
 PATIENT_MS = 3_600_000
+PRAGMAS = (
+    "foreign_keys=ON",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "secure_delete=ON",  # what is erased is not left in free pages
+    f"busy_timeout={LOCK_MS}",
+)
 WRITES = "latchwire_writes"
-ASKS = "latchwire_asks"
 
 KINDS: dict[str, type[EndSessions] | type[RefuseTokens]] = {
     "end_sessions": EndSessions,
@@ -56,10 +64,7 @@ class Database:
         snapshot = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._snapshots = self.engine.execution_options(**snapshot)
         self._writes = self.engine.execution_options(**{WRITES: True})
-        # SQLite's connections have no transaction of their own anyway (`_prepare_sqlite`); to switch one to
-        # AUTOCOMMIT and back takes more turns of its thread than the SELECT itself.
-        single = {ASKS: True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
-        self._statements = self.engine.execution_options(**single)
+        self._askers = Askers(self.engine, ASKERS, POOL_WAIT)
 
     @property
     def is_sqlite(self) -> bool:
@@ -74,7 +79,7 @@ class Database:
             AccountsUnavailableError: the store does not answer.
         """
         with translate_sql_errors():
-            async with self._statements.connect() as connection:
+            async with self._askers.take() as connection:
                 yield connection
 
     @asynccontextmanager
@@ -102,6 +107,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._askers.close()
         await self.engine.dispose()
 
     async def __aenter__(self) -> "Database":
@@ -220,19 +226,20 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "connect")
     def _connected(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (
-            "foreign_keys=ON",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            f"busy_timeout={LOCK_MS}",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+        try:
+            connection.isolation_level = None
+            cursor = connection.cursor()
+            for pragma in PRAGMAS:
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+        except (
+            BaseException
+        ):  # no database, perhaps: the pool forgets it, and its thread would stay
+            connection.close()
+            raise
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
         options = connection.get_execution_options()
-        if not options.get(ASKS):
+        if options.get("isolation_level") != "AUTOCOMMIT":
             connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITES) else "BEGIN")
