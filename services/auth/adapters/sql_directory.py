@@ -50,7 +50,8 @@ class SQLDirectory:
             lost = delete(installation_roles).where(
                 installation_roles.c.sub == sub, installation_roles.c.role.in_(revoke)
             )
-            changed = any(granted) or bool((await connection.execute(lost)).rowcount)
+            taken = (await connection.execute(lost)).rowcount
+            changed = any(granted) or bool(taken)
             await enqueue(connection, entries if changed else ())
         return changed
 
