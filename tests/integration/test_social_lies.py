@@ -437,17 +437,19 @@ async def test_a_return_counts_in_the_browser_that_left_only(site: SocialSite, e
         assert await site.signed_in(leaver) is not None
 
 
+@pytest.mark.parametrize(("left_for", "back_as"), [("sso", "other"), ("github", "facebook")])
 async def test_a_code_goes_to_no_other_provider_than_the_state_names(
-    site: SocialSite, email: str
+    site: SocialSite, email: str, left_for: str, back_as: str
 ) -> None:
-    """Mix-up: left for one, came back as from the other. Neither is asked, and the state is spent."""
-    site.sso.who = person("mixed", email)
+    """Mix-up: nobody is asked, and the state is spent; also where no provider names itself in its answer."""
+    site.sso.who = person("7", email)
     async with visiting(site.auth.doors[0]) as visitor:
-        back = site.sso.answer(await site.leave(visitor))
+        back = site.sso.answer(await site.leave(visitor, left_for))
         site.sso.asked.clear()
         site.other.asked.clear()
 
-        says(await visitor.get(back.replace("/sso/", "/other/"), FROM_ELSEWHERE), UNPROVEN)
+        mixed = back.replace(f"/{left_for}/", f"/{back_as}/")
+        says(await visitor.get(mixed, FROM_ELSEWHERE), UNPROVEN)
         assert site.sso.asked == site.other.asked == []
         assert (await visitor.get(back, FROM_ELSEWHERE)).status == 410
 

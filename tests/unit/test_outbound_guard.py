@@ -106,8 +106,9 @@ async def test_the_last_good_one_counts_for_a_day_while_there_is_no_other(
         assert (await kept.read())["number"] == 1
     assert source.asked == 2
     clock.advance(int(KEEP_SECONDS * 1000))
-    with pytest.raises(type(failure)):
-        await kept.read()
+    for _ in range(2):
+        with pytest.raises(type(failure)):
+            await kept.read()
 
 
 async def test_without_any_the_failure_is_said_and_tried_again(
