@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from services.auth.adapters.roles_file import RolesError, load_roles, parse_roles
 from services.auth.domain.account import Account, Rights, Standing
 from services.auth.domain.roles import DEFAULT, OWN_PERMISSIONS, RoleTable, is_role_name
+from shared.lifecycle import REFUSALS
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = ", ".join(sorted(OWN_PERMISSIONS))
@@ -83,6 +84,7 @@ def test_a_wrong_table_names_line_key_and_cure(text: str, said: str) -> None:
     with pytest.raises(RolesError) as caught:
         parse_roles(text)
     assert said in str(caught.value)
+    assert isinstance(caught.value, REFUSALS)  # the worker ends with this text, and no traceback
 
 
 def test_an_unreadable_file_is_no_missing_file(tmp_path: Path) -> None:
