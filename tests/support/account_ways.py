@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from latchwire.claims import Claims
 from shared.contract import OP_USERS_SET, TOKEN_REVOKED
 from shared.links import login_code
 from shared.messages import SetUser, TokenRevoked
@@ -13,7 +14,8 @@ from tests.support.house import House
 from tests.support.html import parse_page
 from tests.support.lying_provider import LyingProvider, person
 from tests.support.social import FROM_ELSEWHERE, write_providers
-from tests.support.ways import Way, call, sign_in_and_renew_twice, submit_token
+from tests.support.waiting import eventually
+from tests.support.ways import Way, call, is_out, sign_in_and_renew_twice, submit_token
 
 PASSWORD = "quiet harbour lantern 7"
 
@@ -112,6 +114,18 @@ async def reuse_by_switching(house: House, held: Held) -> None:
     await call(house, held, "POST", "/auth/form/switch", data=form.fields)
 
 
+async def reuse_by_form(house: House, held: Held) -> None:
+    """The same with any form of an account: its access token is refused by then, and renewed on the spot."""
+    shown = await call(house, held, "GET", "/auth/account/orgs")
+    form = parse_page(await shown.text()).form("/auth/form/org-create")
+    claims = house.sdk.verify(held.access[-1])
+    assert isinstance(claims, Claims)
+    await house.bus.publish(TOKEN_REVOKED, TokenRevoked(scope="token", jti=claims.jti))
+    await eventually(lambda: is_out(house, held))
+    held.cookies = {**held.cookies, REFRESH: held.refresh[0]}
+    await call(house, held, "POST", "/auth/form/org-create", data=form.fields)
+
+
 async def come_back_from_a_provider(house: House, held: Held) -> None:
     """The same browser logs in there as somebody else."""
     assert house.provider is not None
@@ -145,6 +159,15 @@ async def sign_in_with_a_password(house: House) -> Held:
 ACCOUNT, ROUTES = "page_account.", "password_routes."
 # An import that says "blocked" blocks by the very flow of `users block`; whom it creates has no session yet.
 SAME_AS_BLOCK = {"accounts.on_import"}
+# All of them renew by the same step (`services.auth.http.page_renewing`).
+FORMS = (
+    "page_invitations.accept",
+    *(
+        f"page_org_actions.{name}"
+        for name in ("create", "delete", "invite", "leave", "remove", "rename", "set_roles")
+    ),
+    "page_org_actions.withdraw",
+)
 ACCOUNT_PATHS = {
     "forgotten password": Way(reset, (ROUTES + "reset",), links=True),
     "forgotten password, form": Way(reset_by_form, ("page_account_actions.reset",), links=True),
@@ -166,6 +189,7 @@ ACCOUNT_PATHS = {
     "refresh reuse, switching": Way(
         reuse_by_switching, ("page_org_actions.switch",), enter=sign_in_and_renew_twice
     ),
+    "refresh reuse, form": Way(reuse_by_form, FORMS, enter=sign_in_and_renew_twice),
     "operator, person by id": Way(operator_by_id, links=True),
     "users block, by address": Way(block_the_mailbox, links=True),
 }

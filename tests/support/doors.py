@@ -6,13 +6,12 @@ none is stated, every method of that name is meant: one door too many is found r
 
 import ast
 import importlib
-import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import ModuleType
 from typing import Any
 
-from services.auth import http
 from tests.support.servers import ROOT
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -69,7 +68,13 @@ class Code:
     def doors(self) -> set[Key]:
         """The functions that a route leads to, and those that answer questions on the bus."""
         answering = {key for key in self.functions if key[2].startswith("on_") and not key[1]}
-        return answering | {(h.__module__, "", h.__name__) for h in _handlers()}
+        modules = [importlib.import_module(name) for name in self.imports]
+        handlers = {id(handler) for module in modules for handler in _handlers(module)}
+        # By what a module calls it: a decorator may have given it another name.
+        named = {
+            (m.__name__, "", n) for m in modules for n, v in vars(m).items() if id(v) in handlers
+        }
+        return (answering | named) & self.functions.keys()
 
     def _methods_of(self, class_: str) -> set[str]:
         return {key[2] for key in self.functions if key[1] == class_}
@@ -184,13 +189,11 @@ def _calls(function: Function) -> Iterator[ast.Call]:
     return (n for n in ast.walk(function) if isinstance(n, ast.Call))
 
 
-def _handlers() -> Iterator[Any]:
-    """What auth has on its routes, with accounts."""
-    for found in pkgutil.iter_modules(http.__path__, f"{http.__name__}."):
-        module = importlib.import_module(found.name)
-        yield from (route.handler for route in getattr(module, "ROUTES", ()))
-        for table in ("SHOWN", "POSTED"):
-            yield from getattr(module, table, {}).values()
+def _handlers(module: ModuleType) -> Iterator[Any]:
+    """What *module* puts on routes, with accounts."""
+    yield from (route.handler for route in getattr(module, "ROUTES", ()))
+    for table in ("SHOWN", "POSTED"):
+        yield from getattr(module, table, {}).values()
 
 
 def _command_line() -> Iterator[tuple[str, Function]]:
