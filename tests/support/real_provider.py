@@ -21,7 +21,7 @@ from tests.support.servers import Server, free_port
 SOURCES = Path(__file__).parent / "oidc_provider"
 FILES = ("package.json", "package-lock.json", ".npmrc", "provider.mjs")
 CLIENT_ID, SECRET = "house", "only-for-tests"
-INSTALL_SECONDS = 180
+INSTALL_SECONDS = 90
 
 
 def find_node() -> tuple[str, str] | None:
@@ -58,8 +58,11 @@ def install_provider() -> Path | None:
         for name in FILES:
             shutil.copy(SOURCES / name, folder)
         command = [*found, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=folder, timeout=INSTALL_SECONDS, capture_output=True)
-        if done.returncode:
+        try:
+            subprocess.run(
+                command, cwd=folder, timeout=INSTALL_SECONDS, capture_output=True, check=True
+            )
+        except subprocess.SubprocessError:
             return None
         (folder / "installed").touch()
     return folder
