@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 
 from services.auth.adapters.sql import ASKERS, LOCK_MS, POOL_SIZE, Database
 from services.auth.adapters.sql_migrations import Schema, migrate, read_schema
@@ -192,3 +192,22 @@ async def test_more_who_ask_than_connections_take_turns(database: Database) -> N
         if not expected:
             async with database.writing() as connection:
                 await connection.execute(accounts.insert().values(**row))
+
+
+async def test_writers_that_read_first_come_one_after_the_other(database: Database) -> None:
+    """What they read is still so when they write: no change is lost, and none is refused for it."""
+    row = {"sub": "1", "email": "a@acme.com", "created_at": 0, "password_hash": ""}
+    async with database.writing() as connection:
+        await connection.execute(accounts.insert().values(**row))
+
+    async def count() -> None:
+        async with database.writing() as connection:
+            read = await connection.execute(select(accounts.c.created_at).with_for_update())
+            await connection.execute(accounts.update().values(created_at=read.scalar_one() + 1))
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(8):
+            tasks.create_task(count())
+
+    async with database.asking() as connection:
+        assert (await connection.execute(select(accounts.c.created_at))).scalar() == 8

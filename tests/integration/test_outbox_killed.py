@@ -25,7 +25,7 @@ from tests.support.outbox_crash import Change, Fuse, Site, Way
 from tests.support.servers import NatsServer, RedisServer
 from tests.support.trust import vouch_for
 
-WRITTEN = 3  # steps of the transaction; at the third it is committed
+WRITTEN = 4  # steps of the transaction; at the fourth it is committed
 AT_A_TIME = 6
 KEY = b"k" * 32
 IDS, CLOCK = SystemIds(), SystemClock()

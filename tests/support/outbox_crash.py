@@ -1,6 +1,7 @@
 """A process that changes an account, does what follows from it, and kills itself (SIGKILL) at a given step.
 
-The steps are the instants before and after everything it says to the database, Redis or the bus.
+The steps are the instants before and after everything it says to the database (each commit too), Redis or
+the bus.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from services.auth.adapters.bus_events import BusEvents
 from services.auth.adapters.redis_attempts import RedisAttempts
@@ -122,6 +123,7 @@ async def make_change(site: Site, change: Change) -> int:
             ids=SystemIds(),
         ) as bus,
     ):
+        event.listen(database.engine.sync_engine, "commit", lambda _connection: fuse.step())
         outbox = OwnEntries(database, change)
         relay = make_relay(site, outbox, BusEvents(bus), redis, fuse)
         await _write(database, change, fuse)
