@@ -1,4 +1,4 @@
-"""Delete an account: one transaction; then sessions end and everybody hears of it, before the answer is given."""
+"""Delete an account: one transaction; then sessions end and everybody hears of it, before the answer goes."""
 
 from dataclasses import dataclass
 

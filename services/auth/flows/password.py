@@ -140,7 +140,7 @@ class PasswordFlow:
                 InvalidCredentials()
             )  # it was another one's turn: what was typed is the current one no more
         await self.relay.deliver(ended, *told)
-        log.info("password.changed", sub=account.sub)
+        log.info("password.changed")
         return await self._open_anew(account, claims, change, ended.id)
 
     async def _open(self, begun: TryAllowed, login: PasswordLogin) -> SessionOpened | None:
@@ -191,9 +191,9 @@ class PasswordFlow:
             await self.accounts.set_password(
                 account.sub, renewed, [], instead_of=account.password_hash
             )
-            log.info("password.rehashed", sub=account.sub)
+            log.info("password.rehashed")
         except (AccountsUnavailableError, HasherBusyError):
-            log.info("password.rehashed_later", sub=account.sub)
+            log.info("password.rehashed_later")
 
     async def _refused(self) -> InvalidCredentials:
         """Say that somebody did not get in, not who: that would say who exists."""

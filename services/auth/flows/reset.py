@@ -102,7 +102,7 @@ class ResetFlow:
         ):
             return LinkSpent()  # the same link, at the same moment, with another password
         await self.relay.deliver(ended, *told)
-        log.info("password.reset", sub=account.sub, login_id=attempt.login_id)
+        log.info("password.reset", login_id=attempt.login_id)
         return PasswordSet()
 
     async def _repeat(

@@ -151,7 +151,7 @@ class AccountSubjects:
         entries = (newcomer.registered, _verified(email, self.ids, now_ms))
         written = await self.accounts.adopt(account, entries)
         if written.sub != email:
-            log.warning("account.not_adopted", sub=written.sub)
+            log.warning("account.not_adopted")
         elif written.created_at_ms == now_ms:  # and not somebody faster's
             await self.deliver(*entries)
             log.info("account.adopted")
