@@ -29,6 +29,7 @@ from shared.lifecycle import Runtime
 from shared.links import link_token, login_code
 from shared.secrets import load_symmetric
 from tests.support.servers import NatsServer, RedisServer, free_port
+from tests.support.trust import vouched_for
 from tests.support.waiting import eventually
 
 ADA = "ada@acme.com"
@@ -139,6 +140,7 @@ async def running_workers(
         await revocation_wiring.start(
             RevocationSettings(**common, revocation_admin=admin, **revocation), worker
         )
+        await vouched_for(redis.url)  # before auth starts: it looks but once a second
         workers = AuthWorkers([], [worker], secrets_dir, http)
         await workers.listen(await stack.enter_async_context(nats.connect("operator")))
         for _ in range(doors):

@@ -31,6 +31,7 @@ from tests.support.servers import binary
 ROOT = Path(__file__).resolve().parents[2]
 NO_CA = "--certificatesresolvers.letsencrypt.acme.caserver=http://127.0.0.1:9/directory"
 HEALTHY_WITHIN = 60.0  # seconds
+LOOK_SECONDS = 0.1  # between two health checks: each is a process
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 _ADDRESS = re.compile(r"(?<![\w.])([a-z][a-z0-9-]*|0\.0\.0\.0|127\.0\.0\.1|):(\d{2,5})(?!\d)")
@@ -187,6 +188,7 @@ class Installation:
             alive = self._running[instance].poll() is None
             if not alive or time.monotonic() > deadline:
                 raise AssertionError(f"{instance} is not healthy:\n{self.logs(instance)}")
+            time.sleep(LOOK_SECONDS)
 
     def _work(self, instance: str) -> Path:
         path = self.directory / "containers" / instance

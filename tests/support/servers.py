@@ -34,6 +34,7 @@ CREDENTIALS = (
     "service-shop",
 )
 START_DEADLINE = 60.0  # seconds; a busy machine starts ten processes at once
+LOOK_SECONDS = 0.005  # between two looks: the processor is for what is starting
 
 
 def free_port() -> int:
@@ -63,6 +64,7 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
             raise RuntimeError(f"ended with {process.returncode}")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
             return
+        time.sleep(LOOK_SECONDS)
     raise TimeoutError(port)
 
 
