@@ -111,10 +111,9 @@ async def test_a_reader_waits_for_no_writer(database: Database) -> None:
         assert (await early.execute(accounts.select())).all() == []
         async with database.writing() as writer:
             await writer.execute(accounts.insert().values(**row))
-            async with asyncio.timeout(1), database.asking() as asking:
-                assert (await asking.execute(accounts.select())).all() == []
-        async with database.asking() as asking:
-            assert len((await asking.execute(accounts.select())).all()) == 1
+            async with asyncio.timeout(1):
+                assert await database.ask(accounts.select()) == []
+        assert len(await database.ask(accounts.select())) == 1
         assert (await early.execute(accounts.select())).all() == []
 
 
@@ -161,20 +160,18 @@ async def test_a_lock_that_is_not_given_back_is_refused_in_time(
 async def test_a_select_that_is_given_up_harms_nobody_behind_it(database: Database) -> None:
     """The one who asked went away: the connection is not handed on in the middle of an answer."""
     for _ in range(ASKERS + 2):
-        asked = asyncio.Event()
+        begun = asyncio.Event()
 
         async def ask() -> None:
-            async with database.asking() as connection:
-                asked.set()  # noqa: B023 - used within its round
-                await connection.execute(accounts.select())
+            begun.set()  # noqa: B023 - used within its round
+            await database.ask(accounts.select())
 
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(ask())
-            await asked.wait()
+            await begun.wait()
             task.cancel()
 
-        async with database.asking() as connection:
-            assert (await connection.execute(accounts.select())).all() == []
+        assert await database.ask(accounts.select()) == []
 
 
 async def test_more_who_ask_than_connections_take_turns(database: Database) -> None:
@@ -182,8 +179,7 @@ async def test_more_who_ask_than_connections_take_turns(database: Database) -> N
     row = {"sub": "1", "email": "a@acme.com", "created_at": 1, "password_hash": ""}
 
     async def ask() -> int:
-        async with database.asking() as connection:
-            return len((await connection.execute(accounts.select())).all())
+        return len(await database.ask(accounts.select()))
 
     for expected in (0, 1):
         async with asyncio.TaskGroup() as tasks:
@@ -209,5 +205,4 @@ async def test_writers_that_read_first_come_one_after_the_other(database: Databa
         for _ in range(8):
             tasks.create_task(count())
 
-    async with database.asking() as connection:
-        assert (await connection.execute(select(accounts.c.created_at))).scalar() == 8
+    assert await database.ask(select(accounts.c.created_at)) == [(8,)]

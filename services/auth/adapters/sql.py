@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Table, event
+from sqlalchemy import Engine, Executable, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, InterfaceError
@@ -15,15 +15,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.dml import Insert
 
-from services.auth.adapters.sql_asking import Askers
+from services.auth.adapters.sql_asking import Asker, FileAsker, Rows, ServerAsker, Values
 from services.auth.adapters.sql_schema import outbox
 from services.auth.domain.outbox import Announce, EndSessions, Entry, RefuseTokens
 from services.auth.ports.accounts import AccountsUnavailableError
 from shared.accounts_url import AccountsStore, PostgreSQLStore, SQLiteStore, parse_accounts_url
 
 ASKERS = 6  # connections that single SELECTs share
+FILE_ASKERS = 2  # threads for them with SQLite; a SELECT of ours takes 30 us there
 POOL_SIZE = 10 + ASKERS  # of each process of auth
-POOL_WAIT = 1.0  # seconds to wait for a free connection
+POOL_WAIT = 3.0  # seconds to wait for a free connection: a crowd that comes at once takes turns
 CONNECT_TIMEOUT = 3.0  # seconds
 LOCK_MS = 2000  # waiting for another writer
 STATEMENT_MS = 3000
@@ -64,23 +65,21 @@ class Database:
         snapshot = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._snapshots = self.engine.execution_options(**snapshot)
         self._writes = self.engine.execution_options(**{WRITES: True})
-        self._askers = Askers(self.engine, ASKERS, POOL_WAIT)
+        self._asker = _make_asker(store, self.engine)
 
     @property
     def is_sqlite(self) -> bool:
         """Whether it is a file of this machine."""
         return self.engine.dialect.name == "sqlite"
 
-    @asynccontextmanager
-    async def asking(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for single SELECTs, each a step of its own: the cheapest there is.
+    async def ask(self, statement: Executable, values: Values | None = None) -> Rows:
+        """All rows of one SELECT, which is a step of its own: the cheapest there is.
 
         Raises:
             AccountsUnavailableError: the store does not answer.
         """
         with translate_sql_errors():
-            async with self._askers.take() as connection:
-                yield connection
+            return await self._asker.ask(statement, values)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -107,7 +106,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._askers.close()
+        await self._asker.close()
         await self.engine.dispose()
 
     async def __aenter__(self) -> "Database":
@@ -185,7 +184,7 @@ def _make_engine(store: AccountsStore, password: str, statement_ms: int) -> Asyn
     if isinstance(store, SQLiteStore):
         url = URL.create("sqlite+aiosqlite", database=store.path)
         engine = create_async_engine(url, hide_parameters=True, **pool)
-        _prepare_sqlite(engine)
+        _prepare_sqlite(engine.sync_engine)
         return engine
     return create_async_engine(
         _postgresql_url(store, password),
@@ -193,6 +192,15 @@ def _make_engine(store: AccountsStore, password: str, statement_ms: int) -> Asyn
         connect_args=_postgresql_arguments(store, statement_ms),
         **pool,
     )
+
+
+def _make_asker(store: AccountsStore, engine: AsyncEngine) -> Asker:
+    if isinstance(store, PostgreSQLStore):
+        return ServerAsker(engine, ASKERS, POOL_WAIT)
+    url = URL.create("sqlite+pysqlite", database=store.path)
+    threaded = create_engine(url, hide_parameters=True, pool_size=FILE_ASKERS, max_overflow=0)
+    _prepare_sqlite(threaded)
+    return FileAsker(threaded, FILE_ASKERS, POOL_WAIT)
 
 
 def _postgresql_url(store: PostgreSQLStore, password: str) -> URL:
@@ -221,10 +229,10 @@ def _postgresql_arguments(store: PostgreSQLStore, statement_ms: int) -> dict[str
     }
 
 
-def _prepare_sqlite(engine: AsyncEngine) -> None:
+def _prepare_sqlite(engine: Engine) -> None:
     """Foreign keys, one writer that waits its turn, and a log that survives a power failure."""
 
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: Any) -> None:
         try:
             connection.isolation_level = None
@@ -238,7 +246,7 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
             connection.close()
             raise
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
         options = connection.get_execution_options()
         if options.get("isolation_level") != "AUTOCOMMIT":

@@ -58,6 +58,11 @@ _RIGHTS = union_all(
     _roles("member", members, _NO_ROLE, members.c.org == _ORG),
     _roles("org", member_roles, member_roles.c.role, member_roles.c.org == _ORG),
 )
+# Made once: to make a statement costs as much as to ask it.
+_BY_SUB: Any = select(accounts).where(accounts.c.sub == _SUB)
+_BY_EMAIL: Any = select(accounts).where(
+    accounts.c.email.in_([bindparam("of_email"), bindparam("unnamed")])
+)
 
 
 class OutdatedError(AccountsUnavailableError):
@@ -77,19 +82,17 @@ class SQLAccounts:
         self._clock = clock or SystemClock()
 
     async def by_email(self, email: str) -> Account | None:
-        async with self._database.asking() as connection:
-            row = (await connection.execute(select(accounts).where(self._is(email)))).first()
-        return None if row is None else _account(row, email)
+        rows = await self._database.ask(
+            _BY_EMAIL, {"of_email": email, "unnamed": self._unnamed(email)}
+        )
+        return _account(rows[0], email) if rows else None
 
     async def by_sub(self, sub: str) -> Account | None:
-        async with self._database.asking() as connection:
-            row = (await connection.execute(select(accounts).where(accounts.c.sub == sub))).first()
-        return None if row is None else _account(row)
+        rows = await self._database.ask(_BY_SUB, {"of_sub": sub})
+        return _account(rows[0]) if rows else None
 
     async def rights(self, sub: str, org: str) -> Rights | None:
-        named = {"of_sub": sub, "of_org": org}
-        async with self._database.asking() as connection:
-            rows = (await connection.execute(_RIGHTS, named)).all()
+        rows = await self._database.ask(_RIGHTS, {"of_sub": sub, "of_org": org})
         account = next((row for row in rows if row.kind == "account"), None)
         if account is None:
             return None
@@ -98,9 +101,8 @@ class SQLAccounts:
         return Rights(_account(account), tuple(sorted(said["all"])), org_roles)
 
     async def was_deleted(self, email: str) -> bool:
-        gone = select(exists().where(deletions.c.email_hash == email_hash(self._hash_key, email)))
-        async with self._database.asking() as connection:
-            return bool((await connection.execute(gone)).scalar())
+        gone = select(deletions.c.sub).where(deletions.c.email_hash == self._unnamed(email))
+        return bool(await self._database.ask(gone.limit(1)))
 
     async def register(
         self,
@@ -123,11 +125,8 @@ class SQLAccounts:
             registrations.c.login_id == login_id,
             registrations.c.expires_at > self._clock.now_ms(),
         )
-        async with self._database.asking() as connection:
-            row = (await connection.execute(found)).first()
-        if row is None:
-            return None
-        return Registration(row.login_id, row.expires_at, row.password_hash)
+        rows = await self._database.ask(found)
+        return next((Registration(r.login_id, r.expires_at, r.password_hash) for r in rows), None)
 
     async def prove(self, proof: Proof) -> Account:
         known = await self.by_email(proof.email)
@@ -215,9 +214,6 @@ class SQLAccounts:
         if row is None:
             raise OutdatedError  # the sub is somebody's, or the account has just been deleted
         return False, _account(row)
-
-    def _is(self, email: str) -> ColumnElement[bool]:
-        return accounts.c.email.in_([email, self._unnamed(email)])
 
     def _unnamed(self, email: str) -> str:
         """What stands for an address that is not kept: 64 hex digits, no address."""

@@ -100,8 +100,8 @@ class SQLDeletions:
         late = select(func.count()).where(
             deletions.c.completed_at.is_(None), deletions.c.deadline < now_ms
         )
-        async with self._database.asking() as connection:
-            return int((await connection.execute(late)).scalar() or 0)
+        (row,) = await self._database.ask(late)
+        return int(row[0])
 
     async def _record(
         self, connection: AsyncConnection, deletion: Deletion, services: Sequence[str]

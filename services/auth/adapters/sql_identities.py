@@ -18,15 +18,13 @@ class SQLIdentities:
         self._database = database
 
     async def find(self, iss: str, subject: str) -> Identity | None:
-        async with self._database.asking() as connection:
-            row = (await connection.execute(select(identities).where(_is(iss, subject)))).first()
-        return None if row is None else _identity(row)
+        rows = await self._database.ask(select(identities).where(_is(iss, subject)))
+        return _identity(rows[0]) if rows else None
 
     async def of(self, sub: str) -> list[Identity]:
         owned = select(identities).where(identities.c.sub == sub)
         order = (identities.c.created_at, identities.c.iss, identities.c.subject)
-        async with self._database.asking() as connection:
-            rows = (await connection.execute(owned.order_by(*order))).all()
+        rows = await self._database.ask(owned.order_by(*order))
         return [_identity(row) for row in rows]
 
     async def link(

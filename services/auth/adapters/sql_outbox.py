@@ -19,7 +19,7 @@ class SQLOutbox:
         # Of a kind that only a newer auth knows: left for that one.
         known = outbox.c.kind.in_([ANNOUNCE, *KINDS])
         oldest = select(outbox).where(known).order_by(outbox.c.number).limit(limit)
-        async with self._database.asking() as connection:
+        async with self._database.reading() as connection:
             return [to_entry(row) for row in await connection.execute(oldest)]
 
     async def done(self, ids: Sequence[str]) -> None:
