@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.command_forks import Command, run_forked
 from tests.support.servers import ROOT
 
 
@@ -33,15 +35,17 @@ class CommandLine:
     folder: Path
 
     async def run(self, *arguments: str, stdin: str = "") -> Answer:
-        """Run to the end."""
-        async with self.process(*arguments) as process:
-            out, err = await process.communicate(stdin.encode())
-        assert process.returncode is not None
-        return Answer(process.returncode, out.decode(), err.decode())
+        """Run to the end, in a process that is forked."""
+        with tempfile.TemporaryDirectory(prefix="latchwire-command-") as directory:
+            files = [Path(directory, name) for name in ("in", "out", "err")]
+            files[0].write_text(stdin)
+            streams, folder = [str(file) for file in files], str(self.folder)
+            code = await run_forked(Command([*arguments], self.variables, folder, streams))
+            return Answer(code, files[1].read_text(), files[2].read_text())
 
     @asynccontextmanager
     async def process(self, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-        """Run beside the test."""
+        """Run beside the test, started as people do."""
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
             str(ROOT / "latchwire"),
