@@ -44,7 +44,7 @@ async def site(
 def killed_at_their_steps(site: Site, changes: list[Change]) -> None:
     """Each in a process of its own, forked from one that has imported everything; a few at a time."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.outbox_crash"])
+    context.set_forkserver_preload(["tests.support.sdk_path", "tests.support.outbox_crash"])
     for few in (changes[i : i + AT_A_TIME] for i in range(0, len(changes), AT_A_TIME)):
         processes = [context.Process(target=outbox_crash.live, args=(site, c)) for c in few]
         for process in processes:
