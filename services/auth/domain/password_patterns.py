@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+SHORTEST_ENTRY = 6  # of the list; so two of them have twelve characters
 SHORT_UNIT = 8  # said again and again, something shorter is no longer for it
 FEW_RUNS = 3
+LONGEST_PAIR = 64  # what is longer is no pair of entries
 
 _ROWS = (
     "abcdefghijklmnopqrstuvwxyz",
@@ -45,6 +47,21 @@ def lookalikes(password: str) -> Iterator[str]:
         yield from shortened(form)
         yield core
         yield unit_of(core)
+
+
+def pairs_of(password: str) -> Iterator[tuple[str, str]]:
+    """The two halves of *password*, wherever it is cut: two common ones joined are tried right after the list.
+
+    With or without one separator between them, and without digits and signs around.
+    """
+    core = bare(password.casefold())
+    if len(core) > LONGEST_PAIR:
+        return
+    for end in range(SHORTEST_ENTRY, len(core) - SHORTEST_ENTRY + 1):
+        first, second = core[:end], core[end:]
+        yield first, second
+        if not second[0].isalnum():
+            yield first, second[1:]
 
 
 def is_pattern(password: str) -> bool:

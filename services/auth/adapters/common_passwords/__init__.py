@@ -7,7 +7,7 @@ import gzip
 from functools import cached_property
 from pathlib import Path
 
-from services.auth.domain.password_patterns import is_pattern, lookalikes
+from services.auth.domain.password_patterns import is_pattern, lookalikes, pairs_of
 
 _FILE = Path(__file__).parent / "passwords.txt.gz"
 
@@ -17,7 +17,11 @@ class CommonPasswords:
 
     def __call__(self, password: str) -> bool:
         """Whether *password* is one of the common ones."""
-        return is_pattern(password) or not self.entries.isdisjoint(lookalikes(password))
+        if is_pattern(password) or not self.entries.isdisjoint(lookalikes(password)):
+            return True
+        return any(
+            first in self.entries and second in self.entries for first, second in pairs_of(password)
+        )
 
     @cached_property
     def entries(self) -> frozenset[str]:
