@@ -10,9 +10,10 @@ from latchwire.claims import Claims
 from latchwire.records import Record
 from services.auth.domain.account import Standing
 from services.auth.domain.outcomes import NotAMember, Refreshed, SessionOver
-from services.auth.domain.session import SESSION_MS
+from services.auth.domain.session import GRACE_MS, SESSION_MS
 from services.auth.flows.subjects import EmailSubjects
 from services.auth.ports.accounts import AccountsUnavailableError
+from shared.contract import TOKEN_REVOKED
 from tests.support.auth_flows import ADA, ANYBODY, Auth, PlainTokens
 from tests.support.fakes.auth_store import FakeSessions
 
@@ -201,6 +202,26 @@ async def test_without_accounts_no_clock_is_read_for_a_renewal() -> None:
     await auth.refresh(tokens.refresh)
 
     assert {"now", "look", "judge", "remembers"} & set(auth.store.calls) == set()
+
+
+@pytest.mark.parametrize("changes", [True, False], ids=["accounts", "no accounts"])
+async def test_a_stolen_token_is_no_less_used_before_when_it_asks_for_an_organisation(
+    *, changes: bool
+) -> None:
+    """Within the grace it is a repetition and only no member; after it the session ends, and that is told."""
+    house = House(People(changes=changes))
+    auth = house.auth
+    tokens = await auth.sign_in()
+    renewed = await auth.refresh(tokens.refresh)
+    assert renewed is not None
+    strange = "01K5OTHER00000000000000000"
+
+    assert await _refresh(auth, tokens.refresh, org=strange) == NotAMember()
+    auth.clock.advance(GRACE_MS + 1)
+    assert await _refresh(auth, renewed.refresh, org=strange) == NotAMember()
+    assert await _refresh(auth, tokens.refresh, org=strange) == SessionOver("session_ended")
+    assert [m.reason for m in auth.events.of(TOKEN_REVOKED.name)] == ["refresh_reuse"]
+    assert await auth.refresh(renewed.refresh) is None
 
 
 async def _refresh(auth: Auth, token: str, **more: Any) -> Any:

@@ -24,6 +24,7 @@ from services.auth.domain.session import (
     GRACE_MS,
     Session,
     handle_of,
+    judge_counter,
     parse_refresh_token,
 )
 from services.auth.flows.ending import Ending
@@ -130,7 +131,7 @@ class SessionFlow:
         if standing is None:
             return SessionOver("session_ended")
         if org and standing.org != org:
-            return NotAMember()
+            return await self._no_member(renewal)
         result = await self.sessions.advance(
             session,
             renewal.counter,
@@ -150,6 +151,20 @@ class SessionFlow:
         )
         log.info("session.renewed", sid=session.sid)
         return Refreshed(tokens)
+
+    async def _no_member(self, renewal: _Renewal) -> SessionOver | NotAMember:
+        """Uses nothing up. But a token that was used before is that, whatever is asked with it."""
+        session, now_ms = renewal.session, renewal.seen_ms
+        if now_ms is None:
+            now_ms = await self.sessions.now()
+        since_ms = now_ms - session.advanced_at_ms
+        if judge_counter(renewal.counter, session.counter, since_ms, GRACE_MS) != "reuse":
+            return NotAMember()
+        # What was used up stays so: the store comes to the same verdict, and ends the session.
+        result = await self.sessions.advance(
+            session, renewal.counter, GRACE_MS, client=renewal.client
+        )
+        return await self._over(session, result) if isinstance(result, Over) else NotAMember()
 
     async def continue_(
         self, text: str, *, target: str, client: Client, may_hop: bool
