@@ -9,9 +9,10 @@ import pytest
 from argon2.low_level import Type, hash_secret
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from services.auth.adapters.argon2_hasher import Argon2Hasher, Argon2Parameters
-from services.auth.domain.foreign_hashes import HashProblem
+from services.auth.domain.foreign_hashes import ForeignHash, HashProblem
 from services.auth.domain.hash_formats import judge_import, read_hash
 from services.auth.ports.accounts import PasswordVerdict
 
@@ -160,13 +161,14 @@ def _pbkdf2(rounds: int, size: int = 32) -> str:
     return f"$pbkdf2-sha256$i={rounds},l={size}${b64(SALT)}${b64(bytes(size))}"
 
 
+BCRYPT_53 = "a" * 21 + "." + "a" * 31
 WEAK, COSTLY = "hash_too_weak", "hash_too_costly"
 COSTS = [
-    ("$2b$07$" + "a" * 53, WEAK),
-    ("$2b$08$" + "a" * 53, None),
-    ("$2b$14$" + "a" * 53, None),
-    ("$2b$15$" + "a" * 53, COSTLY),
-    ("$2b$31$" + "a" * 53, COSTLY),
+    ("$2b$07$" + BCRYPT_53, WEAK),
+    ("$2b$08$" + BCRYPT_53, None),
+    ("$2b$14$" + BCRYPT_53, None),
+    ("$2b$15$" + BCRYPT_53, COSTLY),
+    ("$2b$31$" + BCRYPT_53, COSTLY),
     (_argon(4095, 3), WEAK),
     (_argon(4096, 1), WEAK),
     (_argon(4096, 2), None),
@@ -175,6 +177,7 @@ COSTS = [
     (_argon(131_073, 1), COSTLY),
     (_argon(2_097_152, 1), COSTLY),
     (_argon(4096, 999_999), COSTLY),
+    (_argon(4095, 999_999), COSTLY),
     (_argon(65_536, 3, 16), None),
     (_argon(65_536, 3, 17), COSTLY),
     (_scrypt(13, 8, 1), WEAK),
@@ -185,6 +188,12 @@ COSTS = [
     (_scrypt(63, 8, 1), COSTLY),
     (_scrypt(14, 4_000_000_000, 1), COSTLY),
     (_scrypt(14, 8, 4_000_000_000), COSTLY),
+    (_scrypt(17, 2, 8), None),
+    (_scrypt(11, 64, 16), None),
+    (_scrypt(10, 65, 1), COSTLY),
+    (_scrypt(11, 65, 1), COSTLY),
+    (_scrypt(1, 524_288, 2), COSTLY),
+    (_scrypt(1, 8, 4_000_000_000), COSTLY),
     (_pbkdf2(9_999), WEAK),
     (_pbkdf2(10_000), None),
     (_pbkdf2(3_000_000), None),
@@ -212,6 +221,12 @@ MALFORMED = [
     "$2b$10$short",
     "$2b$10$" + "a" * 52 + "!",
     "$2b$10$" + "a" * 54,
+    *("$2b$10$" + "a" * 21 + last + "a" * 31 for last in "aQ9/z"),
+    "$argon2id$v=19$m=4096,t=2,p=1$" + bare64(SALT)[:-1] + "/$" + bare64(bytes(32)),
+    "$argon2id$v=19$m=4096,t=2,p=1$" + bare64(SALT) + "$" + bare64(bytes(32))[:-1] + "/",
+    _scrypt(17, 1, 1),
+    "scrypt:131072:1:1$saltsaltsalt$" + "ab" * 32,
+    "$firescrypt$ln=16,r=1,p=2$" + b64(SALT) + "$" + b64(bytes(64)) + "$Bw==$" + b64(bytes(64)),
     "$2b$03$" + "a" * 53,
     "$2b$99$" + "a" * 53,
     "bcrypt$$2x$10$" + "a" * 53,
@@ -285,6 +300,27 @@ async def test_what_is_not_quite_a_hash_is_a_problem_and_never_a_crash(
     assert problem.code == code
     assert text not in problem.detail or len(text) < 3
     assert await hasher.verify(text, PASSWORD) == NOBODY
+
+
+@pytest.mark.parametrize("cost", [(17, 2, 8), (16, 2, 16), (11, 64, 16), (14, 8, 16)])
+async def test_every_scrypt_that_may_be_imported_is_checked(
+    hasher: Argon2Hasher, cost: tuple[int, int, int]
+) -> None:
+    """Also the odd corners of the bounds, where OpenSSL wants more memory than N times r says."""
+    assert judge_import(_scrypt(*cost)) is None
+    assert await hasher.verify(_scrypt(*cost), PASSWORD) == WRONG
+
+
+async def test_a_stored_hash_that_a_library_refuses_is_nobodys() -> None:
+    """It lets nobody in, the log says so without a word of it, and it is no error of the request."""
+
+    def refuses(_stored: ForeignHash, _password: bytes) -> bool:
+        raise ValueError("Invalid salt")
+
+    with capture_logs() as lines:
+        async with Argon2Hasher(1, 2, Argon2Parameters(memory=8, passes=1), refuses) as hasher:
+            assert await hasher.verify(MADE["bcrypt 2b"], PASSWORD) == NOBODY
+    assert lines == [{"event": "hash.unusable", "reason": "hash_refused", "log_level": "error"}]
 
 
 SOME = sorted([*MADE.values(), *(text for _, text in PUBLISHED.values())])

@@ -18,7 +18,7 @@ import structlog
 from argon2.low_level import Type, hash_secret
 
 from services.auth.adapters.foreign_hashes import matches
-from services.auth.domain.foreign_hashes import HashProblem
+from services.auth.domain.foreign_hashes import ForeignHash, HashProblem
 from services.auth.domain.hash_formats import read_hash
 from services.auth.domain.password import is_too_long
 from services.auth.ports.accounts import HasherBusyError, PasswordVerdict
@@ -56,10 +56,15 @@ class Argon2Hasher:
     """`services.auth.ports.accounts.Hasher`. *workers* 0: one for each core."""
 
     def __init__(
-        self, workers: int = 0, queue: int = QUEUE, parameters: Argon2Parameters = OWASP
+        self,
+        workers: int = 0,
+        queue: int = QUEUE,
+        parameters: Argon2Parameters = OWASP,
+        compare: Callable[[ForeignHash, bytes], bool] = matches,
     ) -> None:
         workers = workers or available_cores()
         self._parameters = parameters
+        self._compare = compare
         self._room = threading.BoundedSemaphore(workers + queue)
         self._pool = ThreadPoolExecutor(workers, "hash", initializer=_be_nice)
         decoy = read_hash(self._hash_now(os.urandom(SALT_BYTES)))
@@ -106,12 +111,17 @@ class Argon2Hasher:
         if isinstance(stored, HashProblem):
             log.error("hash.unusable", reason=stored.code)
             return self._nobody()
+        try:
+            found = self._compare(stored, _bytes(password))
+        except ValueError:  # of a library: it knows a reason that `read_hash` does not
+            log.error("hash.unusable", reason="hash_refused")  # noqa: TRY400 - a library's words may hold it
+            return self._nobody()
         ours = password_hash.startswith(self._parameters.prefix)
-        return PasswordVerdict(matches(stored, _bytes(password)), outdated=not ours)
+        return PasswordVerdict(found, outdated=not ours)
 
     def _nobody(self) -> PasswordVerdict:
         """The same work, and nobody is let in, not even by the decoy's own password."""
-        matches(self._decoy, b"")
+        self._compare(self._decoy, b"")
         return PasswordVerdict(matches=False)
 
 

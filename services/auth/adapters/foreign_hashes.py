@@ -18,11 +18,18 @@ from services.auth.domain.foreign_hashes import (
 
 BCRYPT_BYTES = 72
 FIREBASE_KEY_BYTES = 32
+SPARE_BYTES = (
+    1024 * 1024
+)  # OpenSSL refuses what needs more than it is told: N, p and two blocks of 128 r
 _ARGON2 = {"i": Type.I, "d": Type.D, "id": Type.ID}
 
 
 def matches(stored: ForeignHash, password: bytes) -> bool:
-    """Whether *stored* was made of *password*."""
+    """Whether *stored* was made of *password*.
+
+    Raises:
+        ValueError: a library does not take *stored*.
+    """
     if isinstance(stored, BcryptHash):
         return _bcrypt(stored, password)
     if isinstance(stored, Argon2Hash):
@@ -56,7 +63,7 @@ def _scrypt(stored: ScryptHash, password: bytes) -> bytes:
         n=stored.n,
         r=stored.r,
         p=stored.p,
-        maxmem=256 * stored.n * stored.r,
+        maxmem=128 * stored.r * (stored.n + stored.p + 2) + SPARE_BYTES,
         dklen=size,
     )
     return _firebase(derived, stored.signer_key) if stored.signer_key else derived

@@ -41,6 +41,9 @@ ARGON2_MEMORY = Bounds(4_096, 131_072, "the memory (KiB) of Argon2")
 ARGON2_LANES = Bounds(1, 16, "the lanes of Argon2")
 SCRYPT_WORK = Bounds(2**17, 2**21, "N times r times p of scrypt")
 SCRYPT_MEMORY = Bounds(2**17, 2**20, "N times r of scrypt")
+SCRYPT_BLOCK = Bounds(
+    1, 64, "r of scrypt"
+)  # of a greater one, what N does not count takes memory too
 PBKDF2 = Bounds(10_000, 3_000_000, "the iterations of PBKDF2, of all blocks together")
 
 DIGEST_BYTES = {"sha1": 20, "sha256": 32, "sha512": 64}
@@ -71,10 +74,10 @@ class Argon2Hash:
 
     def judge(self) -> HashProblem | None:
         """Whether its cost is out of bounds."""
-        return (
-            ARGON2_LANES.judge(self.lanes)
-            or ARGON2_MEMORY.judge(self.memory)
-            or ARGON2_WORK.judge(self.memory * self.passes)
+        return _worst(
+            ARGON2_LANES.judge(self.lanes),
+            ARGON2_MEMORY.judge(self.memory),
+            ARGON2_WORK.judge(self.memory * self.passes),
         )
 
 
@@ -91,8 +94,11 @@ class ScryptHash:
 
     def judge(self) -> HashProblem | None:
         """Whether its cost is out of bounds."""
-        work = SCRYPT_WORK.judge(self.n * self.r * self.p)
-        return SCRYPT_MEMORY.judge(self.n * self.r) or work
+        return _worst(
+            SCRYPT_MEMORY.judge(self.n * self.r),
+            SCRYPT_BLOCK.judge(self.r),
+            SCRYPT_WORK.judge(self.n * self.r * self.p),
+        )
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,13 @@ class Pbkdf2Hash:
         """Whether its cost is out of bounds."""
         blocks = -(-len(self.derived) // DIGEST_BYTES[self.digest])
         return PBKDF2.judge(self.iterations * blocks)
+
+
+def _worst(*problems: HashProblem | None) -> HashProblem | None:
+    """What is too costly is never computed, so it counts before what is too weak."""
+    found = [problem for problem in problems if problem is not None]
+    costly = [problem for problem in found if problem.code == "hash_too_costly"]
+    return next(iter([*costly, *found]), None)
 
 
 ForeignHash = BcryptHash | Argon2Hash | ScryptHash | Pbkdf2Hash

@@ -58,8 +58,8 @@ def _bcrypt(match: re.Match[str]) -> BcryptHash:
 
 def _argon2(match: re.Match[str]) -> Argon2Hash:
     memory, lanes = int(match["m"]), int(match["p"])
-    _salt(_decode(match["salt"]))
-    _derived(_decode(match["hash"]))
+    _salt(_exact(match["salt"]))
+    _derived(_exact(match["hash"]))
     if memory < 8 * lanes:
         raise _MalformedError
     return Argon2Hash(match["text"], match["variant"], memory, int(match["t"]), lanes)
@@ -70,12 +70,14 @@ def _scrypt(match: re.Match[str]) -> ScryptHash:
     # Some write N itself where the logarithm belongs.
     n = 1 << ln if ln < 64 else _power_of_two(ln)
     r, p = int(match["r"]), int(match["p"])
-    return ScryptHash(n, r, p, _salt(_decode(match["salt"])), _derived(_decode(match["hash"])))
+    salt, derived = _salt(_decode(match["salt"])), _derived(_decode(match["hash"]))
+    return _possible(ScryptHash(n, r, p, salt, derived))
 
 
 def _scrypt_text(match: re.Match[str]) -> ScryptHash:
     n, r, p = _power_of_two(int(match["n"])), int(match["r"]), int(match["p"])
-    return ScryptHash(n, r, p, _salt(match["salt"].encode()), _derived(_either(match)))
+    salt, derived = _salt(match["salt"].encode()), _derived(_either(match))
+    return _possible(ScryptHash(n, r, p, salt, derived))
 
 
 def _firebase(match: re.Match[str]) -> ScryptHash:
@@ -83,7 +85,15 @@ def _firebase(match: re.Match[str]) -> ScryptHash:
     if len(derived) != len(key) or not LEAST_BYTES <= len(key) <= MOST_BYTES:
         raise _MalformedError
     salt = _salt(_decode(match["salt"])) + _decode(match["separator"])
-    return ScryptHash(1 << int(match["ln"]), int(match["r"]), int(match["p"]), salt, derived, key)
+    n, r, p = 1 << int(match["ln"]), int(match["r"]), int(match["p"])
+    return _possible(ScryptHash(n, r, p, salt, derived, key))
+
+
+def _possible(found: ScryptHash) -> ScryptHash:
+    """RFC 7914 §6: N is less than 2^(128 r / 8); nothing computes any other."""
+    if found.n.bit_length() > 16 * found.r:
+        raise _MalformedError
+    return found
 
 
 def _pbkdf2(match: re.Match[str]) -> Pbkdf2Hash:
@@ -131,6 +141,14 @@ def _decode(text: str) -> bytes:
         raise _MalformedError from error
 
 
+def _exact(text: str) -> bytes:
+    """Base64 as Argon2 reads it: without padding, and no bit is left over."""
+    found = _decode(text)
+    if base64.b64encode(found).decode().rstrip("=") != text:
+        raise _MalformedError
+    return found
+
+
 @dataclass(frozen=True)
 class _Kind:
     name: str
@@ -154,7 +172,8 @@ KINDS = (
         "bcrypt",
         "$2a$ $2b$ $2y$ bcrypt$ bcrypt_sha256$",
         r"(?P<django>bcrypt\$|bcrypt_sha256\$)?"
-        r"(?P<text>\$2[aby]\$(?P<cost>0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53})",
+        r"(?P<text>\$2[aby]\$(?P<cost>0[4-9]|[12][0-9]|3[01])\$"
+        r"[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31})",  # 128 bits of salt: of the last character, two
         _bcrypt,
     ),
     _kind(
