@@ -4,15 +4,17 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
+from sqlalchemy import select
 
 from services.auth.adapters.sql import POOL_SIZE, Database
 from services.auth.adapters.sql_outbox import SQLOutbox
+from services.auth.adapters.sql_schema import outbox
 from services.auth.domain.outbox import Announce, EndSessions, Entry, RefuseTokens, announce
 from services.auth.flows.ending import Ending
-from services.auth.flows.relay import Relay
+from services.auth.flows.relay import AT_A_TIME, Relay
 from services.auth.ports import Keys, NotAnnouncedError
-from shared.contract import USER_VERIFIED
-from shared.messages import TokenRevoked, UserVerified
+from shared.contract import USER_ROLES_CHANGED, USER_VERIFIED
+from shared.messages import TokenRevoked, UserRolesChanged, UserVerified
 from shared.secrets import SymmetricKeys
 from tests.support.fakes.auth_ports import FakeEvents
 from tests.support.fakes.auth_store import FakeAttempts, FakeAuthStore, FakeSessions
@@ -44,6 +46,12 @@ class Rig:
         at = self.clock.now_ms()
         event = UserVerified(id=self.ids.ulid(at), at=at, sub=self.ids.ulid(at))
         return announce(USER_VERIFIED, event)
+
+    def refusable(self) -> Announce:
+        """`user.roles_changed` of somebody."""
+        at = self.clock.now_ms()
+        event = UserRolesChanged(id=self.ids.ulid(at), at=at, sub=self.ids.ulid(at), org="")
+        return announce(USER_ROLES_CHANGED, event)
 
     @property
     def said(self) -> list[str]:
@@ -152,6 +160,72 @@ async def test_an_event_that_only_a_newer_version_knows_is_left_to_it(rig: Rig) 
 
     assert rig.said == [known.id]
     assert await rig.outbox.pending(10) == [unknown, broken]
+
+
+async def test_what_cannot_be_done_holds_up_nobody_else(rig: Rig) -> None:
+    """However many of it there are: a full stream keeps neither ends nor other people's events waiting."""
+    stuck = await rig.write(*(rig.refusable() for _ in range(AT_A_TIME + 1)))
+    end = EndSessions(rig.ids.ulid(2), rig.ids.ulid(1), "bob@acme.com", "password_reset")
+    fine = rig.event()
+    await rig.write(end, fine)
+    rig.events.refused = USER_ROLES_CHANGED.name
+
+    await rig.relay.look()
+    await rig.relay.look()
+
+    assert [type(m) for _, m in rig.events.published] == [TokenRevoked, UserVerified]
+    assert rig.relay.remark() == f"{AT_A_TIME} entries wait"
+    rig.events.refused = ""
+    for _ in range(3):
+        await rig.relay.look()
+    assert sorted(rig.said[2:]) == sorted(entry.id for entry in stuck)
+
+
+async def test_one_entry_that_can_never_be_done_lets_its_kind_pass(rig: Rig) -> None:
+    """It comes after the other people's from the second try on."""
+    never, other = await rig.write(rig.event(), rig.event())
+    rig.events.refused_ids = {never.id}
+
+    for _ in range(3):
+        await rig.relay.look()
+
+    assert rig.said == [other.id]
+    assert await rig.outbox.pending(10) == [never]
+
+
+async def test_word_of_a_person_waits_for_the_end_of_their_sessions(rig: Rig) -> None:
+    """Also where it was written first, and never the other way round; other people's word does not."""
+    sub = rig.ids.ulid(1)
+    about = announce(USER_VERIFIED, UserVerified(id=rig.ids.ulid(2), at=1, sub=sub))
+    end = EndSessions(rig.ids.ulid(3), sub, "ada@acme.com", "password_reset")
+    other = rig.event()
+    await rig.write(about, end, other)
+    rig.store.away = True
+    await rig.relay.look()
+    await rig.relay.look()
+    assert rig.said == [other.id]
+
+    rig.store.away = False
+    await rig.relay.look()
+
+    assert [type(m) for _, m in rig.events.published[1:]] == [TokenRevoked, UserVerified]
+
+
+@pytest.mark.parametrize("body", [b'{"id": "A", "sub": "B", "reason": "x", "of": 1}', b"[]", b"no"])
+async def test_an_entry_with_fields_of_a_newer_version_is_left_to_it(rig: Rig, body: bytes) -> None:
+    """It holds up nobody, and ends no worker."""
+    async with rig.database.writing() as connection:
+        row = {"entry": "A", "kind": "refuse_tokens", "subject": "", "body": body}
+        await connection.execute(outbox.insert(), row)
+    refuse = RefuseTokens(rig.ids.ulid(3), rig.ids.ulid(1), "roles_changed")
+    await rig.write(refuse)
+
+    await rig.relay.look()
+    await rig.relay.look()
+
+    assert [m.reason for _, m in rig.events.published] == ["roles_changed"]
+    async with rig.database.reading() as connection:
+        assert (await connection.execute(select(outbox.c.entry))).scalars().all() == ["A"]
 
 
 async def test_a_store_that_is_away_is_said_and_said_no_more(rig: Rig) -> None:

@@ -7,6 +7,7 @@ the bus.
 import asyncio
 import os
 import signal
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -104,8 +105,8 @@ class OwnEntries(SQLOutbox):
         super().__init__(database)
         self._own = {entry.id for entry in change.entries}
 
-    async def pending(self, limit: int) -> list[Entry]:
-        return [entry for entry in await super().pending(limit) if entry.id in self._own]
+    async def pending(self, limit: int, without: Collection[str] = ()) -> list[Entry]:
+        return [entry for entry in await super().pending(limit, without) if entry.id in self._own]
 
 
 async def make_change(site: Site, change: Change) -> int:

@@ -37,8 +37,9 @@ class RedisSessions:
         now: int = await self._scripts.run("now", [CLOCK], [after_ms])
         return now
 
-    async def instant(self, entry_id: str) -> int:
-        at_ms: int = await self._scripts.run("instant", [CLOCK, INSTANT + entry_id], [KEEP_MS])
+    async def instant(self, entry_id: str, *, keep_ms: int | None = None) -> int:
+        keep = KEEP_MS if keep_ms is None else keep_ms
+        at_ms: int = await self._scripts.run("instant", [CLOCK, INSTANT + entry_id], [keep])
         return at_ms
 
     async def open(self, opening: OpenSession) -> Exchanged | NotExchanged:

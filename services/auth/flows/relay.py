@@ -1,10 +1,13 @@
 """Have done what transactions left to do: at once by whoever wrote it, after a crash by any process of auth.
 
-The order is that of writing. An entry is forgotten only after it was done, so a crash at any instant repeats
-the last one and loses none; each can be done twice without harm.
+Ends go before announcements, and a person's announcements wait for the person's ends; otherwise the order of
+one person's entries is that of writing. What cannot be done holds up nothing of other people. An entry is
+forgotten only after it was done, so a crash at any instant repeats the last one and loses none; each can be
+done twice without harm.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -30,15 +33,21 @@ from shared.messages import TokenRevoked
 log = structlog.get_logger()
 
 EVERY_SECONDS = 1.0
-AT_A_TIME = 100
+AT_A_TIME = 100  # of each kind
+MANY = 1000
+# As long as the tokens it refuses live, with time for tries in between. A later try than this would refuse
+# tokens up to a later instant: their holders renew once more.
+REFUSAL_MS = ACCESS_SECONDS * 1000 + 3_600_000
 SUBJECTS_BY_NAME = {subject.name: subject for subject in SUBJECTS}
+Item = tuple[Entry, frozenset[str]]  # with whom it is about
 
 
 class Ends(Protocol):
     """What the relay needs of `services.auth.ports.Sessions`."""
 
-    async def instant(self, entry_id: str) -> int:
-        """The store's time when this id was first asked about, whenever it is asked again."""
+    async def instant(self, entry_id: str, *, keep_ms: int | None = None) -> int:
+        """The store's time when this id was first asked about, if it is asked again within *keep_ms* (None:
+        as long as sessions can live)."""
         ...
 
     async def end_all(
@@ -58,6 +67,8 @@ class Relay:
     sessions: Ends
     clock: Clock
     _seen: frozenset[str] = field(default=frozenset(), init=False)
+    _unreadable: set[str] = field(default_factory=set, init=False)
+    _failures: Counter[str] = field(default_factory=Counter, init=False)  # by person
     _waiting: int = field(default=0, init=False)
     _away: bool = field(default=False, init=False)
 
@@ -86,20 +97,19 @@ class Relay:
     async def look(self) -> None:
         """One round: what was there a round ago as well. Whoever wrote the rest is just doing it.
 
-        What is away is tried again in the next round, from the same entry on: none overtakes another. An event
-        that only a newer auth knows is left for that one, which runs beside this one during an upgrade.
+        What cannot be done is tried again in the next round, after what other people wait for. An event that
+        only a newer auth knows is left for that one, which runs beside this one during an upgrade.
         """
         try:
             found = await self._pending()
-            left = [e for e in found if e.id in self._seen and _is_readable(e)]
+            left = [
+                (e, people) for e in found if e.id in self._seen and (people := self._people(e))
+            ]
             self._seen = frozenset(entry.id for entry in found)
             self._waiting = len(left)
-            for entry in left:
-                await self._do(entry)
-                await self.outbox.done([entry.id])
-                self._waiting -= 1
-        except (BusUnavailableError, StoreUnavailableError) as error:
-            log.warning("outbox.waits", at_least=self._waiting, error=type(error).__name__)
+            await self._work(left)
+        except StoreUnavailableError as error:  # of accounts: it can neither say nor forget
+            self._warn(error)
 
     def not_ready(self) -> str | None:
         """Why nothing can be done about accounts, as of the last look."""
@@ -109,9 +119,52 @@ class Relay:
         """What an operator should know."""
         return f"{self._waiting} entries wait" if self._waiting else None
 
+    async def _work(self, left: Sequence[Item]) -> None:
+        """One try of each; when one fails, what is of its kind or of its people waits for the next round."""
+        tried = self._failures
+        people = {person for _, of in left for person in of}
+        self._failures = Counter({p: n for p, n in tried.items() if p in people})
+        held: set[str] = set()
+        for entry, of in sorted(left, key=self._turn):
+            about = of | {_kind(entry)}
+            if about & held:
+                held |= of
+                continue
+            try:
+                await self._do(entry)
+            except (BusUnavailableError, StoreUnavailableError) as error:
+                self._warn(error)
+                self._failures.update(of)
+                held |= about
+                continue
+            await self.outbox.done([entry.id])
+            self._waiting -= 1
+
+    def _turn(self, item: Item) -> tuple[bool, int]:
+        """Ends first; then those whose entries failed least often. Equal ones as they were written."""
+        entry, people = item
+        return isinstance(entry, Announce), max(self._failures[person] for person in people)
+
+    def _warn(self, error: Exception) -> None:
+        log.warning("outbox.waits", at_least=self._waiting, error=type(error).__name__)
+
+    def _people(self, entry: Entry) -> frozenset[str]:
+        """Whom *entry* is about; none: this version does not know how to say it."""
+        if not isinstance(entry, Announce):
+            return frozenset({entry.sub, getattr(entry, "email", "") or entry.sub})
+        try:
+            message = SUBJECTS_BY_NAME[entry.subject].decode(entry.body)
+        except (KeyError, ValidationError):
+            log.warning("outbox.unreadable", subject=entry.subject, entry=entry.id)
+            if len(self._unreadable) < MANY:
+                self._unreadable.add(entry.id)
+            return frozenset()
+        names = {getattr(message, "sub", ""), getattr(message, "email", "")} - {""}
+        return frozenset(names or {entry.id})
+
     async def _pending(self) -> list[Entry]:
         try:
-            found = await self.outbox.pending(AT_A_TIME)
+            found = await self.outbox.pending(AT_A_TIME, self._unreadable)
         except AccountsUnavailableError:
             self._away = True
             raise
@@ -141,7 +194,7 @@ class Relay:
         await self.ending.announce(end)
 
     async def _refuse_tokens(self, entry: RefuseTokens) -> None:
-        at_ms = await self.sessions.instant(entry.id)
+        at_ms = await self.sessions.instant(entry.id, keep_ms=REFUSAL_MS)
         event = TokenRevoked(
             scope="subject",
             sub=entry.sub,
@@ -156,13 +209,6 @@ class Relay:
         await self.events.publish(TOKEN_REVOKED, event)
 
 
-def _is_readable(entry: Entry) -> bool:
-    """Whether this version knows how to say it."""
-    if not isinstance(entry, Announce):
-        return True
-    try:
-        SUBJECTS_BY_NAME[entry.subject].decode(entry.body)
-    except (KeyError, ValidationError):
-        log.warning("outbox.unreadable", subject=entry.subject, entry=entry.id)
-        return False
-    return True
+def _kind(entry: Entry) -> str:
+    """What fails together, when a stream is full or a store away."""
+    return entry.subject if isinstance(entry, Announce) else type(entry).__name__

@@ -89,9 +89,10 @@ class Sessions(Protocol):
         """The store's time, later than *after_ms*; no operation will answer with an earlier one."""
         ...
 
-    async def instant(self, entry_id: str) -> int:
+    async def instant(self, entry_id: str, *, keep_ms: int | None = None) -> int:
         """The store's time when this was first asked for *entry_id*; a repetition is told the same.
 
+        It is kept for *keep_ms* after it was asked for last; None: for longer than any session lives.
         What any operation gives a time afterwards is later.
         """
         ...

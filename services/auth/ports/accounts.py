@@ -6,7 +6,7 @@ at once with `Relay.deliver`, and whatever a crash leaves, the relay does later.
 All raise `AccountsUnavailableError`: nothing was changed, try again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -112,8 +112,9 @@ class Accounts(Protocol):
 class Outbox(Protocol):
     """Entries that are written and perhaps not done yet."""
 
-    async def pending(self, limit: int) -> list[Entry]:
-        """The oldest entries."""
+    async def pending(self, limit: int, without: Collection[str] = ()) -> list[Entry]:
+        """The oldest *limit* of each kind (of events: each subject) in the order of writing, but those
+        whose ids are in *without*, and those that only a newer auth can read."""
         ...
 
     async def done(self, ids: Sequence[str]) -> None:

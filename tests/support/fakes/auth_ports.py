@@ -10,16 +10,19 @@ from shared.messages import Message
 
 
 class FakeEvents:
-    """Keeps what was published, (subject, message); *away* makes publishing fail."""
+    """Keeps what was published, (subject, message); *away* makes publishing fail, *refused* on one subject,
+    *refused_ids* of some events."""
 
     def __init__(self) -> None:
         self.published: list[tuple[str, Message]] = []
         self.away = False
+        self.refused = ""
+        self.refused_ids: set[str] = set()
 
     async def publish(
         self, subject: Subject[Message], message: Message, *, msg_id: str | None = None
     ) -> object:
-        if self.away:
+        if self.away or subject.name == self.refused or msg_id in self.refused_ids:
             raise BusUnavailableError
         self.published.append((subject.name, message))
         return msg_id

@@ -269,7 +269,7 @@ class FakeSessions:
         store.floor = max(store.enter("now"), after_ms + 1)
         return store.floor
 
-    async def instant(self, entry_id: str) -> int:
+    async def instant(self, entry_id: str, *, keep_ms: int | None = None) -> int:
         now = self._store.enter("instant")
         if entry_id not in self._store.instants:
             self._store.instants[entry_id], self._store.floor = now, now + 1
