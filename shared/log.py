@@ -70,6 +70,7 @@ def configure_logging(*, worker: str, level: str, fmt: str) -> None:
         "mail.log",
         "aiosqlite",
         "sqlalchemy",
+        "alembic",  # it tells of each part of it that is imported, and of each look at the version
     )
     for name in quiet:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -18,6 +18,7 @@ from ctl.up import layout as files
 from ctl.up import ports, refusals
 from ctl.up.documents import publish_changes
 from ctl.up.layout import ROOT, Layout
+from ctl.up.named import NamedFileError
 from ctl.up.plan import INSIDE, Plan, make_plan
 from ctl.up.streams import provision
 from ctl.up.supervisor import PartError, Supervisor
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with _alone(Layout(options.state)) as layout:
             return asyncio.run(_up(options, layout))
-    except (CannotStartError, CatalogueError, SecretsError) as error:
+    except (CannotStartError, CatalogueError, NamedFileError, SecretsError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 

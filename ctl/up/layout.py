@@ -2,6 +2,8 @@
 
 services.yaml      the catalogue; yours from the first change on
 revokers.yaml      which services may revoke what, once `services add` has made it
+providers.yaml     with `up --accounts`, yours: docs/providers.md; their secrets in secrets/providers/
+roles.yaml         the same: deploy/roles.yaml
 secrets/           see shared/secrets.py
 accounts.db        people's accounts, with `up --accounts`
 nats/ redis/       configuration and data          traefik/   configuration

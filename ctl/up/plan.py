@@ -14,6 +14,7 @@ from ctl import traefik
 from ctl.up import layout as files
 from ctl.up import probes
 from ctl.up.layout import ROOT, Layout
+from ctl.up.named import named_files
 from ctl.up.ports import LOOPBACK
 from ctl.up.process import Program
 from shared.catalogue import load_catalogue
@@ -100,6 +101,7 @@ def make_plan(
 
     Raises:
         CatalogueError: services.yaml is not usable.
+        NamedFileError: the table of roles or of providers that was named is missing.
     """
     url = f"http://localhost:{port}"
     catalogue = files.write_catalogue(layout, inside["demo"], app)
@@ -107,7 +109,8 @@ def make_plan(
     redis_url = f"redis://{LOOPBACK}:{inside['redis']}/0"
     settings = _settings(layout, url, nats_url, redis_url, catalogue, inside)
     accounts_url = f"sqlite:///{layout.accounts}" if accounts else ""
-    settings |= {"LATCHWIRE_ACCOUNTS_URL": accounts_url} if accounts else {}
+    if accounts:
+        settings |= {"LATCHWIRE_ACCOUNTS_URL": accounts_url, **named_files(environ, Path.cwd())}
     build = _Builder(layout, dict(inside), environ, {**_DEFAULTS, **_own(environ), **settings})
     return Plan(
         layout=layout,

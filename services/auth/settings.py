@@ -88,6 +88,10 @@ class AuthSettings(SiteSettings):
         """Without the addresses of those who may sign in."""
         return super().public() | {"allow": self.allow_list.summary()}
 
+    def names(self, field: str) -> bool:
+        """Whether somebody has set *field*: a file that is named has to be there."""
+        return field in self.model_fields_set
+
     @property
     def allow_list(self) -> AllowList:
         """Who may sign in."""

@@ -89,10 +89,37 @@ async def test_without_accounts_nothing_of_sql_is_imported(
         told.removeprefix("imported: ").strip("[]").replace("'", "").split(", ")
     )
     assert (told == "imported: []") is (accounts == "off")
+    assert "alembic" not in said.replace(told, "")
+    assert (f'no_file": "{tmp_path}/providers.yaml' in said) is (accounts == "on")
     made = tmp_path / "accounts.db"
     assert made.exists() is (accounts == "on")
     if made.exists():
         assert {stat.S_IMODE(p.stat().st_mode) for p in tmp_path.glob("accounts.db*")} == {0o600}
+
+
+@pytest.mark.parametrize("name", ["PROVIDERS", "ROLES"])
+async def test_a_table_that_was_named_and_is_missing_refuses_to_start(
+    name: str, nats_server: NatsServer, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """Rather than a page without buttons, or the built-in roles, and nobody told."""
+    code, said = await run_python(
+        "-m",
+        "services.auth",
+        cwd=tmp_path,
+        URL="http://localhost:8080",
+        ALLOW="*",
+        SECRETS_DIR=str(nats_server.secrets_dir),
+        NATS_URL=nats_server.url,
+        REDIS_URL=redis_server.url,
+        AUTH_LISTEN=f"127.0.0.1:{free_port()}",
+        AUTH_ADMIN=f"127.0.0.1:{free_port()}",
+        ACCOUNTS_URL=f"sqlite:///{tmp_path / 'accounts.db'}",
+        **{name: "mistyped.yaml"},
+    )
+
+    assert code != 0
+    assert "worker.start_refused" in said
+    assert "mistyped.yaml: no such file" in said.lower()
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ from shared.contract import (
 from shared.lifecycle import Runtime
 from shared.links import link_token, login_code
 from shared.secrets import load_symmetric
-from tests.support.servers import NatsServer, RedisServer, free_port
+from tests.support.servers import ROOT, NatsServer, RedisServer, free_port
 from tests.support.trust import vouched_for
 from tests.support.waiting import eventually
 
@@ -134,7 +134,7 @@ async def running_workers(
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         http = await stack.enter_async_context(ClientSession(cookie_jar=DummyCookieJar()))
         common = {"url": URL, "secrets_dir": secrets_dir, "nats_url": nats.url}
-        common |= {"redis_url": redis.url}
+        common |= {"redis_url": redis.url, **_tables(secrets_dir)}
         worker = Runtime(tasks, stack)
         admin = f"127.0.0.1:{free_port()}"
         await revocation_wiring.start(
@@ -151,6 +151,13 @@ async def running_workers(
             for runtime in workers.runtimes:
                 runtime.stop("test over")
                 await runtime.drain(0.2)
+
+
+def _tables(directory: Path) -> dict[str, Path]:
+    """No providers, and the built-in roles: not whatever a developer keeps in the checkout."""
+    providers = directory / "no-providers.yaml"
+    providers.write_text("{}\n")
+    return {"roles": ROOT / "deploy" / "roles.yaml", "providers": providers}
 
 
 async def _start_auth(workers: AuthWorkers, runtime: Runtime, values: dict[str, Any]) -> None:

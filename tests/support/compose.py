@@ -152,9 +152,8 @@ class Installation:
         log = self.directory / "logs" / f"{instance}.log"
         log.parent.mkdir(exist_ok=True)
         with log.open("ab") as out:
-            running = subprocess.Popen(
-                argv, env=env, cwd=self._work(instance), stdout=out, stderr=out
-            )
+            where = self._work(instance) / service.get("working_dir", "/").lstrip("/")
+            running = subprocess.Popen(argv, env=env, cwd=where, stdout=out, stderr=out)
         self._running[instance] = running
 
     def process_of(

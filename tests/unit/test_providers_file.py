@@ -5,6 +5,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.auth.adapters.providers_file import ProvidersFileError, load_providers
 from services.auth.domain.provider import ProviderConfig
@@ -24,6 +25,32 @@ def load(tmp_path: Path, text: str, *names: str) -> tuple[ProviderConfig, ...]:
 def test_without_a_file_there_are_no_providers(tmp_path: Path) -> None:
     """Nobody has to write one."""
     assert load_providers(tmp_path / "providers.yaml", tmp_path) == ()
+
+
+def test_the_log_says_which_file_is_in_force_and_names_its_providers(tmp_path: Path) -> None:
+    """So does it where there is none: the path that was looked at, whole. No secret is in either."""
+    with capture_logs() as said:
+        load_providers(tmp_path / "providers.yaml", tmp_path)
+        load(
+            tmp_path,
+            "google: {client_id: c-1}\nhub: {preset: github, client_id: c-2}",
+            "google",
+            "hub",
+        )
+
+    file = str(tmp_path / "providers.yaml")
+    none, in_force = said
+    assert none == {"event": "providers.none", "no_file": file, "log_level": "info"}
+    assert (in_force["event"], in_force["file"]) == ("providers.in_force", file)
+    assert in_force["providers"] == ["google", "hub"]
+    assert "secret of" not in str(said)
+    assert "c-1" not in str(said)
+
+
+def test_a_file_that_somebody_named_has_to_be_there(tmp_path: Path) -> None:
+    """A mistyped path is not a page without buttons."""
+    with pytest.raises(ProvidersFileError, match=r"providers\.yaml: No such file"):
+        load_providers(tmp_path / "providers.yaml", tmp_path, needed=True)
 
 
 def test_a_preset_needs_a_client_id_and_a_secret(tmp_path: Path) -> None:

@@ -31,6 +31,12 @@ def test_the_example_is_what_is_in_force_without_a_file(tmp_path: Path) -> None:
     assert [line["event"] for line in lines] == ["roles.built_in"]
 
 
+def test_a_table_that_somebody_named_has_to_be_there(tmp_path: Path) -> None:
+    """A mistyped path does not leave the built-in table in force."""
+    with pytest.raises(RolesError, match=r"nothing\.yaml: no such file"):
+        load_roles(tmp_path / "nothing.yaml", needed=True)
+
+
 def test_a_right_table_is_read_as_written() -> None:
     """Roles and permissions by section."""
     assert TABLE.organisation["billing"] == {"members.read", "invoices.pay"}

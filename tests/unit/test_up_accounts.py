@@ -3,11 +3,13 @@
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from ctl.up import command
 from ctl.up.layout import Layout, write_accounts
+from ctl.up.named import NamedFileError
 from ctl.up.plan import INSIDE, Plan, make_plan
 from shared.secrets import create_secrets
 
@@ -44,12 +46,20 @@ def test_a_mistyped_switch_is_refused() -> None:
         asked(environ={"ACCOUNTS": "yes"})
 
 
-def plan_of(root: Path, *, accounts: bool) -> Plan:
+def plan_of(
+    root: Path, *, accounts: bool, environ: Mapping[str, str] = MappingProxyType({})
+) -> Plan:
     """What would be started."""
     layout = Layout(root)
     create_secrets(layout.secrets, date="20261122", credentials=("auth",))
     write_accounts(layout.secrets)
-    options = {"port": 8080, "mail_port": 8025, "inside": INSIDE_PORTS, "app": None, "environ": {}}
+    options = {
+        "port": 8080,
+        "mail_port": 8025,
+        "inside": INSIDE_PORTS,
+        "app": None,
+        "environ": environ,
+    }
     return make_plan(layout, accounts=accounts, **options)  # type: ignore[arg-type]
 
 
@@ -68,3 +78,36 @@ def test_only_workers_are_told_of_accounts_and_only_where_they_are_on(
     assert ("auth" in told) is accounts
     assert set(told.values()) == ({f"sqlite:///{tmp_path}/accounts.db"} if accounts else set())
     assert not {"nats", "redis", "traefik"} & told.keys()
+
+
+@pytest.mark.parametrize("name", ["LATCHWIRE_PROVIDERS", "LATCHWIRE_ROLES"])
+def test_a_file_is_meant_from_where_it_was_typed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not from the state directory, where the workers run; an absolute path stays what it is."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "table.yaml").write_text("{}")
+    monkeypatch.chdir(tmp_path / "here")
+
+    for written in ("table.yaml", str(tmp_path / "here" / "table.yaml")):
+        plan = plan_of(tmp_path / "state", accounts=True, environ={name: written})
+
+        (auth,) = [part for part in plan.workers if part.name == "auth"]
+        assert auth.program.env[name] == str(tmp_path / "here" / "table.yaml")
+
+
+def test_without_a_name_they_are_looked_for_in_the_state_directory(tmp_path: Path) -> None:
+    """That is where the workers run, and the default is relative."""
+    plan = plan_of(tmp_path, accounts=True)
+
+    (auth,) = [part for part in plan.workers if part.name == "auth"]
+    assert {"LATCHWIRE_PROVIDERS", "LATCHWIRE_ROLES"} & auth.program.env.keys() == set()
+    assert auth.program.cwd == tmp_path
+
+
+def test_a_named_file_that_is_missing_refuses_to_start(tmp_path: Path) -> None:
+    """Before anything is started, with the path that was looked at."""
+    with pytest.raises(
+        NamedFileError, match=r"LATCHWIRE_PROVIDERS names /nowhere/p\.yaml: no such file"
+    ):
+        plan_of(tmp_path, accounts=True, environ={"LATCHWIRE_PROVIDERS": "/nowhere/p.yaml"})

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.auth.adapters.provider_keys import KINDS
@@ -32,6 +33,7 @@ MAX_PROVIDERS = 50
 DEFAULT_SECONDS = 10.0
 Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
 PresetName = Literal["google", "microsoft", "github", "facebook"]
+log = structlog.get_logger()
 
 
 class ProvidersFileError(StartRefusedError):
@@ -58,17 +60,30 @@ class Entry(BaseModel):
     timeout: Annotated[float, Field(ge=1, le=30, strict=False)] = DEFAULT_SECONDS
 
 
-def load_providers(path: Path, secrets_dir: Path) -> tuple[ProviderConfig, ...]:
-    """The providers in the order of the file; none when there is no file.
+def load_providers(
+    path: Path, secrets_dir: Path, *, needed: bool = False
+) -> tuple[ProviderConfig, ...]:
+    """The providers in the order of the file; none when there is no file. The log says which.
+
+    *needed*: somebody has named this file, so it has to be there.
 
     Raises:
         ProvidersFileError: at the first mistake, with its line.
     """
-    if not path.exists():
+    if not path.exists() and not needed:
+        log.info("providers.none", no_file=str(path.absolute()))
         return ()
+    providers = _read(path, secrets_dir)
+    log.info("providers.in_force", file=str(path), providers=[one.name for one in providers])
+    return providers
+
+
+def _read(path: Path, secrets_dir: Path) -> tuple[ProviderConfig, ...]:
     try:
         document, lines = read_yaml(path.read_text("utf-8"))
-    except (StrictYAMLError, OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ProvidersFileError(f"{path}: {error.strerror}") from error
+    except (StrictYAMLError, UnicodeDecodeError) as error:
         raise ProvidersFileError(f"{path}: {error}") from error
     if not isinstance(document, dict) or len(document) > MAX_PROVIDERS:
         raise ProvidersFileError(f"{path} must name providers, {MAX_PROVIDERS} at most")

@@ -53,8 +53,10 @@ class RolesError(StartRefusedError):
         super().__init__("\n".join(problems))
 
 
-def load_roles(path: Path) -> RoleTable:
+def load_roles(path: Path, *, needed: bool = False) -> RoleTable:
     """The table in the file; the built-in one where there is no file. The log says which.
+
+    *needed*: somebody has named this file, so it has to be there.
 
     Raises:
         RolesError: it cannot be read, or is not right.
@@ -62,7 +64,9 @@ def load_roles(path: Path) -> RoleTable:
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
-        log.info("roles.built_in", no_file=str(path))
+        if needed:
+            raise RolesError([f"{path}: no such file"]) from None
+        log.info("roles.built_in", no_file=str(path.absolute()))
         return DEFAULT
     except (OSError, UnicodeDecodeError) as error:
         raise RolesError([f"{path.name}: cannot be read: {type(error).__name__}"]) from error

@@ -4,7 +4,6 @@ SQLite is brought up to date when auth starts. PostgreSQL only by ``latchwire ac
 processes of auth use it, and the one who upgrades decides when.
 """
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from services.auth.adapters.sql import LOCK_MS, Database
-
-logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each look at the version
 
 LOCATION = Path(__file__).parent / "migrations"
 LOCK = 4_927_115_208_233_111_041  # any number of our own: two migrations at once come one after the other

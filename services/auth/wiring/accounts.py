@@ -39,7 +39,7 @@ async def open_accounts(
     """Open the store and build the flows on it."""
     store = await open_store(settings, runtime, ports)
     hasher = await runtime.enter(Argon2Hasher(settings.hash_workers))
-    roles = load_roles(settings.roles)
+    roles = load_roles(settings.roles, needed=settings.names("roles"))
     subjects = AccountSubjects(
         accounts=store.accounts,
         standing_of=roles.standing,

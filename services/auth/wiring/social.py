@@ -75,7 +75,8 @@ async def open_social(
 async def open_providers(settings: AuthSettings, runtime: Runtime) -> Mapping[str, Provider]:
     """Every provider of the file, with a way out that fits it. Nothing is asked of one before it is needed."""
     made: dict[str, Provider] = {}
-    for config in load_providers(settings.providers, settings.secrets_dir):
+    needed = settings.names("providers")
+    for config in load_providers(settings.providers, settings.secrets_dir, needed=needed):
         # Half of a login's time for each request: keys that hang still leave time to go on with those we have.
         http = Outbound(allow_private=config.allow_private, seconds=config.seconds / 2)
         made[config.name] = _provider(
