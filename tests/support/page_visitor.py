@@ -91,7 +91,8 @@ class Visitor:
 @asynccontextmanager
 async def visiting(url: str, user_agent: str = FIREFOX) -> AsyncIterator[Visitor]:
     """A fresh browser on its way to *url*, in a network of its own behind our proxy."""
-    address = f"10.0.{next(_networks)}.9"
+    high, low = divmod(next(_networks), 256)
+    address = f"10.{high}.{low}.9"
     headers = {"User-Agent": user_agent, "Accept": "text/html", "X-Forwarded-For": address}
     async with ClientSession(cookie_jar=CookieJar(unsafe=True), headers=headers) as session:
         yield Visitor(session, url, address)
