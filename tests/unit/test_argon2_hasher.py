@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from services.auth.adapters.argon2_hasher import OWASP, Argon2Hasher, Argon2Parameters
+from services.auth.adapters.foreign_hashes import matches
+from services.auth.domain.foreign_hashes import Argon2Hash, ForeignHash
 from services.auth.ports.accounts import HasherBusyError, PasswordVerdict
 
 CHEAP = Argon2Parameters(memory=8, passes=1)
@@ -19,6 +21,20 @@ YES, NO = PasswordVerdict(matches=True), PasswordVerdict(matches=False)
 def hasher() -> Iterator[Argon2Hasher]:
     hasher = Argon2Hasher(1, 2, CHEAP)
     yield hasher
+    hasher.close()
+
+
+@pytest.fixture
+def monitored() -> Iterator[tuple[Argon2Hasher, list[ForeignHash]]]:
+    """A hasher, and what it compared with."""
+    compared: list[ForeignHash] = []
+
+    def compare(stored: ForeignHash, password: bytes) -> bool:
+        compared.append(stored)
+        return matches(stored, password)
+
+    hasher = Argon2Hasher(1, 2, CHEAP, compare)
+    yield hasher, compared
     hasher.close()
 
 
@@ -49,6 +65,37 @@ async def test_the_same_password_is_never_stored_alike(hasher: Argon2Hasher) -> 
 async def test_nobodys_hash_matches_nothing(hasher: Argon2Hasher, password: str) -> None:
     """An address without an account or without a password lets nobody in."""
     assert NO == await hasher.verify("", password)
+
+
+SHORT, LONG = "correct horse", "x" * 1025
+JUDGED = {
+    "the right one": ("own", SHORT, True),
+    "a wrong one": ("own", SHORT + "!", False),
+    "nobody": ("", SHORT, False),
+    "nobody, too long": ("", LONG, False),
+    "its own, but too long": ("own", LONG, False),
+    "a hash of no kind": ("gibberish", SHORT, False),
+    "a hash that is cut off": (OWASP.prefix, SHORT, False),
+    "a hash that is too costly": ("$2b$31$" + "a" * 53, SHORT, False),
+}
+
+
+@pytest.mark.parametrize("case", JUDGED)
+async def test_whatever_is_verified_is_one_comparison_of_todays_cost(
+    monitored: tuple[Argon2Hasher, list[ForeignHash]], case: str
+) -> None:
+    """Who has no hash, an unusable one or a far too long password is compared as anybody else is, once."""
+    hasher, compared = monitored
+    stored, password, right = JUDGED[case]
+    if stored == "own":
+        stored = await hasher.hash(LONG if password == LONG else SHORT)
+
+    verdict = await hasher.verify(stored, password)
+
+    assert verdict == PasswordVerdict(matches=right)
+    (only,) = compared
+    assert isinstance(only, Argon2Hash)
+    assert only.text.startswith(CHEAP.prefix)
 
 
 async def test_hashes_of_other_parameters_still_match_and_are_called_outdated(

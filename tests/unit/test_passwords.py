@@ -5,6 +5,7 @@ import contextlib
 import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import pytest
 from latchwire.claims import Claims
 from latchwire.records import Record
 from services.auth.adapters.argon2_hasher import Argon2Hasher, Argon2Parameters
+from services.auth.adapters.sql_deletions import SQLDeletions
 from services.auth.domain.account import Account
+from services.auth.domain.deletion import Deletion
 from services.auth.domain.limits import Rate
 from services.auth.domain.link import CodeProof, LinkAsk, LinkSent, LinkSpent, TooManyRequests
 from services.auth.domain.outcomes import SessionOpened
@@ -27,6 +30,7 @@ from services.auth.domain.password_use import (
     SignInAgain,
 )
 from services.auth.ports import NotAnnouncedError
+from services.auth.ports.deletions import Deleted
 from shared.allow import parse_allow
 from shared.contract import (
     LOGIN_FAILED,
@@ -107,19 +111,37 @@ async def _imported(world: World) -> None:
     await world.accounts.adopt(Account(sub, ADA, now_ms, password_hash=stored), [])
 
 
+async def _not_allowed(world: World) -> None:
+    allow = parse_allow("@other.test")
+    asking = replace(world.asking, policy=replace(world.asking.policy, allow=allow))
+    world.passwords = replace(world.passwords, allow=allow)
+    world.registering = replace(world.registering, asking=asking)
+    world.resetting = replace(world.resetting, asking=asking)
+
+
 async def _not_allowed_any_more(world: World) -> None:
     await world.person()
-    world.passwords = replace(world.passwords, allow=parse_allow("@other.test"))
+    await _not_allowed(world)
+
+
+async def _deleted(world: World) -> None:
+    account = await world.person()
+    now_ms = world.clock.now_ms()
+    deletion = Deletion(world.ids.ulid(now_ms), account.sub, ADA, now_ms, now_ms + 1)
+    ledger = SQLDeletions(world.database, world.keys.index)
+    assert isinstance(await ledger.delete(deletion, ["shop"], []), Deleted)
 
 
 KINDS: dict[str, Callable[[World], Awaitable[None]]] = {
     "unknown": _unknown,
+    "deleted": _deleted,
     "unverified": _unverified,
     "blocked": _blocked,
     "without a password": _social_only,
     "wrong": _wrong,
     "throttled": _throttled,
     "imported and unproven": _imported,
+    "not allowed": _not_allowed,
     "not allowed any more": _not_allowed_any_more,
 }
 
@@ -148,6 +170,45 @@ async def test_every_failure_is_the_same_answer_for_the_same_work(
         assert (failed[-1].reason, failed[-1].sub) == ("invalid_credentials", None)
 
 
+# What is asked of the ports for every address, in this order.
+LOOKED = ["SQLAccounts.by_email", "FakeAttempts.open"]
+# Where nobody has proven the address yet, the password has to wait (ADR 0019): between the hash and the mail.
+# That much more time is hidden by the floor alone (`services.auth.http.pacing`).
+NEW, UNPROVEN = {"unknown", "deleted"}, {"unverified", "imported and unproven"}
+KEPT = ["FakeAttempts.remembers", "SQLAccounts.was_deleted", "SQLAccounts.register"]
+ANNOUNCED = ["FakeEvents.publish", "SQLOutbox.done"]
+
+
+async def _calls(
+    world: World, ask: Callable[[LinkAsk], Awaitable[LinkSent | TooManyRequests | PasswordRefused]]
+) -> list[str]:
+    """All that a request of another browser, for that address, asks of the ports."""
+    world.faults.arm(0)
+    assert isinstance(await ask(LinkAsk(ADA, FIREFOX, ELSEWHERE)), LinkSent)
+    return list(world.faults.calls)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "mailed too often"])
+async def test_asking_for_a_mail_is_the_same_work_for_every_address(
+    tmp_path: Path, kind: str
+) -> None:
+    """Forgot, resend: the very same calls. Register: the same, with the hash, up to what has to be kept."""
+    mails = Rate(1, 3_600_000) if kind == "mailed too often" else Rate(100, 3_600_000)
+    async with open_world(tmp_path, wrong=Rate(3, 3_600_000), mails=mails) as world:
+        await KINDS.get(kind, _unverified)(world)
+        register = partial(world.registering.register, password=THIRD)
+
+        forgotten = await _calls(world, world.resetting.forgot)
+        sent_again = await _calls(world, world.registering.resend)
+        registered = await _calls(world, register)
+
+        assert forgotten == sent_again == [*LOOKED, "FakeEvents.publish"]
+        kept = KEPT if kind in NEW | UNPROVEN else []
+        announced = ANNOUNCED if kind in NEW else []
+        hashed = [*LOOKED, "Argon2Hasher.hash"]
+        assert registered == [*hashed, *kept, *announced, "FakeEvents.publish"]
+
+
 async def test_a_right_password_while_throttled_is_told_from_wrong_by_nobody(
     tmp_path: Path,
 ) -> None:
@@ -160,13 +221,22 @@ async def test_a_right_password_while_throttled_is_told_from_wrong_by_nobody(
         assert isinstance(await world.click(await world.ask(browser=ELSEWHERE)), SessionOpened)
 
 
-async def test_guesses_wait_longer_and_longer_and_a_known_browser_does_not(world: World) -> None:
-    """After five failures a second, after ten two; the person's own browser has a tarpit of its own."""
-    await world.person()
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"throttled"}))
+async def test_guesses_wait_longer_and_longer_for_whatever_address(world: World, kind: str) -> None:
+    """After five failures a second, after ten two: the tarpit knows of no accounts."""
+    await KINDS[kind](world)
 
     for _ in range(12):
         await world.gets_in(THIRD, browser=ELSEWHERE)
     assert world.pauses == [0.0] * 5 + [1.0] * 5 + [2.0] * 2
+
+
+async def test_the_persons_own_browser_has_a_tarpit_of_its_own(world: World) -> None:
+    """Whatever strangers guess, it does not wait."""
+    await world.person()
+    for _ in range(6):
+        await world.gets_in(THIRD, browser=ELSEWHERE)
+    assert world.pauses[-1] == 1.0
     await world.gets_in(GOOD, browser=HERE)
     assert world.pauses[-1] == 0.0
 
