@@ -323,6 +323,32 @@ async def test_fifty_parallel_guesses_get_five_tries_together(stores: Stores) ->
     assert found.tries == 5
 
 
+async def test_fifty_passwords_sent_with_one_link_at_once_share_five(stores: Stores) -> None:
+    """Counted before they are judged; one taken back makes room for one, and codes are counted apart."""
+    attempt = await open_one(stores)
+    type_password, untype = stores.attempts.type_password, stores.attempts.untype_password
+
+    counted = await asyncio.gather(*(type_password(attempt) for _ in range(50)))
+
+    assert counted.count(True) == 5
+    await untype(attempt)
+    assert [await type_password(attempt), await type_password(attempt)] == [True, False]
+    assert isinstance(await stores.attempts.exchange(exchange_of(attempt, by_code=True)), Exchanged)
+
+
+async def test_a_link_that_is_gone_has_no_passwords_and_leaves_nothing(stores: Stores) -> None:
+    """Taken back more often than counted gives none away, and no key without an end is written."""
+    attempt, gone = await open_one(stores), new_attempt()
+
+    for _ in range(3):
+        await stores.attempts.untype_password(attempt)
+    counted = [await stores.attempts.type_password(attempt) for _ in range(7)]
+    assert counted == [True] * 5 + [False] * 2
+    await stores.attempts.untype_password(gone)
+    assert not await stores.attempts.type_password(gone)
+    assert await stores.attempts.find(gone.login_id) is None
+
+
 async def test_the_first_success_voids_the_older_links_of_that_person(stores: Stores) -> None:
     """Two mails are out: using one ends the other; another person's stays."""
     older, newer = await open_one(stores), await open_one(stores)

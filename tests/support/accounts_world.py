@@ -38,6 +38,7 @@ from services.auth.flows.relay import Relay
 from services.auth.flows.reset import ResetFlow
 from services.auth.flows.subjects import AccountSubjects
 from services.auth.flows.tokens import Issuer
+from services.auth.flows.typed import TypedPasswords
 from services.auth.ports import BusUnavailableError, FeedStaleError, Keys, StoreUnavailableError
 from services.auth.ports.accounts import AccountsUnavailableError, HasherBusyError
 from shared.allow import parse_allow
@@ -154,6 +155,7 @@ class World:
             opening=opening,
             ending=ending,
             subjects=subjects,
+            typed=TypedPasswords(attempts, tries),
             clock=clock,
             ids=ids,
         )
@@ -184,6 +186,7 @@ class World:
             proving=proving,
             revocations=revocations,
             hasher=counted_hasher,
+            typed=TypedPasswords(attempts, tries),
             relay=self.relay,
             keys=keys,
             rules=rules,

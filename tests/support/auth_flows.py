@@ -10,6 +10,7 @@ from services.auth.domain.client import Client
 from services.auth.domain.limits import Rate
 from services.auth.domain.link import LinkAsk, LinkSent, TokenProof
 from services.auth.domain.outcomes import Refreshed, SessionOpened, Tokens
+from services.auth.domain.tries import TryLimits
 from services.auth.flows.asking import Asking, LinkPolicy
 from services.auth.flows.ending import Ending
 from services.auth.flows.link import LinkFlow
@@ -18,6 +19,7 @@ from services.auth.flows.proving import Proving
 from services.auth.flows.session import SessionFlow
 from services.auth.flows.subjects import EmailSubjects
 from services.auth.flows.tokens import Issuer
+from services.auth.flows.typed import TypedPasswords
 from services.auth.flows.users import UserFlow
 from services.auth.ports import Keys
 from services.auth.ports.accounts import Subjects
@@ -26,6 +28,7 @@ from shared.links import link_token
 from shared.secrets import SymmetricKeys
 from tests.support.fakes.auth_ports import FakeEvents, FakeRevocations
 from tests.support.fakes.auth_store import FakeAttempts, FakeAuthStore, FakePeople, FakeSessions
+from tests.support.fakes.auth_tries import FakeTries
 from tests.support.fakes.clock import FakeClock
 from tests.support.fakes.ids import FakeIds
 
@@ -86,6 +89,7 @@ class Auth:
             opening=Opening(sessions, events, revocations, issuer, ending, clock, ids),
             ending=ending,
             subjects=subjects,
+            typed=TypedPasswords(attempts, FakeTries(self.store, TryLimits(PLENTY, PLENTY))),
             clock=clock,
             ids=ids,
         )

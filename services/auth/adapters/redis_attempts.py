@@ -116,6 +116,16 @@ class RedisAttempts:
     ) -> UsedBefore | NotExchanged | None:
         return await self._consume(attempt, by_code, right, watermark)
 
+    async def type_password(self, attempt: Attempt) -> bool:
+        return await self._typed(attempt, 1)
+
+    async def untype_password(self, attempt: Attempt) -> None:
+        await self._typed(attempt, -1)
+
+    async def _typed(self, attempt: Attempt, change: int) -> bool:
+        key = ATTEMPT + attempt.login_id
+        return bool(await self._scripts.run("type_password", [key], [CODE_TRIES, change]))
+
     async def consume(
         self, attempt: Attempt, *, by_code: bool, right: bool, watermark: int, mark: str = ""
     ) -> bool:

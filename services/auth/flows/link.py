@@ -17,6 +17,7 @@ from services.auth.domain.link import (
     LinkView,
     Proof,
     Purpose,
+    TooManyRequests,
     WrongPassword,
 )
 from services.auth.domain.outcomes import SessionOpened
@@ -24,6 +25,7 @@ from services.auth.domain.session import FIRST_PARTY, SESSION_MS
 from services.auth.flows.ending import Ending
 from services.auth.flows.opening import BROWSER_MS, Opening
 from services.auth.flows.proving import Proving
+from services.auth.flows.typed import TypedPasswords, Typist
 from services.auth.ports import (
     Attempts,
     BusUnavailableError,
@@ -76,6 +78,7 @@ class LinkFlow:
     opening: Opening
     ending: Ending
     subjects: Subjects
+    typed: TypedPasswords
     clock: Clock
     ids: Ids
     linking: Linking | None = None
@@ -125,7 +128,7 @@ class LinkFlow:
         cookies: bool = False,
         client_id: str = FIRST_PARTY,
         password: str | None = None,
-    ) -> SessionOpened | AlreadySignedIn | LinkSpent | WrongPassword:
+    ) -> SessionOpened | AlreadySignedIn | LinkSpent | WrongPassword | TooManyRequests:
         """Consume the link (or code) and open a session, at most one per attempt ever.
 
         *password*: of a registration whose mail is opened in another browser than it was made in.
@@ -164,7 +167,7 @@ class LinkFlow:
 
     async def _standing(
         self, attempt: Attempt, proof: Proof, visit: _Visit, password: str | None
-    ) -> Standing | AlreadySignedIn | LinkSpent | WrongPassword:
+    ) -> Standing | AlreadySignedIn | LinkSpent | WrongPassword | TooManyRequests:
         """Whose address this proves; only a proof that counts is written down anywhere."""
         if not self.subjects.changes:
             return Standing(attempt.email, attempt.email)
@@ -177,8 +180,8 @@ class LinkFlow:
         if refusal is not None:
             return _refused(attempt, visit, refusal)
         same_browser = is_same(attempt.browser, visit.browser)
-        if password and not await self.subjects.confirms(attempt.login_id, attempt.email, password):
-            return WrongPassword()
+        if password and (wrong := await self._wrong(attempt, visit, password)):
+            return wrong
         # In another browser, one that is not typed again is a stranger's who registered the address first.
         keeps = attempt.purpose == "verify_email" and (same_browser or bool(password))
         standing = await self.subjects.prove(
@@ -191,6 +194,20 @@ class LinkFlow:
         if attempt.identity and self.linking is not None:
             await self.linking.proven(attempt, standing, same_browser=same_browser)
         return standing
+
+    async def _wrong(
+        self, attempt: Attempt, visit: _Visit, password: str
+    ) -> WrongPassword | TooManyRequests | None:
+        """Past the limit every password is wrong; without one the link still opens."""
+        confirmed = await self.typed.judge(
+            attempt,
+            Typist(visit.client, visit.browser),
+            lambda: self.subjects.confirms(attempt.login_id, attempt.email, password),
+            right=bool,
+        )
+        if isinstance(confirmed, TooManyRequests):
+            return confirmed
+        return None if confirmed else WrongPassword()
 
     async def _exchange(
         self, attempt: Attempt, proof: Proof, visit: _Visit, standing: Standing

@@ -6,6 +6,7 @@ used up for the one password that it replaces, and who repeats what he did is to
 
 import hmac
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -25,10 +26,13 @@ from services.auth.domain.password_use import NewPassword, PasswordRefused, Pass
 from services.auth.flows.asking import Asking
 from services.auth.flows.proving import Proving
 from services.auth.flows.relay import Relay
+from services.auth.flows.typed import TypedPasswords, Typist
 from services.auth.ports import Attempts, Keys, NotExchanged, Revocations, UsedBefore
 from services.auth.ports.accounts import Accounts, Hasher, Subjects
 
 log = structlog.get_logger()
+
+NOBODY = Typist()
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class ResetFlow:
     proving: Proving
     revocations: Revocations
     hasher: Hasher
+    typed: TypedPasswords
     relay: Relay
     keys: Keys
     rules: PasswordRules
@@ -61,7 +66,9 @@ class ResetFlow:
         known = await self.accounts.by_email(ask.email)
         return await self.asking.ask(ask, purpose="reset_password", muted=_muted(known))
 
-    async def reset(self, proof: Proof, password: str) -> PasswordSet | LinkSpent | PasswordRefused:
+    async def reset(
+        self, proof: Proof, password: str, typist: Typist = NOBODY
+    ) -> PasswordSet | LinkSpent | PasswordRefused | TooManyRequests:
         """The account's new password, for a link or a code of `forgot`.
 
         The password is judged before the proof, so that its refusal says nothing of the proof.
@@ -81,13 +88,15 @@ class ResetFlow:
             return LinkSpent()
         if account.blocked_at_ms is not None:
             return LinkSpent()
+        work = partial(self._replace, reset, password)
         if isinstance(refusal, UsedBefore):
             if refusal.sid != self._mark(attempt, account):
-                return await self._repeat(attempt, account, password)
+                work = partial(self._repeat, attempt, account, password)
             # Used up, but for nothing yet; and since then all that the person had was ended.
-            if attempt.requested_at_ms <= reset.watermark:
+            elif attempt.requested_at_ms <= reset.watermark:
                 return LinkSpent()
-        return await self._replace(reset, password)
+        # Each counts, right or not: whoever knows the password has no need of more.
+        return await self.typed.judge(attempt, typist, work, right=_never) or LinkSpent()
 
     async def _replace(self, reset: _Reset, password: str) -> PasswordSet | LinkSpent:
         """Hash, prove, use the link up, write: in this order, because only the last can be done but once."""
@@ -147,6 +156,10 @@ class ResetFlow:
             right=self.proving.is_right(proof, attempt),
             watermark=self.revocations.watermark(attempt.email).sessions_before,
         )
+
+
+def _never(_result: PasswordSet | LinkSpent) -> bool:
+    return False
 
 
 def _muted(known: Account | None) -> Muted:

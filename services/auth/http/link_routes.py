@@ -9,13 +9,21 @@ from services.auth.domain.link import (
     AlreadySignedIn,
     LinkSpent,
     LinkView,
+    TooManyRequests,
     WrongPassword,
 )
 from services.auth.domain.outcomes import SessionOpened
 from services.auth.domain.session import FIRST_PARTY
 from services.auth.flows.invitation import Invited
 from services.auth.http.answers import session_answer
-from services.auth.http.asking import AskBody, ClientBody, ProofBody, describe_client, read_ask
+from services.auth.http.asking import (
+    AskBody,
+    ClientBody,
+    ProofBody,
+    describe_client,
+    read_ask,
+    too_many_requests,
+)
 from services.auth.http.asking import read_email as read_email
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
@@ -108,6 +116,8 @@ async def exchange_link(request: web.Request) -> web.Response:
         client_id=client_id or FIRST_PARTY,
         password=body.password if isinstance(body, AccountExchangeBody) else None,
     )
+    if isinstance(result, TooManyRequests):
+        raise too_many_requests(result)
     if isinstance(result, WrongPassword):
         raise invalid_credentials(401)
     if isinstance(result, LinkSpent):

@@ -20,6 +20,7 @@ from services.auth.domain.password_use import (
     PasswordSet,
 )
 from services.auth.domain.returnto import safe_next
+from services.auth.flows.typed import Typist
 from services.auth.http.context import accounts_of, context_of
 from services.auth.http.cookies import read_browser
 from services.auth.http.pacing import FLOOR_SECONDS, HASHED_SECONDS, paced
@@ -151,8 +152,13 @@ async def reset(request: web.Request) -> web.Response:
 async def _reset(
     request: web.Request, proof: Proof, fields: Mapping[str, str]
 ) -> PasswordSet | LinkSpent | PasswordRefused:
+    typist = Typist(read_client(request), read_browser(request))
     with untold_is(account_views.ResetUntold()):
-        return await accounts_of(request).resetting.reset(proof, fields["new_password"])
+        flow = accounts_of(request).resetting
+        result = await flow.reset(proof, fields["new_password"], typist)
+    if isinstance(result, TooManyRequests):
+        raise too_many_requests(result.retry_after)
+    return result
 
 
 def _ask(request: web.Request, email: str, next_: str) -> LinkAsk:

@@ -2,12 +2,20 @@
 
 from aiohttp import web
 
-from services.auth.domain.link import AlreadySignedIn, LinkSpent, LinkView, Proof, WrongPassword
+from services.auth.domain.link import (
+    AlreadySignedIn,
+    LinkSpent,
+    LinkView,
+    Proof,
+    TooManyRequests,
+    WrongPassword,
+)
 from services.auth.domain.outcomes import SessionOpened
 from services.auth.http.context import context_of
 from services.auth.http.cookies import read_browser, set_session
 from services.auth.http.page_accounts import least_of
 from services.auth.http.page_context import Browser, now_ms, see_other, show, somebody_else
+from services.auth.http.page_errors import too_many_requests
 from services.auth.http.page_invitations import ask_to_join
 from services.auth.http.pages import ACCOUNT
 from services.auth.http.reading import read_client, read_credentials
@@ -22,7 +30,7 @@ async def exchange(
 ) -> SessionOpened | AlreadySignedIn | LinkSpent | WrongPassword:
     """Consume the link or code; *password* is one that was chosen in another browser."""
     context = context_of(request)
-    return await context.links.exchange_link(
+    result = await context.links.exchange_link(
         proof,
         client=read_client(request),
         browser=read_browser(request),
@@ -30,6 +38,9 @@ async def exchange(
         cookies=True,
         password=password,
     )
+    if isinstance(result, TooManyRequests):
+        raise too_many_requests(result.retry_after)
+    return result
 
 
 async def go_on(request: web.Request, result: SessionOpened | AlreadySignedIn) -> web.Response:

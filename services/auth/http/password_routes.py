@@ -18,8 +18,17 @@ from services.auth.domain.password_use import (
     SignInAgain,
 )
 from services.auth.domain.session import FIRST_PARTY
+from services.auth.flows.typed import Typist
 from services.auth.http.answers import session_answer
-from services.auth.http.asking import AskBody, Asker, ProofBody, read_ask, too_many_requests
+from services.auth.http.asking import (
+    AskBody,
+    Asker,
+    ClientBody,
+    ProofBody,
+    describe_client,
+    read_ask,
+    too_many_requests,
+)
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
 from services.auth.http.context import accounts_of, context_of
@@ -47,6 +56,7 @@ class ResetBody(ProofBody):
     """POST /auth/password/reset."""
 
     password: Annotated[str, Field(repr=False)]
+    client: ClientBody | None = None
 
 
 class ChangeBody(Body):
@@ -90,10 +100,13 @@ async def forgot(request: web.Request) -> web.Response:
 
 async def reset(request: web.Request) -> web.Response:
     """POST /auth/password/reset: 204, and every session of the person is over; no session is opened."""
-    read_client_id(request, context_of(request).clients)
+    client_id = read_client_id(request, context_of(request).clients)
     body = await read_body(request, ResetBody)
     require_same_site(request)
-    result = await accounts_of(request).resetting.reset(body.proof(), body.password)
+    typist = Typist(describe_client(request, client_id, body.client), read_browser(request))
+    result = await accounts_of(request).resetting.reset(body.proof(), body.password, typist)
+    if isinstance(result, TooManyRequests):
+        raise too_many_requests(result)
     if isinstance(result, PasswordRefused):
         raise Problem(400, result.code)
     if isinstance(result, LinkSpent):

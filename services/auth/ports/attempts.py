@@ -58,6 +58,14 @@ class Attempts(Protocol):
         """
         ...
 
+    async def type_password(self, attempt: Attempt) -> bool:
+        """Count a password sent with *attempt*'s proof, before it is judged; False: there are `CODE_TRIES`."""
+        ...
+
+    async def untype_password(self, attempt: Attempt) -> None:
+        """It was right, or nobody could judge it: it does not count."""
+        ...
+
     async def consume(
         self, attempt: Attempt, *, by_code: bool, right: bool, watermark: int, mark: str = ""
     ) -> bool:

@@ -31,6 +31,7 @@ from services.auth.flows.revoke import RevokeFlow
 from services.auth.flows.session import SessionFlow
 from services.auth.flows.subjects import EmailSubjects
 from services.auth.flows.tokens import Issuer
+from services.auth.flows.typed import TypedPasswords
 from services.auth.flows.users import UserFlow
 from services.auth.http.app import make_app
 from services.auth.http.clients import ClientList
@@ -293,6 +294,7 @@ def make_links(ports: Ports, core: Core, subjects: Subjects, linking: Linking | 
         opening=core.opening,
         ending=core.ending,
         subjects=subjects,
+        typed=TypedPasswords(ports.attempts, ports.tries),
         clock=ports.clock,
         ids=ports.ids,
         linking=linking,

@@ -7,6 +7,7 @@ from services.auth.flows.register import RegisterFlow
 from services.auth.flows.relay import Relay
 from services.auth.flows.reset import ResetFlow
 from services.auth.flows.subjects import AccountSubjects
+from services.auth.flows.typed import TypedPasswords
 from services.auth.settings import AuthSettings
 from services.auth.wiring import Core, Ports
 
@@ -48,6 +49,7 @@ def make_passwords(
         proving=core.proving,
         revocations=ports.revocations,
         hasher=subjects.hasher,
+        typed=TypedPasswords(ports.attempts, ports.tries),
         relay=relay,
         keys=ports.keys,
         rules=rules,

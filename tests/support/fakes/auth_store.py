@@ -40,6 +40,7 @@ class FakeAuthStore:
         self.since = 0
         self.calls: list[str] = []
         self.attempts: dict[str, Attempt] = {}
+        self.typed: dict[str, int] = defaultdict(int)  # passwords sent with an attempt
         self.sessions: dict[str, Session] = {}
         self.limits: dict[str, dict[str, int]] = defaultdict(dict)
         self.blocked: dict[str, int] = {}
@@ -208,6 +209,19 @@ class FakeAttempts:
         self._store.require_settled()
         voided = max(watermark, self._store.voided.get(attempt.email, 0))
         return self._refusal(attempt, now, voided, by_code=by_code, right=right)
+
+    async def type_password(self, attempt: Attempt) -> bool:
+        self._store.enter("type_password")
+        typed = self._store.typed
+        if attempt.login_id not in self._store.attempts or typed[attempt.login_id] >= CODE_TRIES:
+            return False
+        typed[attempt.login_id] += 1
+        return True
+
+    async def untype_password(self, attempt: Attempt) -> None:
+        self._store.enter("untype_password")
+        typed = self._store.typed
+        typed[attempt.login_id] = max(0, typed[attempt.login_id] - 1)
 
     async def consume(
         self, attempt: Attempt, *, by_code: bool, right: bool, watermark: int, mark: str = ""
