@@ -164,6 +164,38 @@ async def test_without_accounts_every_command_says_so_in_one_line(offices: Offic
     assert (shown.code, shown.out) == (exits.DONE, "ada@acme.com: may log in, 0 sessions\n")
 
 
+async def test_who_has_no_account_is_said_to_have_none(office: Office) -> None:
+    """In words, and in a field; who has one has the field too."""
+    none = await office.run("users", "show", "ada@acme.com")
+    told = await office.run("users", "show", "--json", "ada@acme.com")
+    await office.auth.sign_in()
+    some = await office.run("users", "show", "--json", "ada@acme.com")
+    shown = await office.run("users", "show", "ada@acme.com")
+
+    assert none.out == "ada@acme.com: may log in, 0 sessions\n  no account\n"
+    assert told.json["has_account"] is False
+    assert "account" not in told.json
+    assert some.json["has_account"] is True
+    assert shown.out.startswith("ada@acme.com: may log in, 1 session\n")
+    assert "no account" not in shown.out
+
+
+async def test_one_account_is_said_to_be_one(office: Office) -> None:
+    """Each way, and nothing else is said: no progress of what is done at once."""
+    file = office.file({"email": "ada@acme.com"})
+    checked = await office.run("users", "import", file, "--check")
+    written = await office.run("users", "import", file)
+    exported = await office.run("users", "export")
+
+    assert checked.out.splitlines()[-1] == "1 account can be written, 0 are there already"
+    assert written.out.splitlines()[-1] == "1 account written, 0 were there already"
+    assert [answer.err.splitlines()[1:] for answer in (checked, written, exported)] == [
+        [],
+        [],
+        ["exported 1 account"],
+    ]
+
+
 async def test_who_is_exported_and_brought_into_an_empty_installation_is_the_same(
     offices: Offices,
 ) -> None:
@@ -248,7 +280,9 @@ BAD: dict[str, tuple[dict[str, Any] | str, str]] = {
 
 async def test_nothing_is_written_while_a_line_has_a_problem(office: Office) -> None:
     """Every kind of problem once, each named with its line; and no line repeats what was in it."""
-    there = office.file({"email": "there@acme.com"}, {"email": "t2@acme.com", "sub": "taken"})
+    there = office.file(
+        {"email": "there@acme.com", "verified": True}, {"email": "t2@acme.com", "sub": "taken"}
+    )
     assert (await office.run("users", "import", there)).code == exits.DONE
     first = [GOOD, {"email": "twice@acme.com", "sub": "twice"}]
     file = office.file(*first, *(line for line, _ in BAD.values()))
@@ -263,7 +297,8 @@ async def test_nothing_is_written_while_a_line_has_a_problem(office: Office) -> 
         assert answer.code == exits.FAILED
         said = [":".join(line.split(":")[:2]) for line in answer.out.splitlines()]
         assert said == expected
-        assert f"nothing was written: {len(BAD)} problems" in answer.err
+        told = f"nothing was written: {len(BAD)} problems in {len(first) + len(BAD)} lines"
+        assert answer.err.splitlines()[1:] == [told]
         assert "@" not in answer.out.replace("like ada@example.com", "")
         assert "$2b$" not in answer.out + answer.err
     assert len(await office.listed()) == 2

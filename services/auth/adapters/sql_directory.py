@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, select
+from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +17,7 @@ from services.auth.adapters.sql_schema import (
     member_roles,
     members,
     organisations,
+    registrations,
 )
 from services.auth.domain.account import Account, email_hash
 from services.auth.domain.importing import Known, Newcomer
@@ -67,6 +68,7 @@ class SQLDirectory:
             deleted = await _all(c, select(deletions).where(gone))
         return Known(
             by_email={newcomer.account.email: newcomer for newcomer in there},
+            forgotten=frozenset(by_hash[row.email] for row in found if row.email in by_hash),
             taken_subs=frozenset(row.sub for row in taken),
             deleted_subs=frozenset(row.sub for row in deleted),
             deleted_emails=frozenset(
@@ -74,18 +76,49 @@ class SQLDirectory:
             ),
         )
 
-    async def bring_in(self, people: Sequence[Newcomer], entries: Sequence[Entry]) -> None:
+    async def bring_in(
+        self,
+        people: Sequence[Newcomer],
+        entries: Sequence[Entry],
+        *,
+        claimed: Sequence[Newcomer] = (),
+    ) -> None:
         roles = [
             {"sub": person.account.sub, "role": role} for person in people for role in person.roles
         ]
         try:
             async with self._database.writing() as connection:
-                await connection.execute(insert(accounts), [_row(p.account) for p in people])
+                for person in sorted(claimed, key=lambda one: one.account.sub):
+                    await self._claim(connection, person)
+                if people:
+                    await connection.execute(insert(accounts), [_row(p.account) for p in people])
                 if roles:
                     await connection.execute(insert(installation_roles), roles)
                 await enqueue(connection, entries)
         except IntegrityError as error:
             raise ChangedMeanwhileError from error
+
+    async def _claim(self, connection: AsyncConnection, person: Newcomer) -> None:
+        """Raises: ChangedMeanwhileError: it was proven, or is gone."""
+        account = person.account
+        names = [account.email, email_hash(self._hash_key, account.email)]
+        row = {
+            **_row(account),
+            "blocked_at": func.coalesce(accounts.c.blocked_at, account.blocked_at_ms),
+        }
+        unproven = update(accounts).where(
+            accounts.c.sub == account.sub,
+            accounts.c.email.in_(names),
+            accounts.c.verified_at.is_(None),
+        )
+        if not (await connection.execute(unproven.values(**row))).rowcount:
+            raise ChangedMeanwhileError
+        if account.verified_at_ms is not None:
+            waiting = delete(registrations).where(registrations.c.sub == account.sub)
+            await connection.execute(waiting)
+        for role in person.roles:
+            values = {"sub": account.sub, "role": role}
+            await insert_if_absent(connection, installation_roles, values)
 
     async def _listed(self, wanted: Select[Any]) -> list[Listed]:
         async with self._database.reading() as c:

@@ -1,12 +1,14 @@
 """Accounts from elsewhere: what a line must be, and whether it says anything else than what is there already.
 
-An import changes nobody who is there. A line whose account exists, just so, is *known*, so an import can be
-begun again wherever it ended; one that says anything else of it is a problem.
+An import changes nobody who has proven their address. A line whose account exists, just so, is *known*, so an
+import can be begun again wherever it ended; one that says anything else of it is a problem. But an account
+that nobody has proven may be anybody's word: such a one stops no line, it is *claimed* by it. What an account
+keeps in any case is its id, which services have heard of; a line with another is told so, in a note.
 """
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.auth.domain.account import Account
 from services.auth.domain.hash_formats import judge_import
@@ -31,7 +33,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why line *index* of the batch cannot be written; *detail* names no address and no hash."""
+    """Why line *index* of the batch cannot be written, or what is to be known of it.
+
+    *detail* names no address and no hash.
+    """
 
     index: int
     code: str
@@ -48,9 +53,13 @@ class Newcomer:
 
 @dataclass(frozen=True)
 class Known:
-    """What the store has of an address or an id: accounts with their roles, and what was deleted."""
+    """What the store has of an address or an id: accounts with their roles, and what was deleted.
+
+    *forgotten* are addresses whose account, never proven in time, is kept without them.
+    """
 
     by_email: dict[str, Newcomer]
+    forgotten: frozenset[str] = frozenset()
     taken_subs: frozenset[str] = frozenset()
     deleted_subs: frozenset[str] = frozenset()
     deleted_emails: frozenset[str] = frozenset()
@@ -58,11 +67,16 @@ class Known:
 
 @dataclass(frozen=True)
 class Judged:
-    """*newcomers* are to be written, *known* are there; nothing is written where there is a problem."""
+    """*newcomers* are to be written, *known* are there; nothing is written where there is a problem.
+
+    *claimed* are accounts that are there unproven, as they are to be from now on.
+    """
 
     newcomers: tuple[Newcomer, ...] = ()
+    claimed: tuple[Newcomer, ...] = ()
     known: int = 0
     problems: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
 
 
 def canonical_or_none(text: str) -> str | None:
@@ -81,22 +95,27 @@ def judge(
     now_ms: int,
 ) -> Judged:
     """Every line against the rules, against each other, and against what is there."""
-    problems: list[Problem] = []
-    newcomers: list[Newcomer] = []
-    count, emails, subs = 0, set[str](), set[str]()
+    problems, notes = list[Problem](), list[Problem]()
+    newcomers, claimed = list[Newcomer](), list[Newcomer]()
+    emails, subs = set[str](), set[str]()
     for index, line in enumerate(lines):
         email = canonical_or_none(line.email)
         found = _problems_alone(line, email, roles)
         if email is not None:
-            found += _twice(line, email, emails, subs)
-            there = known.by_email.get(email)
-            found += _differs(line, there) if there else _taken(line, email, known)
-            if not found and there:
-                count += 1
-            elif not found:
-                newcomers.append(_newcomer(line, email, new_sub, now_ms))
+            found += _twice(line, email, emails, subs) + _contradicts(line, email, known)
         problems += [Problem(index, code, detail) for code, detail in found]
-    return Judged(tuple(newcomers), count, tuple(problems))
+        if found or email is None:
+            continue
+        there = known.by_email.get(email)
+        if there is None:
+            newcomers.append(_newcomer(line, email, new_sub, now_ms))
+            continue
+        notes += [Problem(index, code, detail) for code, detail in _keeps(line, there)]
+        account = _claimed(line, there, now_ms)
+        if account != there or email in known.forgotten:
+            claimed.append(account)
+    count = len(lines) - len({p.index for p in problems}) - len(newcomers) - len(claimed)
+    return Judged(tuple(newcomers), tuple(claimed), count, tuple(problems), tuple(notes))
 
 
 Found = list[tuple[str, str]]
@@ -142,8 +161,16 @@ def _twice(line: Line, email: str, emails: set[str], subs: set[str]) -> Found:
     return found
 
 
+def _contradicts(line: Line, email: str, known: Known) -> Found:
+    """What keeps the line from being so."""
+    there = known.by_email.get(email)
+    if there is not None and line.sub == there.account.sub:
+        return _differs(line, there)
+    return _taken(line, email, known) + (_differs(line, there) if there else [])
+
+
 def _taken(line: Line, email: str, known: Known) -> Found:
-    """What keeps a line without an account of its address from getting one."""
+    """Whether the id, which the account of the address has not, is or was somebody's."""
     if line.sub is None:
         return []
     if line.sub in known.taken_subs:
@@ -159,11 +186,14 @@ def _taken(line: Line, email: str, known: Known) -> Found:
 
 
 def _differs(line: Line, there: Newcomer) -> Found:
-    """What the line says otherwise than the account of its address. Passwords may have been changed since."""
+    """What the line says otherwise than the proven account of its address, but for the id (`_keeps`).
+
+    Passwords may have been changed since.
+    """
     account = there.account
+    if account.verified_at_ms is None:
+        return []
     said = {
-        "sub": line.sub is not None and line.sub != account.sub,
-        "verified": line.verified and account.verified_at_ms is None,
         "password_hash": bool(line.password_hash) and not account.password_hash,
         "roles": not set(line.roles) <= set(there.roles),
         "blocked": line.blocked and account.blocked_at_ms is None,
@@ -172,6 +202,30 @@ def _differs(line: Line, there: Newcomer) -> Found:
     if not differing:
         return []
     return [("exists", f"there is an account of this address with another {', '.join(differing)}")]
+
+
+def _keeps(line: Line, there: Newcomer) -> Found:
+    """What the operator has to know: tokens will not carry the line's id."""
+    sub = there.account.sub
+    if line.sub in {None, sub}:
+        return []
+    kept = "which is its address" if "@" in sub else sub
+    return [("kept_sub", f"the address had an account here before, whose id stays: {kept}"[:255])]
+
+
+def _claimed(line: Line, there: Newcomer, now_ms: int) -> Newcomer:
+    """What becomes of the account: what the line says beside what it has; a proven one stays as it is."""
+    account = there.account
+    if account.verified_at_ms is not None:
+        return there
+    changed = replace(
+        account,
+        created_at_ms=min(line.created_at_ms or account.created_at_ms, account.created_at_ms),
+        verified_at_ms=now_ms if line.verified else None,
+        blocked_at_ms=account.blocked_at_ms or (now_ms if line.blocked else None),
+        password_hash=line.password_hash,
+    )
+    return Newcomer(changed, tuple(sorted({*there.roles, *line.roles})))
 
 
 def _newcomer(line: Line, email: str, new_sub: Callable[[], str], now_ms: int) -> Newcomer:

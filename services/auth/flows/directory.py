@@ -4,8 +4,9 @@ What changes somebody's roles refuses the access tokens that say otherwise and t
 transaction; the sessions go on.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 import structlog
@@ -106,6 +107,9 @@ class DirectoryFlow:
     async def bring_in(self, lines: Sequence[Line], *, check: bool) -> Judged:
         """Judge *lines*; without *check*, and where there is no problem, write them all. Repeatable.
 
+        Who is blocked is written so, which lets nobody in; after that the address is blocked too. The other way
+        round a batch that is not written after all would leave people kept out whom nobody brought in.
+
         Raises:
             ChangedMeanwhileError: somebody else wrote one of them just now; nothing was written.
         """
@@ -114,21 +118,27 @@ class DirectoryFlow:
         known = await self.directory.look_up(emails, subs)
         now_ms = self.clock.now_ms()
         judged = judge(lines, known, self.table.installation, lambda: self.ids.ulid(now_ms), now_ms)
-        if check or judged.problems or not judged.newcomers:
+        if check or judged.problems:
             return judged
-        for newcomer in judged.newcomers:
-            if newcomer.account.blocked_at_ms is not None:
-                # First: what is let in for an instant is in.
-                await self.users.block(newcomer.account.email, "imported", "operator")
-        entries = tuple(
-            entry
-            for newcomer in judged.newcomers
-            for entry in self._words_of(newcomer, known.deleted_emails)
-        )
-        await self.directory.bring_in(judged.newcomers, entries)
-        log.info("accounts.imported", count=len(judged.newcomers))
+        entries = [
+            *chain.from_iterable(
+                self._words_of(newcomer, known.deleted_emails) for newcomer in judged.newcomers
+            ),
+            *chain.from_iterable(map(self._proven, judged.claimed)),
+        ]
+        if judged.newcomers or judged.claimed:
+            await self.directory.bring_in(judged.newcomers, entries, claimed=judged.claimed)
+            count = len(judged.newcomers) + len(judged.claimed)
+            log.info("accounts.imported", count=count)
+        await self._keep_out(line.email for line in lines if line.blocked)
         await self.deliver(*entries)
         return judged
+
+    async def _keep_out(self, addresses: Iterable[str]) -> None:
+        """Also of those who were there: perhaps an import ended just before this."""
+        for email in filter(None, map(canonical_or_none, addresses)):
+            if (await self.users.people.find(email)).blocked_at_ms is None:
+                await self.users.block(email, "imported", "operator")
 
     @property
     def _words(self) -> RoleWords:
@@ -145,6 +155,10 @@ class DirectoryFlow:
             previous_sub=None if stays else account.email,
         )
         yield announce(USER_REGISTERED, registered)
+        yield from self._proven(newcomer)
+
+    def _proven(self, person: Newcomer) -> Iterator[Announce]:
+        account, now_ms = person.account, self.clock.now_ms()
         if account.verified_at_ms is not None:
             verified = UserVerified(id=self.ids.ulid(now_ms), at=now_ms, sub=account.sub)
             yield announce(USER_VERIFIED, verified)

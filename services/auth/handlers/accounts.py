@@ -60,7 +60,8 @@ async def on_roles(request: SetRoles, *, directory: DirectoryFlow) -> UserState:
     if refusal:
         return UserState(error=refusal)
     listed = await directory.by_email(email)
-    return UserState(sub=email, account=account_of(listed) if listed else None)
+    account = account_of(listed) if listed else None
+    return UserState(sub=email, has_account=listed is not None, account=account)
 
 
 async def on_import(request: ImportUsers, *, directory: DirectoryFlow) -> ImportReport:
@@ -157,9 +158,10 @@ def _portable(listed: Listed, *, hashes: bool) -> PortableUser:
 
 def _report(judged: Judged, *, written: bool) -> ImportReport:
     return ImportReport(
-        written=len(judged.newcomers) if written else 0,
+        written=len(judged.newcomers) + len(judged.claimed) if written else 0,
         known=judged.known,
-        problems=tuple(_problem(problem) for problem in judged.problems),
+        problems=tuple(map(_problem, judged.problems)),
+        notes=tuple(map(_problem, judged.notes)),
     )
 
 

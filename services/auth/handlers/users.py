@@ -55,5 +55,7 @@ async def _state(email: str, users: UserFlow, directory: DirectoryFlow | None) -
         blocked=person.blocked_at_ms is not None,
         blocked_at=person.blocked_at_ms,
         sessions=person.sessions,
+        has_account=listed is not None if directory else None,
         account=account_of(listed) if listed else None,
+        forgotten=directory is not None and listed is None and person.sub != email,
     )

@@ -3,7 +3,7 @@
 *entries* are written with the rows they are about (`services.auth.domain.outbox`); the caller has them done
 at once with `Relay.deliver`, and whatever a crash leaves, the relay does later.
 
-All raise `AccountsUnavailableError`: nothing was changed, try again.
+All raise `AccountsUnavailableError`: not now, try again.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,7 +16,11 @@ from services.auth.ports import StoreUnavailableError
 
 
 class AccountsUnavailableError(StoreUnavailableError):
-    """The store of accounts does not answer; nothing was changed."""
+    """The store of accounts does not answer; nothing was changed, or the whole transaction was.
+
+    A COMMIT whose answer was lost may have happened. Then the rows are there with the entries that follow from
+    them, and the relay completes it; to ask again is safe.
+    """
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What operators ask of the accounts' store: all accounts in pages, roles of the installation, and imports.
 
-All raise `AccountsUnavailableError`: nothing was changed, try again.
+All raise `AccountsUnavailableError`: not now; to try again is safe.
 """
 
 from collections.abc import Sequence
@@ -56,6 +56,15 @@ class Directory(Protocol):
         """What is known of these; for an import."""
         ...
 
-    async def bring_in(self, people: Sequence[Newcomer], entries: Sequence[Entry]) -> None:
-        """Write all or none. Raises: ChangedMeanwhileError."""
+    async def bring_in(
+        self,
+        people: Sequence[Newcomer],
+        entries: Sequence[Entry],
+        *,
+        claimed: Sequence[Newcomer] = (),
+    ) -> None:
+        """Write all or none. *claimed* are there, unproven, and become what is given; a block of theirs stays.
+
+        With the proof of one go the passwords that wait for another proof. Raises: ChangedMeanwhileError.
+        """
         ...
