@@ -31,15 +31,20 @@ class Bad:
 
 @dataclass
 class Reading:
-    """The lines of a file; what is wrong with them by themselves or with one another is put into *bad*."""
+    """The lines of a file; what is wrong with them by themselves or with one another is put into *bad*.
+
+    *seen* counts all lines by now, the bad ones too; not the empty ones.
+    """
 
     bad: list[Bad] = field(default_factory=list)
+    seen: int = 0
     _emails: dict[str, int] = field(default_factory=dict)
     _subs: dict[str, int] = field(default_factory=dict)
 
     def lines(self, file: IO[bytes]) -> Iterator[Line]:
         """Those that can be sent to auth; empty lines are skipped."""
         for number, raw in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), 1):
+            self.seen += bool(raw.strip())
             if len(raw) > MAX_LINE:
                 self._add(
                     number, "too_long", f"more than {MAX_LINE} bytes: nothing behind it was read"

@@ -47,6 +47,11 @@ def clock_time_in_words(ms: int) -> str:
     return _utc(ms).strftime("%H:%M:%S UTC")
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 line``, ``2,000 lines``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def date_time(ms: int) -> str:
     """``2026-11-22T14:02:03Z``."""
     return _utc(ms).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -8,7 +8,7 @@ from ctl import exits
 from ctl.accounts_words import account_lines, refused
 from ctl.arguments import Commands, add_command
 from ctl.commands import user_accounts, user_transfer
-from ctl.output import complain, date_time, one_line, say, say_json
+from ctl.output import complain, counted, date_time, one_line, say, say_json
 from ctl.session import Session, operate
 from shared.contract import OP_USERS_SET, OP_USERS_SHOW
 from shared.emails import InvalidEmailError, canonical_email
@@ -69,14 +69,17 @@ async def _ask(session: Session, *, request: SetUser | ShowUser) -> int:
     if session.json:
         say_json(state.model_dump(exclude_none=True))
     elif not state.error:
-        say(_line(state))
+        say(_line(canonical_email(request.email), state))
         if state.account and isinstance(request, ShowUser):
             say("\n".join(account_lines(state.account)))
+        elif state.forgotten:
+            say(one_line(f"  no account: nobody proved the address; of its id {state.sub} services may know"))
+        elif state.has_account is False:
+            say("  no account")
     return refused(state.error) if state.error else exits.DONE
 
 
-def _line(state: UserState) -> str:
-    who = state.account.email if state.account else state.sub
+def _line(email: str, state: UserState) -> str:
     since = f" since {date_time(state.blocked_at)}" if state.blocked_at else ""
     standing = f"blocked{since}" if state.blocked else "may log in"
-    return one_line(f"{who}: {standing}, {state.sessions} sessions")
+    return one_line(f"{email}: {standing}, {counted(state.sessions, 'session')}")
