@@ -1,14 +1,14 @@
 """``users import|export``: accounts as JSON lines (docs/import.md).
 
 An import reads the file twice: every line is checked against the running system first, and nothing is written
-while one has a problem. What is there already, just so, is passed over: an import that was interrupted is begun
-again with the same file.
+while one has a problem; a note stops nothing. What is there already, just so, is passed over: an import that
+was interrupted is begun again with the same file.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +24,7 @@ from ctl.output import complain, counted, one_line, say, say_json
 from ctl.session import Session, operate
 from shared.bus import NoAnswerError
 from shared.contract import OP_USERS_EXPORT, OP_USERS_IMPORT
-from shared.messages import ExportUsers, ImportReport, ImportUsers
+from shared.messages import ExportUsers, ImportProblem, ImportReport, ImportUsers
 from shared.messages.people import IMPORT_BATCH
 
 TRIES = 3  # of a batch whose answer was lost: what was written is known by then
@@ -100,36 +100,38 @@ class _StoppedError(Exception):
 async def _import(session: Session, *, file: IO[bytes], check_only: bool) -> int:
     try:
         reading = Reading()
-        lines, known = await _check(session, file, reading)
+        lines, known, notes = await _check(session, file, reading)
     except _StoppedError as stopped:
         return refused(stopped.error)
     reading.bad.sort(key=lambda bad: bad.number)
     if reading.bad or check_only:
-        return _checked(session, reading.bad, lines, known)
+        return _checked(session, reading.bad, notes, lines, known)
     file.seek(0)
     return await _write(session, file)
 
 
-async def _check(session: Session, file: IO[bytes], reading: Reading) -> tuple[int, int]:
-    """Ask about every line; how many there are, and how many are there already. Raises: _StoppedError."""
+async def _check(session: Session, file: IO[bytes], reading: Reading) -> tuple[int, int, list[Bad]]:
+    """Ask about every line; how many there are, how many are there already, and notes.
+
+    Raises: _StoppedError.
+    """
     known = 0
+    notes = list[Bad]()
     progress = Progress(session, "checked", "line")
     for batch in _batches(reading.lines(file)):
         report = await _send(session, batch, check=True)
-        reading.bad += _problems(batch, report)
+        reading.bad += _told(batch, report.problems)
+        notes += _told(batch, report.notes)
         known += report.known
         progress.tell(reading.seen)
-    return reading.seen, known
+    return reading.seen, known, notes
 
 
-def _checked(session: Session, bad: list[Bad], lines: int, known: int) -> int:
+def _checked(session: Session, bad: list[Bad], notes: list[Bad], lines: int, known: int) -> int:
     if session.json:
-        say_json(
-            {"lines": lines, "known": known, "written": 0, "problems": [vars(one) for one in bad]}
-        )
+        _say_counts(lines, known, 0, bad, notes)
     else:
-        for one in bad:
-            say(one_line(f"line {one.number}: {one.code}: {one.detail}"))
+        _say(sorted([*bad, *notes], key=lambda one: one.number))
     if bad:
         complain(f"nothing was written: {counted(len(bad), 'problem')} in {counted(lines, 'line')}")
         return exits.FAILED
@@ -140,28 +142,30 @@ def _checked(session: Session, bad: list[Bad], lines: int, known: int) -> int:
 
 async def _write(session: Session, file: IO[bytes]) -> int:
     written = known = 0
+    notes = list[Bad]()
     progress, reading = Progress(session, "written", "line"), Reading()
     for batch in _batches(reading.lines(file)):
         try:
             report = await _send(session, batch, check=False)
             bad = [
                 *reading.bad,
-                *_problems(batch, report),
+                *_told(batch, report.problems),
             ]  # the first: the file was changed meanwhile
         except (NoAnswerError, _StoppedError) as error:
             report, bad = ImportReport(), [Bad(batch[0].number, "not_written", str(error))]
-        for one in bad:
-            say(one_line(f"line {one.number}: {one.code}: {one.detail}"))
+        _say(bad)
         if bad:
             complain(
                 f"stopped before line {batch[0].number}: {counted(written, 'account')} written; run it again"
             )
             return exits.PARTLY if written else exits.FAILED
         written, known = written + report.written, known + report.known
+        notes += _told(batch, report.notes)
         progress.tell(written + known)
     if session.json:
-        say_json({"lines": written + known, "known": known, "written": written, "problems": []})
+        _say_counts(written + known, known, written, [], notes)
     else:
+        _say(notes)
         say(f"{counted(written, 'account')} written, {known:,} were there already")
     return exits.DONE
 
@@ -184,8 +188,18 @@ async def _send(session: Session, batch: list[Line], *, check: bool) -> ImportRe
     raise AssertionError("the last try returns or raises")
 
 
-def _problems(batch: list[Line], report: ImportReport) -> list[Bad]:
-    return [Bad(batch[p.index].number, p.code, p.detail) for p in report.problems]
+def _told(batch: list[Line], problems: Iterable[ImportProblem]) -> list[Bad]:
+    return [Bad(batch[p.index].number, p.code, p.detail) for p in problems]
+
+
+def _say(lines: Iterable[Bad]) -> None:
+    for one in lines:
+        say(one_line(f"line {one.number}: {one.code}: {one.detail}"))
+
+
+def _say_counts(lines: int, known: int, written: int, bad: list[Bad], notes: list[Bad]) -> None:
+    counts = {"lines": lines, "known": known, "written": written}
+    say_json({**counts, "problems": list(map(vars, bad)), "notes": list(map(vars, notes))})
 
 
 def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:

@@ -51,7 +51,8 @@ class UserAccount(Message):
 class UserState(Message):
     """The answer: is the person blocked, since when (ms), and how many sessions are open.
 
-    *has_account* is None where accounts are off.
+    *has_account* is None where accounts are off. *forgotten*: somebody registered the address and never proved
+    it; only the id, *sub*, is kept.
     """
 
     sub: ShortText = ""
@@ -60,6 +61,7 @@ class UserState(Message):
     sessions: int = 0
     has_account: bool | None = None
     account: UserAccount | None = None
+    forgotten: bool = False
     error: ShortText = ""
 
 
@@ -112,7 +114,10 @@ class ImportUsers(Message):
 
 
 class ImportProblem(Message):
-    """Why line *index* (from 0, of this batch) cannot be written: a stable *code*, and a sentence."""
+    """Why line *index* (from 0, of this batch) cannot be written, or a note of it.
+
+    A stable *code*, and a sentence.
+    """
 
     index: int
     code: ShortText
@@ -120,11 +125,15 @@ class ImportProblem(Message):
 
 
 class ImportReport(Message):
-    """*written* of the batch are in; all or none of a batch. *known*: were there already, just so."""
+    """*written* of the batch are in; all or none of a batch. *known*: were there already, just so.
+
+    *notes* are of lines that can be written: what becomes of them is not all that they say.
+    """
 
     written: int = 0
     known: int = 0
     problems: tuple[ImportProblem, ...] = ()
+    notes: tuple[ImportProblem, ...] = ()
     error: ShortText = ""
 
 

@@ -158,9 +158,10 @@ def _portable(listed: Listed, *, hashes: bool) -> PortableUser:
 
 def _report(judged: Judged, *, written: bool) -> ImportReport:
     return ImportReport(
-        written=len(judged.newcomers) if written else 0,
+        written=len(judged.newcomers) + len(judged.claimed) if written else 0,
         known=judged.known,
-        problems=tuple(_problem(problem) for problem in judged.problems),
+        problems=tuple(map(_problem, judged.problems)),
+        notes=tuple(map(_problem, judged.notes)),
     )
 
 
