@@ -5,6 +5,7 @@ import secrets
 from typing import Protocol
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [high + low for high in CROCKFORD for low in CROCKFORD]  # two characters are ten bits
 
 
 class Ids(Protocol):
@@ -26,7 +27,7 @@ class Ids(Protocol):
 def encode_ulid(now_ms: int, entropy: bytes) -> str:
     """The ULID of *now_ms* (48 bits) and ten bytes of *entropy*."""
     number = (now_ms & ((1 << 48) - 1)) << 80 | int.from_bytes(entropy, "big")
-    return "".join(CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
 def b64url(data: bytes) -> str:
