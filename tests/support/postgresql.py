@@ -18,8 +18,10 @@ from tests.support.servers import Server, free_port
 
 # Not for keeping anything: these make a start and a commit take milliseconds.
 FAST = ("fsync=off", "full_page_writes=off", "shared_buffers=16MB")
-SMALL = ("max_connections=200", "autovacuum=off", "log_min_messages=warning")
+SMALL = ("max_connections=200", "autovacuum=off", "log_min_messages=warning", "max_wal_size=64MB")
 OWNER = "latchwire"
+# A database is three hundred files: 40 ms to make in memory, 220 ms on a disk.
+MEMORY, ROOM = Path("/dev/shm"), 2**31  # a container may have little of it
 
 
 def find_postgresql() -> Path | None:
@@ -85,8 +87,11 @@ class PostgreSQLServer(Server):
 def running_postgresql(password: str = "") -> Iterator[PostgreSQLServer]:
     """A server with nothing in it, gone with the block. It asks everybody for a *password* that is not ""."""
     programs = postgresql_or_skip()
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM
     # Not under pytest's directory, which only its owner may enter.
-    directory = Path(tempfile.mkdtemp(prefix="latchwire-postgresql-"))
+    directory = Path(
+        tempfile.mkdtemp(prefix="latchwire-postgresql-", dir=MEMORY if roomy else None)
+    )
     try:
         server = _prepare(programs, directory, password)
         server.start()
