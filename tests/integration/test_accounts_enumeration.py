@@ -1,35 +1,34 @@
 """Nobody learns from an answer whether an address is known: every kind of address, route by route."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiohttp import ClientResponse
 
-from services.auth.adapters.sql import Database
-from services.auth.adapters.sql_schema import accounts
-from shared.contract import LOGIN_REQUESTED
-from tests.support.auth_workers import ORIGIN, AuthWorkers, running_workers
+from shared.bus import Bus
+from shared.contract import LOGIN_REQUESTED, OP_USERS_SET
+from shared.messages import SetUser
+from tests.support.account_ways import configure_provider
+from tests.support.auth_workers import ORIGIN, AuthWorkers, bearer, running_workers
+from tests.support.credentials import ACCESS
 from tests.support.house import SHOP, basic, write_clients
+from tests.support.lying_provider import LyingProvider, person, running_provider
 from tests.support.servers import make_nats, make_redis, make_secrets, start_in_thread
+from tests.support.social import FROM_ELSEWHERE
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 GOOD, OTHER = "correct horse battery", "staple of the third"
-KINDS = (
-    "known",
-    "unknown",
-    "disabled",
-    "unverified",
-    "deleted",
-    "social-only",
-    "rate-limited",
-    "not-allowed",
-)
-ROUTES = ("login", "register", "forgot", "resend")
+MAILS_AN_HOUR = 12
+GUESSES = 4  # wrong passwords, then nothing is right any more; below five, so that no answer waits
+# Unproven, and neither of these any more, once somebody registers the address: one for each route.
+ONCE = {"unknown", "deleted"}
+ROUTES = ("login", "forgot", "resend", "register")
 PATHS = {
     "login": "/auth/login",
     "register": "/auth/register",
@@ -39,9 +38,10 @@ PATHS = {
 STATUS = {"login": 401, "register": 202, "forgot": 202, "resend": 202}
 
 
-def address_of(kind: str) -> str:
+def address_of(kind: str, route: str) -> str:
     """Of equal length, so that no length of a body tells by itself."""
-    return f"{kind:-<14}@acme.com" if kind != "not-allowed" else f"{kind:-<14}@evil.com"
+    name = f"{kind}-{route}" if kind in ONCE else kind
+    return f"{name:-<18}@acme.com" if kind != "not-allowed" else f"{name:-<18}@evil.com"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -51,56 +51,132 @@ async def workers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Aut
     secrets_dir = make_secrets(directory / "secrets")
     write_clients(secrets_dir)
     nats, redis = make_nats(directory / "nats", secrets_dir), make_redis(directory / "redis")
-    url = f"sqlite:///{directory / 'accounts.db'}"
     try:
         await start_in_thread(nats)
         await start_in_thread(redis)
         await nats.provision()
-        async with running_workers(
-            nats, redis, secrets_dir, doors=1, accounts_url=url, limit_address="8/h"
-        ) as running:
-            await populate(running, url)
+        async with (
+            running_provider() as provider,
+            nats.connect("operator") as operator,
+            running_workers(
+                nats,
+                redis,
+                secrets_dir,
+                doors=1,
+                accounts_url=f"sqlite:///{directory / 'accounts.db'}",
+                providers=configure_provider(secrets_dir, provider),
+                limit_address=f"{MAILS_AN_HOUR}/h",
+                limit_password=f"{GUESSES}/h",
+            ) as running,
+        ):
+            await populate(Town(running, provider, operator))
             yield running
     finally:
         nats.kill()
         redis.kill()
 
 
-async def populate(running: AuthWorkers, url: str) -> None:
-    """Make the people."""
-    for kind in ("known", "disabled", "deleted"):
-        await register(running, address_of(kind))
-    await register(running, address_of("unverified"), proven=False)
-    for kind in ("social-only", "rate-limited"):
-        await running.sign_in(address_of(kind))
-    database = Database(url)
-    async with database.writing() as connection:
-        disabled = accounts.update().where(accounts.c.email == address_of("disabled"))
-        await connection.execute(disabled.values(blocked_at=1))
-        deleted = accounts.delete().where(accounts.c.email == address_of("deleted"))
-        await connection.execute(deleted)
-    await database.close()
-    email = {"email": address_of("rate-limited")}
-    await asyncio.gather(*(running.call("POST", PATHS["forgot"], email) for _ in range(9)))
+@dataclass(frozen=True)
+class Town:
+    """What people of every kind are made with: auth, their provider, and an operator."""
+
+    auth: AuthWorkers
+    provider: LyingProvider
+    operator: Bus
 
 
-async def register(running: AuthWorkers, email: str, *, proven: bool = True) -> None:
-    """With `GOOD`, and open the mail in the same browser."""
+async def _nobody(_town: Town, _email: str) -> None:
+    """There never was one."""
+
+
+async def _known(town: Town, email: str) -> None:
+    await register(town.auth, email)
+
+
+async def _disabled(town: Town, email: str) -> None:
+    """``latchwire users block``."""
+    await register(town.auth, email)
+    await town.operator.ask(OP_USERS_SET, SetUser(email=email, action="block"))
+
+
+async def _unverified(town: Town, email: str) -> None:
+    await register(town.auth, email, proven=False)
+
+
+async def _deleted(town: Town, email: str) -> None:
+    """By themselves."""
+    tokens = await register(town.auth, email)
+    gone = await town.auth.call("DELETE", "/auth/me", headers=bearer(tokens["access_token"]))
+    assert gone.status == 202, await gone.text()
+
+
+async def _social_only(town: Town, email: str) -> None:
+    """A first login at the provider."""
+    left = await town.auth.call("GET", "/auth/oauth/sso")
+    browser = {name: morsel.value for name, morsel in left.cookies.items()}
+    town.provider.who = person(email, email)
+    back = town.provider.answer(left.headers["Location"])
+    done = await town.auth.call("GET", back, headers=FROM_ELSEWHERE, cookies=browser)
+    assert ACCESS in done.cookies, await done.text()
+
+
+async def _guessed_at(town: Town, email: str) -> None:
+    """By somebody who has no tries left."""
+    await register(town.auth, email)
+    wrong = {"email": email, "password": OTHER}
+    tries = [town.auth.call("POST", PATHS["login"], wrong) for _ in range(GUESSES)]
+    assert {answer.status for answer in await asyncio.gather(*tries)} == {401}
+
+
+async def _mailed_at(town: Town, email: str) -> None:
+    """As often as an address may be."""
+    await register(town.auth, email)
+    asked = [
+        town.auth.call("POST", PATHS["forgot"], {"email": email}) for _ in range(MAILS_AN_HOUR)
+    ]
+    assert {answer.status for answer in await asyncio.gather(*asked)} == {202}
+
+
+KINDS: dict[str, Callable[[Town, str], Awaitable[None]]] = {
+    "known": _known,
+    "unknown": _nobody,
+    "disabled": _disabled,
+    "unverified": _unverified,
+    "deleted": _deleted,
+    "social-only": _social_only,
+    "guessed-at": _guessed_at,
+    "mailed-at": _mailed_at,
+    "not-allowed": _nobody,
+}
+
+
+async def populate(town: Town) -> None:
+    """Make the people, as people come to be what they are."""
+    async with asyncio.TaskGroup() as tasks:
+        for kind, make in KINDS.items():
+            for email in {address_of(kind, route) for route in ROUTES}:
+                tasks.create_task(make(town, email))
+
+
+async def register(running: AuthWorkers, email: str, *, proven: bool = True) -> dict[str, Any]:
+    """With `GOOD`, and open the mail in the same browser: the tokens, if *proven*."""
     body = {"email": email, "password": GOOD}
     response = await running.call("POST", PATHS["register"], body)
     assert response.status == 202, await response.text()
     if not proven:
-        return
+        return {}
     login_id = (await response.json())["login_id"]
     cookies = {name: morsel.value for name, morsel in response.cookies.items()}
     token = running.token_of(login_id, email, "verify_email")
     opened = await running.call("POST", "/auth/link", {"token": token}, cookies=cookies)
     assert opened.status == 200, await opened.text()
+    tokens: dict[str, Any] = await opened.json()
+    return tokens
 
 
 async def ask(running: AuthWorkers, route: str, kind: str, **more: Any) -> ClientResponse:
     """One request about an address of *kind*."""
-    body: dict[str, Any] = {"email": address_of(kind)}
+    body: dict[str, Any] = {"email": address_of(kind, route)}
     if route in {"login", "register"}:
         body["password"] = OTHER
     return await running.call("POST", PATHS[route], body | more, headers=ORIGIN)
@@ -142,59 +218,59 @@ async def test_an_answer_is_the_same_for_every_kind_of_address(
     assert different == []
 
 
+@pytest.mark.parametrize("kind", ["disabled", "unverified", "deleted", "guessed-at"])
 async def test_the_right_password_of_who_may_not_come_in_is_as_wrong_as_any(
-    workers: AuthWorkers,
+    workers: AuthWorkers, kind: str
 ) -> None:
-    """Disabled, unverified and deleted ones had this very password once."""
-    answers = {
-        kind: await seen_of(
-            await workers.call(
-                "POST",
-                "/auth/login",
-                {"email": address_of(kind), "password": password},
-                headers=ORIGIN,
-            )
-        )
-        for kind, password in (
-            ("known", OTHER),
-            ("disabled", GOOD),
-            ("unverified", GOOD),
-            ("deleted", GOOD),
-        )
-    }
+    """It is theirs, or was; whoever has it learns nothing. One that is known, and may, comes in with it."""
+    right = {"password": GOOD}
 
-    assert answers["known"]["status"] == 401
-    assert all(answer == answers["known"] for answer in answers.values())
+    theirs, wrong, known = await asyncio.gather(
+        workers.call("POST", PATHS["login"], {"email": address_of(kind, "forgot")} | right),
+        workers.call("POST", PATHS["login"], {"email": address_of("unknown", "login")} | right),
+        workers.call("POST", PATHS["login"], {"email": address_of("known", "resend")} | right),
+    )
+
+    assert (known.status, wrong.status) == (200, 401)
+    assert await seen_of(theirs) == await seen_of(wrong)
+
+
+Mail = tuple[str, str | None]  # its purpose and its notice
+PROVES, RESETS = ("verify_email", None), ("reset_password", None)
+SIGNS_IN = ("sign_in", "already_registered")
+MAILED = ("register", "forgot", "resend")
+MAILS: dict[str, tuple[Mail | None, ...]] = {
+    "known": (SIGNS_IN, RESETS, SIGNS_IN),
+    "guessed-at": (SIGNS_IN, RESETS, SIGNS_IN),
+    "social-only": (SIGNS_IN, RESETS, SIGNS_IN),
+    "unverified": (PROVES, RESETS, PROVES),
+    "unknown": (PROVES, None, None),
+    "deleted": (PROVES, None, None),
+    "disabled": (None, None, None),
+    "mailed-at": (None, None, None),
+    "not-allowed": (None, None, None),
+}
 
 
 async def test_only_whom_it_concerns_is_written_to(workers: AuthWorkers) -> None:
     """The other half of the table: same answers, different mails."""
+    asked = [(kind, route) for kind in KINDS for route in MAILED]
 
-    def mails(kind: str) -> list[tuple[str, str | None]]:
-        return sorted(
-            {
-                (mail.purpose, mail.notice)
-                for mail in workers.said(LOGIN_REQUESTED)
-                if mail.email == address_of(kind)
-            },
-            key=str,
-        )
+    answers = await asyncio.gather(*(ask(workers, route, kind) for kind, route in asked))
+    last = await ask(workers, "resend", "known")
+    ids = [(await answer.json())["login_id"] for answer in (*answers, last)]
 
-    for route in ("register", "forgot", "resend"):
-        await asyncio.gather(*(ask(workers, route, kind) for kind in KINDS))
-    await eventually(lambda: ("reset_password", None) in mails("known"))
+    def mails() -> dict[str, Mail]:
+        """Of each attempt."""
+        return {m.login_id: (m.purpose, m.notice) for m in workers.said(LOGIN_REQUESTED)}
 
-    assert set(mails("known")) >= {("sign_in", "already_registered"), ("reset_password", None)}
-    assert set(mails("social-only")) >= {
-        ("sign_in", "already_registered"),
-        ("reset_password", None),
+    await eventually(lambda: ids[-1] in mails())
+    found = {pair: mails().get(login_id) for pair, login_id in zip(asked, ids, strict=False)}
+    assert found == {
+        (kind, route): mail
+        for kind, sent in MAILS.items()
+        for route, mail in zip(MAILED, sent, strict=True)
     }
-    assert set(mails("unverified")) == {("verify_email", None), ("reset_password", None)}
-    assert ("verify_email", None) in mails("unknown")
-    assert mails("not-allowed") == []
-    assert [purpose for purpose, _ in mails("disabled")] == [
-        "verify_email"
-    ]  # before it was disabled
 
 
 async def test_the_answers_carry_what_a_browser_and_a_server_need(workers: AuthWorkers) -> None:
@@ -325,4 +401,4 @@ async def test_a_body_that_does_not_fit_is_refused_and_changes_nothing(
 
 async def test_every_kind_has_an_address_of_the_same_length() -> None:
     """Or the lengths of bodies would prove nothing."""
-    assert len({len(address_of(kind)) for kind in KINDS}) == 1
+    assert len({len(address_of(kind, route)) for kind in KINDS for route in ROUTES}) == 1

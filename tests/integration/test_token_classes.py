@@ -4,10 +4,12 @@ Only the diagonal is accepted. Everything else is refused in the door's own word
 no door fails on it: afterwards each of them is shown its own and works.
 """
 
+import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -56,7 +58,7 @@ MATRIX: dict[str, set[str]] = {
     "link": {"sign-in link", "verification link"},
     # The one door of every mail's link: looking consumes nothing.
     "inspect": {"sign-in link", "verification link", "reset link", "invitation", "notice"},
-    "code": {"sign-in code"},
+    "code": {"sign-in code", "verification code"},
     "reset": {"reset link"},
     "reset code": {"reset code"},
     "invitation": {"invitation"},
@@ -73,6 +75,16 @@ MATRIX: dict[str, set[str]] = {
 # No door of ours takes these.
 DECOYS = {"JWT", "logout+jwt", "secevent+jwt", "a name", "nothing", "half"}
 DECOYS |= {"link as verification", "link as invitation"}
+DECOYS |= {"sign-in code as reset", "verification code as sign-in", "reset code as verification"}
+# Whose attempt a code is shown with: where it opens something, and at every other door of codes too.
+CODES = {
+    "sign-in code": "sign-in",
+    "sign-in code as reset": "sign-in",
+    "verification code": "code of verification",
+    "verification code as sign-in": "code of verification",
+    "reset code": "reset",
+    "reset code as verification": "reset",
+}
 
 
 @dataclass
@@ -114,12 +126,14 @@ async def fill(site: AuthWorkers, handshakes: RedisHandshakes, secrets_dir: Path
     await site.hears(LOGIN_REQUESTED, 4)
     notice = next(e for e in site.said(LOGIN_REQUESTED) if e.purpose == "notice")
     register = {"email": "new@acme.com", "password": PASSWORD}
+    eve = {"email": "eve@acme.com", "password": PASSWORD}
     bob = await signed_in(site, "bob")
     invitation = await invited(bob, ada.email)
     login_ids = {
         "link": await site.ask(ada.email),
         "sign-in": await site.ask(bob.email),  # of one address, one that works voids the others
         "verification": await started(site, "/auth/register", register),
+        "code of verification": await started(site, "/auth/register", eve),
         "link of reset": await started(site, "/auth/password/forgot", {"email": ada.email}),
         "reset": await started(site, "/auth/password/forgot", {"email": bob.email}),
         "notice": notice.login_id,
@@ -130,7 +144,8 @@ async def fill(site: AuthWorkers, handshakes: RedisHandshakes, secrets_dir: Path
     listed = await (await site.call("GET", "/auth/sessions", headers=bearer(ada.access))).json()
     handle = next(s["handle"] for s in listed["sessions"] if not s["current"])
     keys = load_symmetric(secrets_dir, "link")
-    key = keys.by_kid[keys.current]
+    code = partial(login_code, keys.by_kid[keys.current])
+    signing, proving = (login_ids[name] for name in ("sign-in", "code of verification"))
     secrets = {
         "access": tokens["access_token"],
         "refresh": tokens["refresh_token"],
@@ -141,8 +156,9 @@ async def fill(site: AuthWorkers, handshakes: RedisHandshakes, secrets_dir: Path
         "reset link": site.token_of(login_ids["link of reset"], purpose="reset_password"),
         "invitation": site.token_of(invitation, purpose="invitation"),
         "notice": site.token_of(notice.login_id, purpose="notice"),
-        "sign-in code": site.code_of(login_ids["sign-in"], bob.email),
-        "reset code": login_code(key, "reset_password", login_ids["reset"], bob.email),
+        "sign-in code": code("sign_in", signing, bob.email),
+        "verification code": code("verify_email", proving, eve["email"]),
+        "reset code": code("reset_password", login_ids["reset"], bob.email),
         "provider state": state,
         "client secret": f"s3cret-{SHOP}",
         "form token": FormTokens(load_symmetric(secrets_dir, "csrf")).issue("inspect", nonce),
@@ -153,6 +169,9 @@ async def fill(site: AuthWorkers, handshakes: RedisHandshakes, secrets_dir: Path
         # The right attempt and address, under the name of another purpose.
         "link as verification": site.token_of(login_ids["link"], purpose="verify_email"),
         "link as invitation": site.token_of(login_ids["link"], purpose="invitation"),
+        "sign-in code as reset": code("reset_password", signing, bob.email),
+        "verification code as sign-in": code("sign_in", proving, eve["email"]),
+        "reset code as verification": code("verify_email", login_ids["reset"], bob.email),
     }
     return Bag(site, ada, secrets, login_ids, cookies, handshakes)
 
@@ -210,13 +229,11 @@ class Doors:
             "refresh cookie": self.refresh_cookie,
             "link": lambda s: self.post("/auth/link", {"token": s}),
             "inspect": lambda s: self.post("/auth/link/inspect", {"token": s}),
-            "code": lambda s: self.code("/auth/link", "sign-in", s, {}),
+            "code": lambda s: self.code("/auth/link", s),
             "reset": lambda s: self.post(
                 "/auth/password/reset", {"token": s, "password": PASSWORD}
             ),
-            "reset code": lambda s: self.code(
-                "/auth/password/reset", "reset", s, {"password": PASSWORD}
-            ),
+            "reset code": lambda s: self.code("/auth/password/reset", s, password=PASSWORD),
             "invitation": self.invitation,
             "notice": lambda s: self.form("notice", {"token": s}, "/auth/session-ended"),
             "provider's callback": self.callback,
@@ -248,11 +265,13 @@ class Doors:
         cookies = {"latchwire-dev": self.bag.secrets["access"], "latchwire-dev-refresh": secret}
         return good(await self.site.call("POST", "/auth/refresh", headers=ORIGIN, cookies=cookies))
 
-    async def code(self, path: str, which: str, secret: str, more: dict[str, str]) -> bool:
-        """Five wrong ones kill an attempt: each of those is tried at one of its own."""
-        login_id = self.bag.login_ids[which]
-        if secret != self.bag.secrets[f"{which} code"]:
-            start = "/auth/login" if which == "sign-in" else "/auth/password/forgot"
+    async def code(self, path: str, secret: str, **more: str) -> bool:
+        """With the attempt the code is of; what is of none, with a new one: five wrong ones kill an attempt."""
+        kind = next((kind for kind in CODES if self.bag.secrets[kind] == secret), "")
+        if kind:
+            login_id = self.bag.login_ids[CODES[kind]]
+        else:
+            start = "/auth/password/forgot" if more else "/auth/login"
             login_id = await started(self.site, start, {"email": self.bag.ada.email})
         return await self.post(path, {"login_id": login_id, "code": secret, **more})
 
@@ -331,13 +350,10 @@ async def test_only_the_diagonal_is_accepted(bag: Bag) -> None:
     doors = Doors(bag)
     assert doors.all.keys() == MATRIX.keys()
     assert bag.secrets.keys() == set().union(DECOYS, *MATRIX.values())
-    wrong = [
-        f"{door} took {kind}"
-        for door, ask in doors.all.items()
-        for kind, secret in bag.secrets.items()
-        if kind not in MATRIX[door] and await ask(secret)
-    ]
-    assert wrong == []
+    for door, ask in doors.all.items():
+        others = [kind for kind in bag.secrets if kind not in MATRIX[door]]
+        taken = await asyncio.gather(*(ask(bag.secrets[kind]) for kind in others))
+        assert [kind for kind, took in zip(others, taken, strict=True) if took] == [], door
     order = [door for door in doors.all if door not in LATE] + list(LATE)
     for door in order:
         for kind in sorted(MATRIX[door]):
