@@ -3,6 +3,7 @@
 One house for each test, because it is the house that takes the time.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from services.auth.adapters.sql import Database
 from services.auth.adapters.sql_schema import accounts, invitations, member_roles
 from services.auth.domain.csrf import SAFE_METHODS
 from services.auth.http.policy import ROWS, Route
-from shared.contract import LOGIN_REQUESTED, TOKEN_REVOKED
+from services.auth.http.throttles import PER_ACTOR
+from shared.contract import LOGIN_REQUESTED, TOKEN_REVOKED, USER_ROLES_CHANGED
 from tests.support.auth_workers import AuthWorkers, running_workers
 from tests.support.people import Person, everybody, organisation_of, signed_in
 from tests.support.servers import NatsServer, RedisServer
@@ -318,3 +320,28 @@ async def test_no_body_sets_what_is_not_its_to_set(site: AuthWorkers, store: Dat
         roles = [tuple(row) for row in (await connection.execute(member_roles.select())).all()]
     assert emails == ["ada@acme.com"]
     assert roles == [(org, ada.sub, "owner")]
+
+
+async def test_one_person_changes_only_so_much_in_an_hour(
+    site: AuthWorkers, store: Database
+) -> None:
+    """Also when nothing changes; others, reading and ending one's sessions go on."""
+    people = await everybody(site, "ada", "bob")
+    ada, bob = people["ada"], people["bob"]
+    org, _ = await organisation_of(store, {ada.sub: ["owner"]})
+    path = f"/auth/orgs/{org}/members/{ada.sub}/roles"
+    before = len(site.said(TOKEN_REVOKED)), len(site.said(USER_ROLES_CHANGED))
+
+    answers = Counter[int]()
+    while answers[429] == 0 and answers.total() <= PER_ACTOR.count:
+        last = await ada.call("PUT", path, {"roles": ["owner"]})
+        answers[last.status] += 1
+
+    assert set(answers) == {204, 429}
+    assert (await last.json())["code"] == "too_many_changes"
+    assert 1 <= int(last.headers["Retry-After"]) <= 12
+    assert (len(site.said(TOKEN_REVOKED)), len(site.said(USER_ROLES_CHANGED))) == before
+    assert (await ada.call("POST", "/auth/orgs", {"name": "Second"})).status == 429
+    assert (await bob.call("POST", "/auth/orgs", {"name": "Second"})).status == 201
+    assert (await ada.call("GET", "/auth/orgs")).status == 200
+    assert (await ada.call("DELETE", "/auth/sessions")).status == 204

@@ -3,12 +3,22 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import ColumnElement, FromClause, and_, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth.adapters.sql_schema import accounts, member_roles, members, organisations
+from services.auth.adapters.sql import ANNOUNCE, to_entry
+from services.auth.adapters.sql_schema import (
+    accounts,
+    member_roles,
+    members,
+    organisations,
+    outbox,
+)
 from services.auth.domain.org import Invitation, Membership, Org, Seats
+from services.auth.domain.outbox import Announce, Entry
 from services.auth.domain.roles import OWNER
+from shared.contract import USER_ROLES_CHANGED
 
 
 async def lock_account(c: AsyncConnection, sub: str) -> bool:
@@ -110,6 +120,24 @@ async def delete_org(c: AsyncConnection, org: str) -> None:
     """Members and invitations go with it (ON DELETE CASCADE); roles have no such tie."""
     await c.execute(delete(member_roles).where(member_roles.c.org == org))
     await c.execute(delete(organisations).where(organisations.c.org == org))
+
+
+async def unsaid(c: AsyncConnection, sub: str) -> tuple[Entry, ...]:
+    """What has been written about the roles of *sub*, and perhaps not done yet, in that order."""
+    told = and_(outbox.c.kind == ANNOUNCE, outbox.c.subject == USER_ROLES_CHANGED.name)
+    refused = outbox.c.kind == "refuse_tokens"
+    rows = await c.execute(select(outbox).where(told | refused).order_by(outbox.c.number))
+    entries = [to_entry(row) for row in rows]
+    return tuple(entry for entry in entries if entry is not None and _is_about(entry, sub))
+
+
+def _is_about(entry: Entry, sub: str) -> bool:
+    if not isinstance(entry, Announce):
+        return entry.sub == sub
+    try:
+        return USER_ROLES_CHANGED.decode(entry.body).sub == sub
+    except ValidationError:  # of a newer auth, which says it
+        return False
 
 
 async def sub_of(c: AsyncConnection, email: str) -> str:

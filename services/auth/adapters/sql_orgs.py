@@ -4,9 +4,11 @@ SQLite has one writer at a time anyway (BEGIN IMMEDIATE); PostgreSQL takes the r
 it is what the other has committed (READ COMMITTED).
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auth.adapters.sql import Database, enqueue
 from services.auth.adapters.sql_org_rows import (
@@ -23,6 +25,7 @@ from services.auth.adapters.sql_org_rows import (
     seats,
     sub_of,
     to_invitation,
+    unsaid,
 )
 from services.auth.adapters.sql_schema import (
     accounts,
@@ -31,6 +34,7 @@ from services.auth.adapters.sql_schema import (
     members,
     organisations,
 )
+from services.auth.adapters.turns import Turns
 from services.auth.domain.org import (
     MAX_MEMBERS,
     MAX_OPEN_INVITATIONS,
@@ -52,9 +56,10 @@ class SQLOrgs:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._turns = Turns()
 
     async def create(self, org: Org, owner: str, entries: Sequence[Entry]) -> Done | NotDone:
-        async with self._database.writing() as c:
+        async with self._turns.of(owner), self._database.writing() as c:
             if not await lock_account(c, owner):
                 return NotDone("no_account")
             if await count(c, members, members.c.sub == owner) >= MAX_ORGS:
@@ -95,7 +100,7 @@ class SQLOrgs:
         ]
 
     async def rename(self, org: str, actor: str, name: str, judge: Judge) -> Done | NotDone:
-        async with self._database.writing() as c:
+        async with self._changing(org) as c:
             refusal = judge(await seats(c, org, actor, actor))
             if refusal:
                 return NotDone(refusal)
@@ -107,7 +112,7 @@ class SQLOrgs:
     async def delete(
         self, org: str, actor: str, judge: Judge, entries: EntriesFor
     ) -> Done | NotDone:
-        async with self._database.writing() as c:
+        async with self._changing(org) as c:
             refusal = judge(await seats(c, org, actor, actor))
             if refusal:
                 return NotDone(refusal)
@@ -126,11 +131,14 @@ class SQLOrgs:
         judge: Judge,
         entries: EntriesFor,
     ) -> Done | NotDone:
-        async with self._database.writing() as c:
+        async with self._changing(org) as c:
             found = await seats(c, org, actor, sub)
             refusal = judge(found)
             if refusal:
                 return NotDone(refusal)
+            if set(found.target or ()) == set(roles):
+                # Nothing new to say: only what the first request was answered 503 for.
+                return Done(await unsaid(c, sub))
             await give(c, org, sub, roles)
             written = entries([sub])
             await enqueue(c, written)
@@ -139,7 +147,7 @@ class SQLOrgs:
     async def remove(
         self, org: str, actor: str, sub: str, judge: Judge, entries: EntriesFor
     ) -> Done | NotDone:
-        async with self._database.writing() as c:
+        async with self._changing(org) as c:
             refusal = judge(await seats(c, org, actor, sub))
             if refusal:
                 return NotDone(refusal)
@@ -150,7 +158,7 @@ class SQLOrgs:
 
     async def invite(self, invitation: Invitation, judge: Judge) -> Done | NotDone:
         org, at_ms = invitation.org, invitation.created_at_ms
-        async with self._database.writing() as c:
+        async with self._changing(org) as c:
             holder = await sub_of(c, invitation.email)
             found = await seats(c, org, invitation.invited_by, holder)
             refusal = judge(found)
@@ -183,7 +191,7 @@ class SQLOrgs:
         return (to_invitation(row), Org(row.org, row.name, row.made)) if row else None
 
     async def withdraw(self, org: str, actor: str, invitation: str, judge: Judge) -> Done | NotDone:
-        async with self._database.writing() as c:
+        async with self._changing(org) as c:
             refusal = judge(await seats(c, org, actor, actor))
             if refusal:
                 return NotDone(refusal)
@@ -203,7 +211,7 @@ class SQLOrgs:
         entries: EntriesFor,
     ) -> Done | NotDone:
         org = invitation.org
-        async with self._database.writing() as c:
+        async with self._changing(org) as c:
             if not await lock_account(c, sub):
                 return NotDone("no_account")
             found = await seats(c, org, invitation.invited_by, sub)
@@ -222,3 +230,9 @@ class SQLOrgs:
             written = entries([sub])
             await enqueue(c, written)
         return Done(tuple(written))
+
+    @asynccontextmanager
+    async def _changing(self, org: str) -> AsyncIterator[AsyncConnection]:
+        """A transaction about *org*. Whoever waits for another one of it has no connection yet."""
+        async with self._turns.of(org), self._database.writing() as connection:
+            yield connection

@@ -19,6 +19,7 @@ from services.auth.http.asking import read_email
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.context import AccountFlows, context_of
 from services.auth.http.link_routes import link_spent
+from services.auth.http.pacing import FLOOR_SECONDS, paced
 from services.auth.http.policy import claims_of
 from services.auth.http.problems import Problem
 from services.auth.http.reading import read_client, unauthorized
@@ -131,9 +132,10 @@ async def invite(request: web.Request) -> web.Response:
     """POST /auth/orgs/{org}/invitations: 201, whether a mail goes out or not."""
     body = await read_body(request, InvitationBody)
     ask = LinkAsk(read_email(body.email), read_client(request), locale=body.locale)
-    result = await _invitations(request).invite(
+    inviting = _invitations(request).invite(
         claims_of(request).sub, request.match_info["org"], ask, body.roles
     )
+    result = await paced(request, inviting, FLOOR_SECONDS)
     if isinstance(result, TooManyRequests):
         retry = {"Retry-After": str(result.retry_after)}
         raise Problem(429, "too_many_requests", headers=retry)

@@ -111,6 +111,8 @@ def _problem(request: web.Request, problem: Problem) -> web.Response:
 def _detail(request: web.Request, problem: Problem) -> str:
     if problem.status == 429:
         wait = phrases.wait(int(problem.headers.get("Retry-After", "60")))
+        if problem.code == "too_many_changes":
+            return f"You changed a lot in a short time. Try again in {wait}."
         what = "asked for too many links"
         if context_of(request).accounts is not None:
             what = "tried too often"

@@ -10,6 +10,7 @@ from services.auth.domain.org import Done, NotDone, name_problem
 from services.auth.domain.outcomes import Refreshed, SessionOver
 from services.auth.http.context import accounts_of, context_of
 from services.auth.http.cookies import read_browser, set_session
+from services.auth.http.pacing import FLOOR_SECONDS, paced
 from services.auth.http.page_context import see_other, show
 from services.auth.http.page_entering import NO_ADDRESS
 from services.auth.http.page_errors import Elsewhere, too_many_requests
@@ -76,7 +77,8 @@ async def invite(request: web.Request) -> web.Response:
         problem = ROLES_MISSING
     if not problem:
         ask = LinkAsk(email, read_client(request), browser=read_browser(request))
-        result = await accounts_of(request).invitations.invite(person.sub, org, ask, roles)
+        inviting = accounts_of(request).invitations.invite(person.sub, org, ask, roles)
+        result = await paced(request, inviting, FLOOR_SECONDS)
         if isinstance(result, TooManyRequests):
             raise too_many_requests(result.retry_after)
         problem = org_problem(_known(result).code) if isinstance(result, NotDone) else ""

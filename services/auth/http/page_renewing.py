@@ -20,13 +20,23 @@ RENEWED = web.RequestKey("RENEWED", Tokens)
 
 
 async def acting_person(request: web.Request, back: str) -> Claims:
-    """Who is signed in. Raises: Elsewhere: nobody; they log in, and come to *back*.
+    """Who is signed in, for a change that counts against their budget.
 
     For handlers of forms, after the form has proven to be this browser's.
+
+    Raises:
+        Elsewhere: nobody; they log in, and come to *back*.
+        Problem: 429, too many changes.
     """
-    person = person_of(request)
-    if person is not None:
-        return person
+    person = person_of(request) or await _renewed(request)
+    if person is None:
+        raise Elsewhere(continue_url(back))
+    context = context_of(request)
+    context.throttles.count_change(person.sub, context.clock)
+    return person
+
+
+async def _renewed(request: web.Request) -> Claims | None:
     sessions, refresh = context_of(request).sessions, read_bound_refresh(request)
     client = read_client(request)
     result = await sessions.refresh(refresh, client=client, cookies=True) if refresh else None
@@ -35,7 +45,7 @@ async def acting_person(request: web.Request, back: str) -> Claims:
         if not isinstance(signed_in, NotSignedIn):
             request[RENEWED] = result.tokens
             return signed_in.claims
-    raise Elsewhere(continue_url(back))
+    return None
 
 
 @web.middleware

@@ -14,6 +14,9 @@
 `guard` enforces ``signed_in``, ``fresh`` and ``member`` before a route's own code runs. Where *answers* is
 ``page`` the route does it itself, because it sends the person to sign in instead of refusing.
 
+What changes something for who is signed in counts against their budget (`Throttles.count_change`), where
+*paced*; forms count where they find out who is signed in. Ending sessions is never refused for that.
+
 *cross_site* says what stops a request that another site made a browser send: ``guarded`` (`require_same_site`),
 ``form`` (a token in a form of ours, bound to the browser), ``bodies`` (no cookie of ours counts there).
 """
@@ -49,6 +52,7 @@ class Policy:
     permission: str = ""
     cross_site: CrossSite = "guarded"
     answers: Literal["json", "page"] = "json"
+    paced: bool = True
 
     @property
     def guarded(self) -> bool:
@@ -72,6 +76,7 @@ PUBLIC, PROOF, SIGNED_IN, FRESH = (
     Policy("fresh"),
 )
 MEMBER = Policy("member")
+ENDING = Policy("signed_in", paced=False)
 
 ROWS: Mapping[Route, Policy] = {
     # Links and sessions.
@@ -84,8 +89,8 @@ ROWS: Mapping[Route, Policy] = {
     ("DELETE", "/auth/logout"): PROOF,
     ("GET", "/auth/me"): SIGNED_IN,
     ("GET", "/auth/sessions"): SIGNED_IN,
-    ("DELETE", "/auth/sessions"): SIGNED_IN,
-    ("DELETE", "/auth/sessions/{handle}"): SIGNED_IN,
+    ("DELETE", "/auth/sessions"): ENDING,
+    ("DELETE", "/auth/sessions/{handle}"): ENDING,
     # Registration and passwords.
     ("POST", "/auth/register"): PUBLIC,
     ("POST", "/auth/register/resend"): PUBLIC,
@@ -211,6 +216,9 @@ async def _require(request: web.Request, policy: Policy) -> None:
     claims = require_signed_in(request).claims
     if policy.access == "fresh":
         require_fresh(request, claims)
+    if policy.paced and request.method not in SAFE_METHODS:
+        context = context_of(request)
+        context.throttles.count_change(claims.sub, context.clock)
     if policy.access == "member":
         await _require_member(request, claims, policy.permission)
     request[CLAIMS] = claims

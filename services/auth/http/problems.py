@@ -30,6 +30,7 @@ TITLES: Mapping[str, str] = {
     "invalid_next": "next must be a path of this site.",
     "body_too_large": "The body is larger than this route takes.",
     "too_many_requests": "Too many requests from this network.",
+    "too_many_changes": "Too many changes by this account in too short a time.",
     "link_spent": "This link or code does not work, or no longer works.",
     "csrf_failed": "This request did not come from a page of this site.",
     "no_credentials": "This needs an access token.",

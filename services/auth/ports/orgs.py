@@ -63,8 +63,9 @@ class Orgs(Protocol):
         judge: Judge,
         entries: EntriesFor,
     ) -> Done | NotDone:
-        """Let *sub* have exactly *roles*. The *entries* are written where they are the same too: whoever was
-        told 503, because the first ones could not be done, repeats what he asked."""
+        """Let *sub* have exactly *roles*. Where they are these already nothing is written, and what is done
+        are the entries about the roles of *sub* that still wait: whoever was told 503, because the first
+        ones could not be done, repeats what he asked."""
         ...
 
     async def remove(
