@@ -188,7 +188,8 @@ LOGIN = Stream("LOGIN", ("login.requested", "login.succeeded"), timedelta(hours=
 LOGIN_REFUSED = Stream(
     "LOGIN_REFUSED", ("login.failed",), timedelta(hours=1), 64 << 20, discard_old=True
 )
-USER = Stream("USER", ("user.*",), timedelta(days=30), 256 << 20)
+# Full, it forgets the oldest: many can make these, and no registration and no deletion may wait for room.
+USER = Stream("USER", ("user.*",), timedelta(days=30), 256 << 20, discard_old=True)
 # The longest effect of a revocation: the absolute life of a session (7 d) with a day in hand.
 # The longest revocation that can be said has 3.1 kB of text, and its headers.
 TOKEN = Stream("TOKEN", ("token.revoked",), timedelta(days=8), 1 << 30, max_msg_size=4 * 1024)

@@ -47,6 +47,7 @@ async def provisioner(tmp_path: Path, secrets_dir: Path) -> AsyncIterator[Bus]:
         (contract.LOGIN, "retention", RetentionPolicy.WORK_QUEUE, LEFT),
         (contract.LOGIN, "storage", StorageType.MEMORY, LEFT),
         (contract.LOGIN, "discard", DiscardPolicy.OLD, MENDED),
+        (contract.USER, "discard", DiscardPolicy.NEW, MENDED),
         (contract.LOGIN, "max_age", 1200.0, MENDED),
         (contract.LOGIN, "max_bytes", 1 << 20, MENDED),
         (contract.LOGIN, "max_msgs", 100, MENDED),

@@ -249,3 +249,18 @@ async def test_an_address_from_before_accounts_keeps_being_its_own_sub(world: Wo
     assert account is not None
     assert account.sub == ADA
     assert [e.previous_sub for e in world.said(USER_REGISTERED)] == [None]
+
+
+async def test_a_new_address_is_told_like_a_known_one_when_its_event_has_to_wait(
+    world: World,
+) -> None:
+    """A full stream of events must not say which addresses are new; the relay tells it later."""
+    world.events.refused = USER_REGISTERED.name
+    login_id = await world.register()
+    assert world.mail(login_id).purpose == "verify_email"
+    assert world.said(USER_REGISTERED) == []
+
+    world.events.refused = ""
+    await world.settle()
+
+    assert len(world.said(USER_REGISTERED)) == 1

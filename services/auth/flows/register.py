@@ -6,6 +6,7 @@ address. What is not mailed (not allowed, blocked, over a limit) writes nothing 
 the store, or the stream of ``user.registered``, with strangers' addresses.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -24,7 +25,7 @@ from services.auth.domain.password_use import PasswordRefused
 from services.auth.flows.asking import Asked, Asking
 from services.auth.flows.link import is_same
 from services.auth.flows.subjects import AccountSubjects
-from services.auth.ports import Attempts
+from services.auth.ports import Attempts, NotAnnouncedError
 from services.auth.ports.accounts import Accounts, Hasher
 from shared.messages.login import NoticeReason
 
@@ -91,7 +92,9 @@ class RegisterFlow:
         )
         # "known": proven since it was looked up. Then the mail only signs in, and the password is forgotten.
         if registered.outcome == "new":
-            await self.subjects.deliver(newcomer.registered)
+            # The relay has it: a 503 here would say that the address is new.
+            with suppress(NotAnnouncedError):
+                await self.subjects.deliver(newcomer.registered)
         log.info("account.registered", outcome=registered.outcome)
 
     async def _carry_over(self, asked: Asked, login_id: str) -> None:
