@@ -217,6 +217,20 @@ async def test_nobody_is_asked_before_the_deletion_is_announced(
     assert {erasing.deletion for erasing in asked} == {deletion}
 
 
+async def test_deletions_that_wait_hold_up_no_others(
+    database: Database, accounts: SQLAccounts, ledger: SQLDeletions
+) -> None:
+    """However many are not announced yet: who is, is asked about."""
+    for n in range(5):
+        deletion, entries = deletion_of(await person(accounts, f"p{n}@acme.com"), f"p{n}@acme.com")
+        await ledger.delete(deletion, (OWN, "shop"), entries)
+    announced = await gone(ledger, SQLOutbox(database), await person(accounts, ADA))
+
+    asked = await ledger.claim(NOW, 2)
+
+    assert [erasing.deletion for erasing in asked] == [announced]
+
+
 async def test_two_processes_never_put_the_same_question(
     database: Database, accounts: SQLAccounts, ledger: SQLDeletions
 ) -> None:

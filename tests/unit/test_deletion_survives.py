@@ -107,6 +107,10 @@ ANSWERS: dict[str, tuple[EraseAnswer | None, str]] = {
         EraseAnswer(state="failed", note="x" * 255),
         ("failed: " + "x" * 255)[:255],
     ),
+    "it failed with what a terminal would obey": (
+        EraseAnswer(state="failed", note="a\x9b2J\u202eb"),
+        "failed: a\ufffd2J\ufffdb",
+    ),
 }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auth.adapters.sql import Database, enqueue
@@ -165,14 +165,21 @@ async def _remove(connection: AsyncConnection, sub: str, email: str, orgs: dict[
 
 
 def _due(now_ms: int, limit: int) -> Select[Any]:
-    """Questions to put, those that waited longest first."""
+    """Questions to put, those that waited longest first.
+
+    Without those whose entries are in the outbox, or many of these would hide all others: the ids of entries
+    are the numbers that follow the deletion's own, so (but for a carry, which `_undone` finds) all characters
+    but the last two are the same.
+    """
+    stem = func.substr(deletions.c.deletion, 1, 24)
+    untold = exists().where(outbox.c.entry.between(deletions.c.deletion, stem.concat("ZZ")))
     answers = deletion_answers.c
     rest = DELAYS_MS[-1]
     delay: ColumnElement[int] = case(
         *((answers.asked == n, ms) for n, ms in enumerate(DELAYS_MS)), else_=rest
     )
     due = or_(answers.asked_at.is_(None), answers.asked_at + delay <= now_ms)
-    open_ = and_(deletions.c.completed_at.is_(None), answers.answered_at.is_(None), due)
+    open_ = and_(deletions.c.completed_at.is_(None), answers.answered_at.is_(None), due, ~untold)
     wanted = select(deletions, answers.service, answers.asked).where(
         open_, answers.deletion == deletions.c.deletion
     )

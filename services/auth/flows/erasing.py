@@ -92,6 +92,11 @@ class Eraser:
             await self.deletions.note(deletion, service, SILENT)
         elif answer.state != "done":
             note = f"{answer.state}: {answer.note}" if answer.note else answer.state
-            await self.deletions.note(deletion, service, note[:255])
+            await self.deletions.note(deletion, service, _storable(note)[:255])
         elif await self.deletions.done(deletion, service, self.clock.now_ms()):
             log.info("deletion.complete", deletion=deletion)
+
+
+def _storable(text: str) -> str:
+    """*text* on one line, without what a terminal would obey, or a database cannot store."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
