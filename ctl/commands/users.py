@@ -73,7 +73,11 @@ async def _ask(session: Session, *, request: SetUser | ShowUser) -> int:
         if state.account and isinstance(request, ShowUser):
             say("\n".join(account_lines(state.account)))
         elif state.forgotten:
-            say(one_line(f"  no account: nobody proved the address; of its id {state.sub} services may know"))
+            say(
+                one_line(
+                    f"  no account: nobody proved the address; of its id {state.sub} services may know"
+                )
+            )
         elif state.has_account is False:
             say("  no account")
     return refused(state.error) if state.error else exits.DONE

@@ -14,7 +14,15 @@ from shared import contract
 from shared.bus import Bus
 from shared.clock import SystemClock
 from shared.ids import SystemIds
-from shared.messages import LoginSucceeded, SetUser, ShowUser, UserState
+from shared.messages import (
+    ImportProblem,
+    ImportReport,
+    ImportUsers,
+    LoginSucceeded,
+    SetUser,
+    ShowUser,
+    UserState,
+)
 from tests.conftest import BusFactory
 from tests.support.command_line import CommandLine
 from tests.support.revocation import Ledger, Worker, environment, make_edge, make_worker
@@ -504,6 +512,38 @@ async def test_users_are_blocked_by_asking_auth(latchwire: CommandLine, bus_of: 
         ("block", "left"),
         ("unblock", ""),
     ]
+
+
+async def test_what_strangers_left_is_marked_and_stops_nothing(
+    latchwire: CommandLine, bus_of: BusFactory
+) -> None:
+    """Whose address was forgotten is said to have no account; a note of an import is said, and it is done."""
+    auth = await bus_of("auth")
+
+    async def show(_request: ShowUser) -> UserState:
+        return UserState(sub="01K5", has_account=False, forgotten=True)
+
+    async def bring_in(request: ImportUsers) -> ImportReport:
+        note = ImportProblem(index=0, code="kept_sub", detail="01K5 stays")
+        return ImportReport(written=int(not request.check), notes=(note,))
+
+    await auth.answer(contract.OP_USERS_SHOW, show)
+    await auth.answer(contract.OP_USERS_IMPORT, bring_in)
+    file = latchwire.folder / "people.jsonl"
+    file.write_text(f'{{"email": "{ADA}", "sub": "legacy-7"}}\n')
+
+    shown = await latchwire.run("users", "show", "Ada@example.com")
+    checked = await latchwire.run("users", "import", str(file), "--check")
+    written = await latchwire.run("users", "import", str(file), "--json")
+
+    head, told = shown.out.splitlines()
+    assert head == f"{ADA}: may log in, 0 sessions"
+    assert told.startswith("  no account: ")
+    assert "01K5" in told
+    assert (checked.code, written.code) == (exits.DONE, exits.DONE)
+    assert checked.out.splitlines()[0] == "line 1: kept_sub: 01K5 stays"
+    note = {"number": 1, "code": "kept_sub", "detail": "01K5 stays"}
+    assert (written.json["written"], written.json["notes"]) == (1, [note])
 
 
 async def test_nobody_to_answer_is_exit_1_and_said(latchwire: CommandLine) -> None:
