@@ -4,12 +4,17 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic.fields import FieldInfo
 
 from shared.settings import KNOWN_NAMES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 WORKERS = ("auth", "edge", "mailer", "revocation")
+OF_ACCOUNTS = (
+    "ACCOUNTS_URL", "DELETION_DEADLINE", "DELETION_SERVICES", "HASH_WORKERS", "LIMIT_PASSWORD",
+    "PASSWORD_LENGTH", "PROVIDERS", "ROLES",
+)  # fmt: skip
 PRODUCTION = ("URL", "ALLOW", "SITE_NAME", "SMTP_URL", "MAIL_FROM", "SECRETS_DIR")
 # What ctl/ reads, which has no model.
 COMMAND_LINE = {"URL", "NATS_URL", "SECRETS_DIR", "CATALOGUE", "REVOKERS"}
@@ -31,7 +36,7 @@ def default_of(field: FieldInfo) -> str:
         value = ",".join(map(str, value))
     if isinstance(value, float):
         value = f"{value:g}"
-    return f"`{value}`" if value else "-"
+    return "-" if value in {None, ""} else f"`{value}`"
 
 
 def row(name: str) -> str:
@@ -51,6 +56,34 @@ def test_the_page_says_what_the_models_say() -> None:
     written = [line for line in PAGE.read_text().splitlines() if line.startswith("| `LATCHWIRE_")]
 
     assert written == [row(name) for name in names]
+
+
+def test_a_default_of_nought_is_shown() -> None:
+    """Only what has no value at all is a dash."""
+    assert "| `0` |" in row("HASH_WORKERS")
+    assert "| - |" in row("COOKIE_DOMAIN")
+    assert "| - |" in row("DELETION_SERVICES")
+
+
+def test_the_page_names_what_compose_sets_itself() -> None:
+    """What auth's container sets over .env, so that nobody looks for their own value in vain."""
+    _, _, told = PAGE.read_text().partition("## In compose")
+    told = told.partition("\n## ")[0]
+    compose = yaml.safe_load((PAGE.parents[1] / "compose.yaml").read_text())
+    services = compose["services"].values()
+    names = {name for service in services for name in service.get("environment", {})}
+
+    ours = {
+        n for n in names if n.startswith("LATCHWIRE_") and not n.endswith(("_LISTEN", "_ADMIN"))
+    }
+    assert {n for n in ours if f"`{n}`" not in told} == set()
+
+
+def test_the_changelog_names_every_setting_that_came_with_accounts() -> None:
+    """Who upgrades learns of all of them there."""
+    changelog = (PAGE.parents[1] / "CHANGELOG.md").read_text()
+
+    assert [name for name in OF_ACCOUNTS if f"`LATCHWIRE_{name}`" not in changelog] == []
 
 
 def test_every_setting_has_a_meaning() -> None:
