@@ -1,6 +1,7 @@
 """What operators see of the accounts' store, on both real engines."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -122,6 +123,55 @@ async def test_a_batch_is_written_whole_or_not_at_all(
     await directory.bring_in([batch[0], batch[2]], [word("p1")])
     assert len(await directory.page("", 9)) == 3
     assert len(await SQLOutbox(database).pending(9)) == 1
+
+
+@pytest.mark.parametrize("blocked_at_ms", [None, NOW], ids=["free", "blocked"])
+@pytest.mark.parametrize("swept", [False, True], ids=["waiting", "forgotten"])
+async def test_an_unproven_account_becomes_what_an_import_says(
+    database: Database,
+    directory: SQLDirectory,
+    accounts: SQLAccounts,
+    blocked_at_ms: int | None,
+    *,
+    swept: bool,
+) -> None:
+    """With its address, whether kept or not; what waited for another proof is gone. A second time it is not."""
+    waiting = Registration(IDS.ulid(NOW), NOW - 1 if swept else NOW + 600_000, "theirs")
+    await accounts.register(ADA, "ada", NOW - 9, waiting, [])
+    if swept:
+        await accounts.forget_expired(NOW)
+    known = await directory.look_up([ADA], [])
+    there = known.by_email[ADA]
+    proven = replace(
+        there.account, verified_at_ms=NOW, password_hash="hash", blocked_at_ms=blocked_at_ms
+    )
+    claimed = Newcomer(proven, ("auditor",))
+
+    await directory.bring_in([newcomer(BOB, "bob")], [word("ada")], claimed=[claimed])
+    with pytest.raises(ChangedMeanwhileError):
+        await directory.bring_in([newcomer("p@acme.com")], [word("p")], claimed=[claimed])
+
+    assert known.forgotten == ({ADA} if swept else set())
+    assert await directory.page("", 9) == [
+        Listed(proven, ("auditor",)),
+        Listed(newcomer(BOB, "bob").account),
+    ]
+    assert await accounts.registration(waiting.login_id) is None
+    assert len(await SQLOutbox(database).pending(9)) == 1
+
+
+async def test_a_block_outlives_an_import(directory: SQLDirectory, accounts: SQLAccounts) -> None:
+    """Also one set while it is judged; and who is not proven stays so, waiting password and all."""
+    waiting = Registration(IDS.ulid(NOW), NOW + 600_000, "theirs")
+    await accounts.register(ADA, "ada", NOW, waiting, [])
+    there = (await directory.look_up([ADA], [])).by_email[ADA]
+    await accounts.block("ada", NOW)
+
+    await directory.bring_in([], [], claimed=[Newcomer(there.account, ("auditor",))])
+
+    blocked = replace(there.account, blocked_at_ms=NOW)
+    assert await directory.by_email(ADA) == Listed(blocked, ("auditor",))
+    assert await accounts.registration(waiting.login_id) == waiting
 
 
 async def test_roles_change_once_and_say_so_once(
