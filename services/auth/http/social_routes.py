@@ -37,6 +37,7 @@ from services.auth.http.page_account import require_fresh
 from services.auth.http.page_context import Browser, see_other, show
 from services.auth.http.page_errors import too_many_requests
 from services.auth.http.page_forms import read_form
+from services.auth.http.page_renewing import acting_person
 from services.auth.http.pages import ACCOUNT, login_url, require_person
 from services.auth.http.policy import claims_of
 from services.auth.http.problems import Problem, unavailable
@@ -101,7 +102,7 @@ async def confirm(request: web.Request) -> web.Response:
 async def confirmed(request: web.Request) -> web.Response:
     """The button of that page: the only step that adds a login to an account somebody is signed in to."""
     fields = await read_form(request, "confirm-login")
-    person = require_person(request, ACCOUNT)
+    person = await acting_person(request, ACCOUNT)
     require_fresh(request, person, ACCOUNT)
     ticket = _ticket(fields["ticket"])
     result = await linking_of(request).link(ticket, read_browser(request), person.sub)
@@ -114,7 +115,7 @@ async def confirmed(request: web.Request) -> web.Response:
 async def link_login(request: web.Request) -> web.Response:
     """The account page's button "Link": a page that goes on to the provider by itself."""
     fields = await read_form(request, "link-login")
-    person = require_person(request, ACCOUNT)
+    person = await acting_person(request, ACCOUNT)
     require_fresh(request, person, ACCOUNT)
     visit = SocialVisit(read_browser(request), read_client(request))
     name = fields["provider"]
@@ -127,7 +128,7 @@ async def link_login(request: web.Request) -> web.Response:
 async def unlink_login(request: web.Request) -> web.Response:
     """The account page's button "Unlink"."""
     fields = await read_form(request, "unlink")
-    person = require_person(request, ACCOUNT)
+    person = await acting_person(request, ACCOUNT)
     require_fresh(request, person, ACCOUNT)
     await linking_of(request).unlink(person.sub, fields["login"])
     return see_other(request, ACCOUNT)
