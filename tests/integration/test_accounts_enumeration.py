@@ -15,7 +15,7 @@ from shared.messages import SetUser
 from tests.support.account_ways import configure_provider
 from tests.support.auth_workers import ORIGIN, AuthWorkers, bearer, running_workers
 from tests.support.credentials import ACCESS
-from tests.support.house import SHOP, basic, write_clients
+from tests.support.house import SHOP, TILL, basic, write_clients
 from tests.support.lying_provider import LyingProvider, person, running_provider
 from tests.support.servers import make_nats, make_redis, make_secrets, start_in_thread
 from tests.support.social import FROM_ELSEWHERE
@@ -318,6 +318,30 @@ async def test_a_confidential_client_registers_and_logs_people_in(workers: AuthW
     refresh = {"refresh_token": (await logged_in.json())["refresh_token"]}
     assert (await workers.call("POST", "/auth/refresh", refresh)).status == 401
     assert (await workers.call("POST", "/auth/refresh", refresh, headers=shop)).status == 200
+
+
+async def test_a_confidential_client_may_say_which_browser_it_is(workers: AuthWorkers) -> None:
+    """By a value of its own: the same one is the same browser, but not when another client says it."""
+    shop, body = basic(SHOP), {"email": "vint@acme.com", "password": GOOD}
+    here = {"client": {"user_agent": "Firefox/1 Linux", "device": "h" * 43}}
+    there = {"client": {"user_agent": "Firefox/1 Linux", "device": "t" * 43}}
+
+    async def call(path: str, body: dict[str, object], client: str = SHOP) -> Any:
+        return await workers.call("POST", path, body, headers=basic(client))
+
+    asked = await call(PATHS["register"], body | here)
+    token = workers.token_of((await asked.json())["login_id"], "vint@acme.com", "verify_email")
+    seen = [
+        await (await call("/auth/link/inspect", {"token": token} | said, client)).json()
+        for said, client in ((here, SHOP), (there, SHOP), (here, TILL), ({}, SHOP))
+    ]
+    assert [view["same_browser"] for view in seen] == [True, False, False, False]
+    assert (await call("/auth/link", {"token": token} | here)).status == 200
+    assert (await call(PATHS["login"], body | here)).status == 200, "the password was kept"
+    for device in ("Firefox on Linux", "x" * 21, "x" * 129, "\u00e9" * 30):
+        bad = body | {"client": {"device": device}}
+        assert (await workers.call("POST", PATHS["login"], bad, headers=shop)).status == 400
+    assert (await workers.call("POST", "/auth/link/inspect", {"token": token} | here)).status == 403
 
 
 async def test_a_password_is_changed_and_reset_over_http(workers: AuthWorkers) -> None:

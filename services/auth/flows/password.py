@@ -30,7 +30,6 @@ from services.auth.domain.password_use import (
     PasswordRefused,
     SignInAgain,
 )
-from services.auth.domain.session import FIRST_PARTY
 from services.auth.domain.tries import TryAllowed
 from services.auth.flows.opening import Opening
 from services.auth.flows.relay import Relay
@@ -93,8 +92,7 @@ class PasswordFlow:
         then on also ends this login, which may have read a password that is none any more.
         """
         self.revocations.require_fresh()
-        browser = _known_as(login.browser, login.client_id, login.client)
-        begun = await self.tries.begin(login.email, browser, login.client)
+        begun = await self.tries.begin(login.email, login.browser, login.client)
         if isinstance(begun, NetworkLimited):
             return TooManyRequests(retry_after(begun.wait_ms))
         async with self._taken_back_if_away(begun):
@@ -216,8 +214,7 @@ class PasswordFlow:
             return SignInAgain() if age > FRESH_SECONDS else None
         if change.current is None:
             return CurrentMissing()
-        browser = _known_as(change.browser, claims.client_id, change.client)
-        begun = await self.tries.begin(account.email, browser, change.client)
+        begun = await self.tries.begin(account.email, change.browser, change.client)
         if isinstance(begun, NetworkLimited):
             return TooManyRequests(retry_after(begun.wait_ms))
         async with self._taken_back_if_away(begun):
@@ -257,11 +254,6 @@ class PasswordFlow:
 
     def _tokens_before(self, account: Account) -> int:
         return self.revocations.watermark(account.sub, account.email).tokens_before
-
-
-def _known_as(browser: str, client_id: str, client: Client) -> str:
-    """What a browser is remembered by: our value in it; behind a confidential client, what that says of it."""
-    return browser or (f"{client_id}|{client.user_agent}" if client_id != FIRST_PARTY else "")
 
 
 def _usable(account: Account | None) -> str:

@@ -19,19 +19,25 @@ from services.auth.domain.returnto import safe_next
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
 from services.auth.http.context import context_of
-from services.auth.http.cookies import ensure_browser, hash_browser, set_browser
+from services.auth.http.cookies import ensure_browser, hash_browser, read_browser, set_browser
 from services.auth.http.problems import Problem
 from services.auth.http.reading import read_client, require_same_site
 from shared.emails import InvalidEmailError, canonical_email
 
 ULID = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
+# 128 bits at least, in base64url: the name of a browser does not fit.
+Device = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{22,128}$")]
 
 
 class ClientBody(Body):
-    """The person behind a confidential client: the address and User-Agent as its server saw them."""
+    """The person behind a confidential client: the address and User-Agent as its server saw them.
+
+    *device*: a random value that the client made for this browser and keeps in it, as we do with our cookie.
+    """
 
     address: Annotated[str, Field(max_length=64)] = ""
     user_agent: Annotated[str, Field(max_length=1024)] = ""
+    device: Annotated[Device | None, Field(repr=False)] = None
 
 
 class AskBody(Body):
@@ -97,10 +103,11 @@ async def read_ask(
 def make_asker(request: web.Request, body: AskBody, client_id: str | None) -> Asker:
     """The asker of *body*. Raises: Problem."""
     nonce = "" if client_id else ensure_browser(request)
+    browser = hash_browser(nonce) if nonce else browser_of(request, client_id, body.client)
     ask = LinkAsk(
         email=read_email(body.email),
         client=describe_client(request, client_id, body.client),
-        browser=hash_browser(nonce) if nonce else "",
+        browser=browser,
         next=read_next(body.next, context_of(request).url),
         locale=body.locale,
     )
@@ -130,6 +137,13 @@ def describe_client(request: web.Request, client_id: str | None, body: ClientBod
     if client_id is None:
         raise Problem(403, "client_only")
     return Client(describe_network(body.address), describe_browser(body.user_agent))
+
+
+def browser_of(request: web.Request, client_id: str | None, body: ClientBody | None) -> str:
+    """What this browser is known by, hashed: a confidential client's `device`, our pre-login value, or ""."""
+    if client_id is None or body is None or body.device is None:
+        return read_browser(request)
+    return hash_browser(f"device|{client_id}|{body.device}")
 
 
 def too_many_requests(result: TooManyRequests) -> Problem:

@@ -20,6 +20,7 @@ from services.auth.http.asking import (
     AskBody,
     ClientBody,
     ProofBody,
+    browser_of,
     describe_client,
     read_ask,
     too_many_requests,
@@ -28,7 +29,6 @@ from services.auth.http.asking import read_email as read_email
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
 from services.auth.http.context import context_of
-from services.auth.http.cookies import read_browser
 from services.auth.http.pacing import ask_for_link
 from services.auth.http.password_routes import LoginBody, invalid_credentials, log_in
 from services.auth.http.problems import Problem
@@ -36,9 +36,15 @@ from services.auth.http.reading import read_credentials, require_same_site
 
 
 class TokenBody(Body):
-    """POST /auth/link/inspect and /auth/link/cancel."""
+    """POST /auth/link/cancel."""
 
     token: Annotated[str, Field(max_length=256)]
+
+
+class InspectBody(TokenBody):
+    """POST /auth/link/inspect. *client*: whose browser it is in, for `same_browser`."""
+
+    client: ClientBody | None = None
 
 
 class ExchangeBody(ProofBody):
@@ -71,14 +77,16 @@ async def request_link(request: web.Request) -> web.Response:
 async def inspect_link(request: web.Request) -> web.Response:
     """POST /auth/link/inspect: who asked, from where, when. Consumes nothing."""
     context = context_of(request)
-    read_client_id(request, context.clients)
-    body = await read_body(request, TokenBody)
+    client_id = read_client_id(request, context.clients)
+    body = await read_body(request, InspectBody)
     require_same_site(request)
+    describe_client(request, client_id, body.client)
+    browser = browser_of(request, client_id, body.client)
     accounts = context.accounts
     if accounts is not None and (invited := await accounts.invitations.inspect(body.token)):
         return web.json_response(_invited(invited))
     held = await context.sessions.held_sessions(read_credentials(request))
-    view = await context.links.inspect_link(body.token, browser=read_browser(request), held=held)
+    view = await context.links.inspect_link(body.token, browser=browser, held=held)
     if view is None or (isinstance(view, LinkView) and view.purpose == "invitation"):
         raise link_spent()
     if isinstance(view, AlreadySignedIn):
@@ -110,7 +118,7 @@ async def exchange_link(request: web.Request) -> web.Response:
     result = await context.links.exchange_link(
         body.proof(),
         client=describe_client(request, client_id, body.client),
-        browser=read_browser(request),
+        browser=browser_of(request, client_id, body.client),
         held=held,
         cookies=body.cookies,
         client_id=client_id or FIRST_PARTY,

@@ -25,6 +25,7 @@ from services.auth.http.asking import (
     Asker,
     ClientBody,
     ProofBody,
+    browser_of,
     describe_client,
     read_ask,
     too_many_requests,
@@ -103,7 +104,8 @@ async def reset(request: web.Request) -> web.Response:
     client_id = read_client_id(request, context_of(request).clients)
     body = await read_body(request, ResetBody)
     require_same_site(request)
-    typist = Typist(describe_client(request, client_id, body.client), read_browser(request))
+    client = describe_client(request, client_id, body.client)
+    typist = Typist(client, browser_of(request, client_id, body.client))
     result = await accounts_of(request).resetting.reset(body.proof(), body.password, typist)
     if isinstance(result, TooManyRequests):
         raise too_many_requests(result)
