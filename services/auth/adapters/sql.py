@@ -97,7 +97,8 @@ class Database:
         """One transaction; *entries* are written with it, after everything else.
 
         Raises:
-            AccountsUnavailableError: the store does not answer; nothing was written.
+            AccountsUnavailableError: the store does not answer; nothing was written, or all of it (a COMMIT
+                whose answer was lost).
         """
         with translate_sql_errors():
             async with self._writes.begin() as connection:

@@ -1,6 +1,6 @@
 """What the flows of a deletion need: the ledger (SQL), the services, and auth's own memory outside SQL.
 
-Times in Unix ms. The ledger's methods raise `AccountsUnavailableError`: nothing was changed, try again.
+Times in Unix ms. The ledger's methods raise `AccountsUnavailableError`: not now; to try again is safe.
 """
 
 from collections.abc import Sequence
