@@ -16,6 +16,7 @@ from latchwire.tokens import TokenPolicy
 from services.auth.adapters.pyjwt_tokens import PyJWTTokens
 from services.auth.http import page_account_routes, social_routes
 from services.auth.http.form_tokens import FormTokens
+from services.auth.http.throttles import PER_ACTOR
 from shared.secrets import load_symmetric
 from tests.support.auth_site import AuthSite, running_auth
 from tests.support.html import Form
@@ -490,3 +491,23 @@ async def test_what_is_done_but_not_told_yet_is_said_so(
     assert "Your account is deleted" in answer.page.text
     assert "We could not tell every other service yet." in answer.page.text
     assert not ada.cookie(ACCESS)
+
+
+async def test_forms_of_one_person_have_a_budget_and_a_page_says_so(
+    site: AuthSite, ada: Visitor, other: Visitor, email: str
+) -> None:
+    """Also those that change nothing; whoever else is there goes on, and signing out is never refused."""
+    await enrol(site, ada, email)
+    await enrol(site, other, f"other-{email}")
+    form = form_of(site, ada, "/auth/form/unlink", login="none")
+    for _ in range(PER_ACTOR.count + 1):
+        answer = await ada.submit(form)
+        if answer.status != 303:
+            break
+
+    assert answer.status == 429
+    assert "You changed a lot in a short time." in answer.body
+    assert 1 <= int(answer.headers["Retry-After"]) <= 12
+    made = form_of(site, other, "/auth/form/org-create", name="Robotics")
+    assert (await other.submit(made)).status == 303
+    assert (await ada.submit(form_of(site, ada, "/auth/form/logout"))).status == 303

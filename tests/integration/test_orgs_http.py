@@ -332,16 +332,18 @@ async def test_one_person_changes_only_so_much_in_an_hour(
     path = f"/auth/orgs/{org}/members/{ada.sub}/roles"
     before = len(site.said(TOKEN_REVOKED)), len(site.said(USER_ROLES_CHANGED))
 
+    for _ in range(3):
+        assert (await ada.call("PUT", path, {"roles": ["owner"]})).status == 204
     answers = Counter[int]()
     while answers[429] == 0 and answers.total() <= PER_ACTOR.count:
-        last = await ada.call("PUT", path, {"roles": ["owner"]})
+        last = await ada.call("POST", "/auth/orgs", {})
         answers[last.status] += 1
 
-    assert set(answers) == {204, 429}
+    assert set(answers) == {400, 429}
     assert (await last.json())["code"] == "too_many_changes"
     assert 1 <= int(last.headers["Retry-After"]) <= 12
     assert (len(site.said(TOKEN_REVOKED)), len(site.said(USER_ROLES_CHANGED))) == before
-    assert (await ada.call("POST", "/auth/orgs", {"name": "Second"})).status == 429
+    assert (await ada.call("PUT", path, {"roles": ["owner"]})).status == 429
     assert (await bob.call("POST", "/auth/orgs", {"name": "Second"})).status == 201
     assert (await ada.call("GET", "/auth/orgs")).status == 200
     assert (await ada.call("DELETE", "/auth/sessions")).status == 204
