@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
+from typing import Literal
 from urllib.parse import quote_plus
 
 import pytest
@@ -30,6 +31,7 @@ PASSWORD = "violet anchors under tin"
 ANOTHER = "seven quiet lanterns burn"
 COMMON = "password12345"
 PROVIDERS = "github: {client_id: nobody-goes-there}\n"
+MOST_TABS = 40
 _numbers = itertools.count()
 
 
@@ -342,6 +344,60 @@ async def test_the_account_page_changes_the_password_and_ends_the_account(
         await says(window, "Log in")
         await log_in(window, email, ANOTHER)
         await expect(page.get_by_role("alert")).to_contain_text("do not go together")
+
+
+async def reach(window: Window, target: Locator) -> None:
+    """Press Tab until *target* has the focus, which can be seen there (WCAG 2.1.1, 2.4.7)."""
+    for _ in range(MOST_TABS):
+        if await target.evaluate("e => e === document.activeElement"):
+            break
+        await window.page.keyboard.press("Tab")
+    await expect(target).to_be_focused()
+    assert await target.evaluate("e => getComputedStyle(e).outlineStyle") != "none"
+
+
+async def test_organisation_password_and_deletion_by_keyboard(
+    chromium: Browser, house: Stack, email: str
+) -> None:
+    """Make one, invite somebody as its admin, change the password, leave for good: with nothing but keys."""
+    async with open_window(chromium, house, "desktop") as window:
+        page, keys = window.page, window.page.keyboard
+
+        async def follow(role: Literal["link", "button"], name: str) -> None:
+            await reach(window, page.get_by_role(role, name=name, exact=True))
+            await keys.press("Enter")
+
+        await enrol(window, email)
+        await follow("link", "Your organisations")
+        await says(window, "Your organisations")
+        await reach(window, field(window, "Its name"))
+        await keys.type("Robotics")
+        await keys.press("Enter")
+        await says(window, "Robotics")
+        await reach(window, field(window, "E-mail address"))
+        await keys.type(f"guest-{email}")
+        await reach(window, page.get_by_label("admin"))
+        await keys.press("Space")
+        await expect(page.get_by_label("admin")).to_be_checked()
+        await follow("button", "Send the invitation")
+        await expect(page.get_by_text("Invited just now")).to_be_visible()
+        await follow("link", "All your organisations")
+        await follow("link", "Back to your account")
+
+        await follow("link", "Change your password")
+        await says(window, "Change your password")
+        await reach(window, field(window, "Your password now"))
+        await keys.insert_text(PASSWORD)
+        await reach(window, field(window, "New password"))
+        await keys.insert_text(ANOTHER)
+        await keys.press("Enter")
+        await says(window, "Your account")
+
+        await follow("link", "Delete your account")
+        await says(window, "Delete your account?")
+        await follow("button", "Delete my account")
+        await says(window, "Your account is deleted")
+        assert window.complaints == []
 
 
 async def test_an_organisation_from_its_first_day_to_its_last(

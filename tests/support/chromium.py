@@ -121,9 +121,13 @@ class Window:
         return next((c.get("value", "") for c in cookies if c.get("name") == name), "")
 
     async def picture(self, name: str, *, whole: bool = False) -> None:
-        """Keep what is seen, or (*whole*) could be by scrolling, under test-artifacts/."""
+        """Keep what is seen, or (*whole*) could be by scrolling, under test-artifacts/: at every width."""
         ARTIFACTS.mkdir(exist_ok=True)
-        await self.page.screenshot(path=ARTIFACTS / f"{name}-{self.size}.png", full_page=whole)
+        others = [size for size in SIZES if size != self.size]
+        for size in (*others, self.size):  # its own last: it goes on as it was
+            width, height = SIZES[size]
+            await self.page.set_viewport_size({"width": width, "height": height})
+            await self.page.screenshot(path=ARTIFACTS / f"{name}-{size}.png", full_page=whole)
 
     def foreign(self) -> set[str]:
         """The origins it asked for anything, but for the front door and the mailbox."""
