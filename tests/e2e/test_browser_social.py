@@ -120,13 +120,30 @@ async def test_an_address_the_provider_does_not_vouch_for_is_confirmed_by_mail(
         await leave(window)
         await log_in_there(window, address)
         await expect(window.page.get_by_role("heading", name="Check your mail")).to_be_visible()
+        await window.picture("check-mail-with-login")
         await window.open_link(address)
-        await window.press("Continue")
+        await window.picture("confirm-with-login")
+        await window.press("Continue and add The other house")
         await window.page.wait_for_url(f"{house.url}/demo")
         await window.go("/auth/account")
         await window.press("Sign out")
 
         await leave(window)
+        await window.page.wait_for_url(f"{house.url}/demo")
+
+
+async def test_a_link_on_another_site_leads_to_a_page_of_ours_first(
+    chromium: Browser, house: Stack, email: str
+) -> None:
+    """Chromium says where the link was; one button goes on, and the login ends where the link wanted."""
+    async with open_window(chromium, house) as window:
+        await window.page.set_content(f'<a href="{house.url}/auth/oauth/house?next=/demo">Go</a>')
+        await window.page.get_by_role("link", name="Go").click()
+        heading = window.page.get_by_role("heading", name="Log in with The other house?")
+        await expect(heading).to_be_visible()
+        await window.picture("asked-before-leaving")
+        await window.page.get_by_role("link", name="Continue with The other house").click()
+        await log_in_there(window, email)
         await window.page.wait_for_url(f"{house.url}/demo")
 
 

@@ -138,7 +138,7 @@ async def test_only_the_json_value_true_is_a_verified_address(
 async def test_a_provider_that_speaks_for_nobody_is_confirmed_by_the_mailbox_in_the_same_browser(
     site: SocialSite, number: str, known: bool
 ) -> None:
-    """The link of the mail signs in and links the login; from then on the provider alone is enough."""
+    """The link of the mail signs in and, if told so, links the login: then the provider alone is enough."""
     email = f"asked{number}@acme.com"
     if known:
         await site.auth.sign_in(email)
@@ -146,14 +146,116 @@ async def test_a_provider_that_speaks_for_nobody_is_confirmed_by_the_mailbox_in_
     async with visiting(site.auth.doors[0]) as visitor:
         answer = await site.log_in(visitor, "other", next_="/demo")
         assert await site.logins(email) == []
-        opened = await open_link(site, visitor, answer.login_id, email)
+        opened = await open_link(site, visitor, answer.login_id, email, login="add")
 
         assert opened.location == "/demo"
         assert await site.signed_in(visitor) is not None
     assert [(i.iss, i.subject) for i in await site.logins(email)] == [(site.other.url, number)]
-    assert notices(site, email) == ([("login_linked", "Elsewhere")] if known else [])
+    await eventually(lambda: notices(site, email) == [("login_linked", "Elsewhere")])
     async with visiting(site.auth.doors[0]) as visitor:
         assert (await site.log_in(visitor, "other", next_="/x")).location == "/x"
+
+
+CHOICES = [({"login": "without"}, False), ({}, False), ({"login": "add"}, True)]
+
+
+@pytest.mark.parametrize(("pressed", "linked"), CHOICES)
+@pytest.mark.parametrize("way", ["link", "code", "code on the link's page"])
+async def test_a_login_is_added_by_a_button_that_names_it_and_by_nothing_else(
+    site: SocialSite, number: str, way: str, pressed: dict[str, str], linked: bool
+) -> None:
+    """An attacker's login at a provider in the victim's own browser: the victim reads of it, and may say no."""
+    email = f"asks{number}-{len(way)}{len(pressed)}@acme.com"
+    site.other.who = person(email, email, False)
+    async with visiting(site.auth.doors[0]) as visitor:
+        sent = (await site.log_in(visitor, "other", next_="/demo")).location
+        login_id = sent.partition("id=")[2]
+        token = site.auth.token_of(login_id, email)
+        shown = {
+            "link": lambda: visitor.open_link(login_id, token),
+            "code": lambda: visitor.get(sent),
+            "code on the link's page": lambda: visitor.get(f"/auth/link?id={login_id}"),
+        }[way]
+        page = (await shown()).page
+        assert (
+            f"You came here from Elsewhere. If you add that login, it logs in here from now on as {email}"
+            in page.text
+        )
+        assert "without adding it" in page.text
+        assert "and add Elsewhere" in page.text
+        action = "/auth/form/link" if way == "link" else "/auth/form/code"
+        typed = {} if way == "link" else {"code": site.auth.code_of(login_id, email)}
+        answer = await visitor.submit(page.form(action), **typed, **pressed)
+
+        assert answer.location == "/demo"
+        assert await site.signed_in(visitor) is not None
+    assert bool(await site.logins(email)) == linked
+    expected = [("login_linked", "Elsewhere")] if linked else []
+    await eventually(lambda: notices(site, email) == expected)
+
+
+@pytest.mark.parametrize(
+    ("said", "linked"), [({}, False), ({"link_login": False}, False), ({"link_login": True}, True)]
+)
+async def test_a_program_is_told_which_login_waits_and_adds_it_only_when_it_says_so(
+    site: SocialSite, number: str, said: dict[str, bool], linked: bool
+) -> None:
+    """``offered_login`` in the browser that was there only; ``link_login`` is false unless it is true."""
+    email = f"json{number}@acme.com"
+    site.other.who = person(number, email)
+    async with visiting(site.auth.doors[0]) as visitor:
+        login_id = (await site.log_in(visitor, "other")).login_id
+        body = {"token": site.auth.token_of(login_id, email)}
+        held = cookies_of(visitor)
+        seen = [
+            await (
+                await site.auth.call(
+                    "POST", "/auth/link/inspect", body, cookies=cookies, headers=ORIGIN
+                )
+            ).json()
+            for cookies in (held, {})
+        ]
+        assert seen[0]["offered_login"] == {
+            "provider": "other",
+            "title": "Elsewhere",
+            "email": email,
+        }
+        assert "offered_login" not in seen[1]
+        wrong = {**body, "link_login": "yes please"}
+        assert (
+            await site.auth.call("POST", "/auth/link", wrong, cookies=held, headers=ORIGIN)
+        ).status == 400
+        answer = await site.auth.call(
+            "POST", "/auth/link", body | said, cookies=held, headers=ORIGIN
+        )
+
+    assert answer.status == 200
+    assert bool(await site.logins(email)) == linked
+
+
+async def test_a_provider_that_another_site_sent_somebody_to_is_asked_about_here_first(
+    site: SocialSite,
+) -> None:
+    """One page, one button; no redirect of ours makes the other site's link look like that button."""
+    there = "/auth/oauth/other"
+    async with visiting(site.auth.doors[0]) as visitor:
+        for origin in ("cross-site", "same-site"):
+            headers = {**FROM_ELSEWHERE, "Sec-Fetch-Site": origin}
+            asked = await visitor.get(f"{there}?next=/demo", headers)
+            assert asked.status == 200
+            assert "Log in with Elsewhere?" in asked.page.text
+            (button,) = [a for a in asked.page.all("a") if a.get("class") == "button"]
+            assert button["href"] == f"{there}?next=%2Fdemo"
+            assert (await visitor.get("/auth/oauth/nobody", headers)).status == 404
+        assert (await visitor.get(str(button["href"]))).location.startswith(site.other.url)
+        assert (await visitor.get(there, {"Sec-Fetch-Site": "none"})).location.startswith(
+            site.other.url
+        )
+        for detour in ("/auth/continue?next=", "/auth/login?next="):
+            landed = await visitor.get(f"{detour}{there}", FROM_ELSEWHERE)
+            assert there not in landed.headers.get("Location", "")
+            assert f"next={there}" not in landed.body
+            assert f'value="{there}"' not in landed.body
 
 
 async def test_a_stranger_who_opens_the_mail_elsewhere_signs_in_and_links_nothing(
@@ -165,7 +267,7 @@ async def test_a_stranger_who_opens_the_mail_elsewhere_signs_in_and_links_nothin
     site.other.who = person(number, email)
     async with visiting(site.auth.doors[0]) as attacker, visiting(site.auth.doors[0]) as victim:
         answer = await site.log_in(attacker, "other")
-        await open_link(site, victim, answer.login_id, email)
+        await open_link(site, victim, answer.login_id, email, login="add")
 
         assert await site.signed_in(victim) is not None
         assert await site.signed_in(attacker) is None
@@ -235,7 +337,7 @@ async def test_github_is_a_number_and_its_verified_primary_address(
     site.sso.who = person(number, email)
     async with visiting(site.auth.doors[0]) as visitor:
         answer = await site.log_in(visitor, "github")
-        await open_link(site, visitor, answer.login_id, email)
+        await open_link(site, visitor, answer.login_id, email, login="add")
 
     assert [(i.iss, i.subject, i.email) for i in await site.logins(email)] == [
         (f"{site.sso.url}/github", number, email)
@@ -274,7 +376,7 @@ async def test_facebook_says_nothing_about_its_addresses_so_the_mailbox_is_asked
     site.sso.who = person(number, email)
     async with visiting(site.auth.doors[0]) as visitor:
         answer = await site.log_in(visitor, "facebook")
-        await open_link(site, visitor, answer.login_id, email)
+        await open_link(site, visitor, answer.login_id, email, login="add")
 
     assert [i.provider for i in await site.logins(email)] == ["facebook"]
 
@@ -537,7 +639,9 @@ async def me_of(site: SocialSite, token: str) -> dict[str, Any]:
     return found
 
 
-async def open_link(site: SocialSite, visitor: Visitor, login_id: str, email: str) -> Answer:
+async def open_link(
+    site: SocialSite, visitor: Visitor, login_id: str, email: str, **pressed: str
+) -> Answer:
     """Open the mail's link in this browser and press the button."""
     shown = await visitor.open_link(login_id, site.auth.token_of(login_id, email))
-    return await visitor.submit(shown.page.form("/auth/form/link"))
+    return await visitor.submit(shown.page.form("/auth/form/link"), **pressed)

@@ -49,6 +49,7 @@ ELSEWHERE = [
     "https://auth.acme.com:443@evil.test/", "https://user@auth.acme.com/", "https://auth.acme.com.evil.test/",
     "https://auth.acme.com:444/", "https://auth.acme.comevil.test", "https://auth.acme.com\\@evil.test",
     "https://auth.acme.com//evil.test", "/..//evil.test", "/./%2e%2e//evil.test", "/%2e%2e//evil.test",
+    "/auth/oauth/google", "/auth/%6fauth/google", "https://auth.acme.com/auth/oauth/google?next=/x",
     "/a/../..//evil.test", "/\u2028", "/é", "/a b", "?next=/x", "#x", "a/b", "./a", "/" + "a" * 3000,
     "/%25%32%35%25%32%35%32%66", "\u3031/evil.test", "\uff0f\uff0fevil.test",
 ]  # fmt: skip

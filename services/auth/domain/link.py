@@ -89,8 +89,17 @@ Proof = TokenProof | CodeProof
 
 
 @dataclass(frozen=True)
+class OfferedLogin:
+    """A login at *provider*, known there by *email*: this proof adds it if the person says so."""
+
+    provider: str
+    title: str
+    email: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class LinkView:
-    """What a holder of the link may see before deciding."""
+    """What a holder of the link may see before deciding. *offered* is added only if the person says so."""
 
     login_id: str
     email: str
@@ -100,6 +109,7 @@ class LinkView:
     client: Client
     same_browser: bool
     next: str
+    offered: OfferedLogin | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from services.auth.domain.account import Standing
-from services.auth.domain.link import NOTICE_SECONDS, Attempt
+from services.auth.domain.link import NOTICE_SECONDS, Attempt, OfferedLogin
 from services.auth.domain.outbox import Announce, announce
 from services.auth.domain.provider import (
     Identity,
@@ -71,29 +71,34 @@ class IdentityFlow:
         kept = await self.handshakes.take_kept(ticket, browser)
         if kept is None:
             return NotLinked("gone")
-        return await self.attach(kept.identity, sub, tell=True)
+        return await self.attach(kept.identity, sub)
 
-    async def proven(self, attempt: Attempt, standing: Standing, *, same_browser: bool) -> None:
-        """`services.auth.flows.link.Linking`: the mailbox has confirmed what the provider could not.
+    async def waiting(self, attempt: Attempt) -> OfferedLogin | None:
+        """`services.auth.flows.link.Linking`: the login that the mailbox is asked about."""
+        kept = await self._waiting(attempt)
+        if kept is None:
+            return None
+        provider = kept.identity.provider
+        return OfferedLogin(provider, self._title(provider), kept.identity.email)
 
-        Only in the browser that was at the provider: anybody can go to one in a stranger's name, and have the
-        stranger confirm it.
-        """
-        if not same_browser:
-            log.info("identity.other_browser")
+    async def proven(self, attempt: Attempt, standing: Standing) -> None:
+        """`services.auth.flows.link.Linking`: the mailbox has confirmed what the provider could not."""
+        kept = await self._waiting(attempt)
+        if kept is None:
             return
-        kept = await self.handshakes.look(attempt.identity, attempt.browser)
-        if kept is None or kept.sub or kept.identity.email != attempt.email:
-            return
-        account = await self.accounts.by_sub(standing.sub)
-        known = account is not None and (account.verified_at_ms or 0) < attempt.requested_at_ms
-        await self.attach(kept.identity, standing.sub, tell=known)
+        await self.attach(kept.identity, standing.sub)
         await self.handshakes.take_kept(attempt.identity, attempt.browser)
 
-    async def attach(self, identity: ProvenIdentity, sub: str, *, tell: bool) -> Linked | NotLinked:
-        """Link *identity* to *sub*; with *tell* the account's address hears of it."""
+    async def _waiting(self, attempt: Attempt) -> KeptIdentity | None:
+        kept = await self.handshakes.look(attempt.identity, attempt.browser)
+        if kept is None or kept.sub or kept.identity.email != attempt.email:
+            return None
+        return kept
+
+    async def attach(self, identity: ProvenIdentity, sub: str) -> Linked | NotLinked:
+        """Link *identity* to *sub*; the account's address hears of every new one, of a new account's too."""
         now_ms = self.clock.now_ms()
-        entries = await self._notices(sub, identity.provider, "login_linked") if tell else ()
+        entries = await self._notices(sub, identity.provider, "login_linked")
         row = Identity(
             iss=identity.iss,
             subject=identity.subject,

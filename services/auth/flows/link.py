@@ -15,6 +15,7 @@ from services.auth.domain.link import (
     CodeProof,
     LinkSpent,
     LinkView,
+    OfferedLogin,
     Proof,
     Purpose,
     TooManyRequests,
@@ -49,21 +50,26 @@ CANCELLABLE: tuple[Purpose, ...] = ("sign_in", "verify_email", "reset_password")
 
 
 class Linking(Protocol):
-    """Who waits for the proof that an attempt with an ``identity`` brings."""
+    """Who waits for the proof that an attempt with an ``identity`` brings, in the browser that asked for it."""
 
-    async def proven(self, attempt: Attempt, standing: Standing, *, same_browser: bool) -> None:
-        """The address of *attempt* is proven to be *standing*'s; the session is not open yet."""
+    async def waiting(self, attempt: Attempt) -> OfferedLogin | None:
+        """What `proven` would add; None: nothing."""
+        ...
+
+    async def proven(self, attempt: Attempt, standing: Standing) -> None:
+        """The address is proven to be *standing*'s, who said yes to the login; the session is not open yet."""
         ...
 
 
 @dataclass(frozen=True)
 class _Visit:
-    """Who shows a link, and with what."""
+    """Who shows a link, and with what. *link_login*: they said yes to the login that waits for it."""
 
     client: Client
     browser: str
     held: frozenset[str]
     client_id: str
+    link_login: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,17 @@ class LinkFlow:
             client=attempt.client,
             same_browser=is_same(attempt.browser, browser),
             next=attempt.next,
+            offered=await self.offered(attempt, browser),
         )
+
+    async def offered(self, attempt: Attempt, browser: str) -> OfferedLogin | None:
+        """The login that *attempt* would add if its person says so; None in every other *browser*.
+
+        Anybody can go to a provider in a stranger's name, and have the stranger confirm it.
+        """
+        if self.linking is None or not attempt.identity or not is_same(attempt.browser, browser):
+            return None
+        return await self.linking.waiting(attempt)
 
     async def cancel_link(self, token: str) -> None:
         """ "This was not me": the link opens nothing any more. Unknown tokens are no error."""
@@ -128,16 +144,18 @@ class LinkFlow:
         cookies: bool = False,
         client_id: str = FIRST_PARTY,
         password: str | None = None,
+        link_login: bool = False,
     ) -> SessionOpened | AlreadySignedIn | LinkSpent | WrongPassword | TooManyRequests:
         """Consume the link (or code) and open a session, at most one per attempt ever.
 
         *password*: of a registration whose mail is opened in another browser than it was made in.
+        *link_login*: add the login that is `offered`; the person was asked.
         """
         self.revocations.require_fresh()
         attempt = await self.proving.claimed(proof)
         if attempt is None or attempt.purpose not in OPENING:
             return LinkSpent()
-        visit = _Visit(client, browser, held, client_id)
+        visit = _Visit(client, browser, held, client_id, link_login)
         as_of_ms = await self.sessions.now() if self.subjects.changes else None
         standing = await self._standing(attempt, proof, visit, password)
         if not isinstance(standing, Standing):
@@ -191,8 +209,8 @@ class LinkFlow:
         )
         if standing is None:
             return LinkSpent()
-        if attempt.identity and self.linking is not None:
-            await self.linking.proven(attempt, standing, same_browser=same_browser)
+        if visit.link_login and self.linking and await self.offered(attempt, visit.browser):
+            await self.linking.proven(attempt, standing)
         return standing
 
     async def _wrong(

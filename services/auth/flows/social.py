@@ -178,13 +178,11 @@ class SocialFlow:
         """The provider's word proves the address: its account is made, or freed of what nobody proved."""
         if not self.allow.permits(proven.email):
             return None
-        before = await self.accounts.by_email(proven.email)
         remembered = await self.attempts.remembers(proven.email)
         standing = await self.subjects.prove(proven.email, remembered=remembered)
         if standing is None:
             return None
-        tell = before is not None and before.verified_at_ms is not None
-        linked = await self.linking.attach(proven, standing.sub, tell=tell)
+        linked = await self.linking.attach(proven, standing.sub)
         return None if isinstance(linked, NotLinked) else standing
 
     async def _keep(self, proven: ProvenIdentity, visit: SocialVisit, sub: str) -> str:

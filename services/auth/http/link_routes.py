@@ -1,6 +1,7 @@
 """``/auth/login`` and ``/auth/link``: ask for a link, look at it, cancel it, exchange it."""
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, TypedDict
 
 from aiohttp import web
 from pydantic import Field
@@ -55,9 +56,13 @@ class ExchangeBody(ProofBody):
 
 
 class AccountExchangeBody(ExchangeBody):
-    """The same with accounts. *password*: that of a registration, where this is not its browser."""
+    """The same with accounts. *password*: that of a registration, where this is not its browser.
+
+    *link_login*: add the login that `inspect_link` names as ``offered_login``. The person has to be asked.
+    """
 
     password: Annotated[str | None, Field(repr=False)] = None
+    link_login: bool = False
 
 
 async def request_link(request: web.Request) -> web.Response:
@@ -122,7 +127,7 @@ async def exchange_link(request: web.Request) -> web.Response:
         held=held,
         cookies=body.cookies,
         client_id=client_id or FIRST_PARTY,
-        password=body.password if isinstance(body, AccountExchangeBody) else None,
+        **_of_account(body),
     )
     if isinstance(result, TooManyRequests):
         raise too_many_requests(result)
@@ -147,8 +152,19 @@ def _opened(request: web.Request, opened: SessionOpened, *, cookies: bool) -> we
     return session_answer(request, opened.tokens, cookies=cookies, extra=extra)
 
 
+class _OfAccount(TypedDict):
+    password: str | None
+    link_login: bool
+
+
+def _of_account(body: ExchangeBody) -> _OfAccount:
+    if isinstance(body, AccountExchangeBody):
+        return {"password": body.password, "link_login": body.link_login}
+    return {"password": None, "link_login": False}
+
+
 def _view(view: LinkView) -> dict[str, object]:
-    return {
+    seen: dict[str, object] = {
         "login_id": view.login_id,
         "email": view.email,
         "purpose": view.purpose,
@@ -158,6 +174,7 @@ def _view(view: LinkView) -> dict[str, object]:
         "same_browser": view.same_browser,
         "next": view.next,
     }
+    return seen | ({"offered_login": asdict(view.offered)} if view.offered else {})
 
 
 def _invited(invited: Invited) -> dict[str, object]:

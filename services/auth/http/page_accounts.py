@@ -145,7 +145,7 @@ async def open_link(request: web.Request) -> web.Response:
         join = f"{JOIN}?id={login_id}"
         return browser.show(org_views.OpenInvitation(*tokens, login_id, join=join))
     if attempt is None or attempt.purpose != "reset_password":
-        return await pages.open_link(request)
+        return pages.show_open_link(request, await pages.offer_of(request, attempt))
     reset_token, least = browser.form_token("reset-code"), least_of(request)
     view = account_views.OpenResetLink(*tokens, login_id, reset_token=reset_token, least=least)
     return browser.show(view)

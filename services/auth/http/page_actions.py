@@ -26,6 +26,7 @@ from shared.emails import InvalidEmailError, canonical_email
 log = structlog.get_logger()
 
 EVERYWHERE = "all"
+ADD = "add"  # the button that adds the login a page has named
 
 
 async def login(request: web.Request) -> web.Response:
@@ -49,7 +50,8 @@ async def code(request: web.Request) -> web.Response:
     """Sign in by the code of a mail."""
     fields = await read_form(request, "code")
     login_id = read_login_id(fields["login_id"])
-    result = await exchange(request, CodeProof(login_id, fields["code"]))
+    adds = fields["login"] == ADD
+    result = await exchange(request, CodeProof(login_id, fields["code"]), link_login=adds)
     if isinstance(result, LinkSpent | WrongChoice):
         return await show_check_mail(request, login_id, problem=WRONG_CODE, status=422)
     return await go_on(request, result)
@@ -67,7 +69,9 @@ async def link(request: web.Request) -> web.Response:
     chosen = fields["password"] if fields["way"] == "password" else None
     if chosen == "":
         return await ask_about(request, fields["token"], problem=TYPE_THE_CHOSEN)
-    result = await exchange(request, TokenProof(fields["token"]), password=chosen)
+    result = await exchange(
+        request, TokenProof(fields["token"]), password=chosen, link_login=fields["login"] == ADD
+    )
     if isinstance(result, WrongChoice):
         return await ask_about(request, fields["token"], problem=NOT_THE_CHOSEN)
     if isinstance(result, LinkSpent):

@@ -26,9 +26,12 @@ WRONG_CODE = "That code does not work. Check it, or open the link in the mail."
 
 
 async def exchange(
-    request: web.Request, proof: Proof, *, password: str | None = None
+    request: web.Request, proof: Proof, *, password: str | None = None, link_login: bool = False
 ) -> SessionOpened | AlreadySignedIn | LinkSpent | WrongPassword:
-    """Consume the link or code; *password* is one that was chosen in another browser."""
+    """Consume the link or code; *password* is one that was chosen in another browser.
+
+    *link_login*: the button said that the login at a provider, which the page named, shall be added.
+    """
     context = context_of(request)
     result = await context.links.exchange_link(
         proof,
@@ -37,6 +40,7 @@ async def exchange(
         held=await context.sessions.held_sessions(read_credentials(request)),
         cookies=True,
         password=password,
+        link_login=link_login,
     )
     if isinstance(result, TooManyRequests):
         raise too_many_requests(result.retry_after)
@@ -96,5 +100,6 @@ def _question(
             *tokens, token, seen.email, origin, instead_of, problem
         )
     if seen.same_browser:
-        return views.Confirm(*tokens, token, seen.email, instead_of)
+        offer = seen.offered.title if seen.offered else ""
+        return views.Confirm(*tokens, token, seen.email, instead_of, offer)
     return views.WasThisYou(*tokens, token, seen.email, origin, instead_of)

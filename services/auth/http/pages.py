@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from latchwire.claims import Claims
+from services.auth.domain.link import Attempt, OfferedLogin
 from services.auth.domain.outcomes import SessionView
 from services.auth.domain.returnto import safe_next
 from services.auth.http.context import context_of
@@ -50,6 +51,7 @@ async def show_check_mail(
     attempt = await context_of(request).links.attempts.find(login_id) if login_id else None
     asked_here = attempt is not None and attempt.browser == read_browser(request) != ""
     email, next_ = (attempt.email, attempt.next) if attempt and asked_here else ("", "")
+    offered = await offer_of(request, attempt)
     view = views.CheckMail(
         form_token=browser.form_token("code"),
         again_token=browser.form_token("login"),
@@ -58,17 +60,32 @@ async def show_check_mail(
         next=next_,
         start_again=login_url(next_),
         problem=problem,
+        offer=offered.title if offered else "",
     )
     return browser.show(view, status=status)
 
 
 async def open_link(request: web.Request) -> web.Response:
     """``GET /auth/link?id=#token``: a script reads the fragment; without it the code does."""
+    return show_open_link(request)
+
+
+async def offer_of(request: web.Request, attempt: Attempt | None) -> OfferedLogin | None:
+    """The login that the code of *attempt* would add if asked to; mostly None."""
+    if attempt is None:
+        return None
+    return await context_of(request).links.offered(attempt, read_browser(request))
+
+
+def show_open_link(request: web.Request, offered: OfferedLogin | None = None) -> web.Response:
+    """The page of `open_link`, which asks about *offered*."""
     browser = Browser(request)
     view = views.OpenLink(
         inspect_token=browser.form_token("inspect"),
         code_token=browser.form_token("code"),
         login_id=read_login_id(request.query.get("id", "")),
+        offer=offered.title if offered else "",
+        email=offered.email if offered else "",
     )
     return browser.show(view)
 

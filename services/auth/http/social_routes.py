@@ -34,6 +34,7 @@ from services.auth.http.cookies import (
 )
 from services.auth.http.pacing import FLOOR_SECONDS, paced
 from services.auth.http.page_account import require_fresh
+from services.auth.http.page_accounts import provider_logins
 from services.auth.http.page_context import Browser, see_other, show
 from services.auth.http.page_errors import too_many_requests
 from services.auth.http.page_forms import read_form
@@ -52,10 +53,16 @@ _ERROR = re.compile(r"[a-z_]{1,64}", re.ASCII)
 
 
 async def begin(request: web.Request) -> web.Response:
-    """GET /auth/oauth/{provider}?next=&link=: 303 to the provider. *link*: for the account signed in here."""
+    """GET /auth/oauth/{provider}?next=&link=: 303 to the provider. *link*: for the account signed in here.
+
+    Where another site sent the browser, a page of ours asks first: else any site could finish a login at a
+    provider, its owner's own perhaps, in a browser whose person has pressed nothing here.
+    """
     name, query = request.match_info["provider"], request.query
     next_ = safe_next(query.get("next", ""), context_of(request).url) or ""
     link_sub = _who_links(request) if query.get("link") else ""
+    if not _from_here(request):
+        return _ask_to_leave(request, name, next_)
     nonce = ensure_browser(request)
     visit = SocialVisit(hash_browser(nonce), read_client(request))
     result = await social_of(request).begin(name, visit, next_=next_, link_sub=link_sub)
@@ -160,11 +167,24 @@ def linking_of(request: web.Request) -> IdentityFlow:
 
 def _who_links(request: web.Request) -> str:
     """Whose account: signed in lately, and asked by a page of ours, as far as the browser says so."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+    if not _from_here(request):
         raise Problem(403, "csrf_failed")
     claims = require_signed_in(request).claims
     require_fresh(request, claims, ACCOUNT)
     return claims.sub
+
+
+def _from_here(request: web.Request) -> bool:
+    """A page of ours, or the person's own bookmark; also what does not say: old, or on a site without TLS."""
+    return request.headers.get("Sec-Fetch-Site", "same-origin") in {"same-origin", "none"}
+
+
+def _ask_to_leave(request: web.Request, name: str, next_: str) -> web.Response:
+    choices = provider_logins(request, next_)
+    choice = next((choice for choice in choices if choice.name == name), None)
+    if choice is None:
+        raise Problem(404, "not_found")
+    return show(request, social_views.ask_to_leave(choice.title, choice.href))
 
 
 def _answer(request: web.Request) -> ProviderAnswer:

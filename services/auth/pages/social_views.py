@@ -53,3 +53,15 @@ class LinkingSpent(Message):
     title: str = "That login was not added"
     paragraphs: tuple[str, ...] = ("It took more than 10 minutes, or was done already.",)
     way_on: WayOn | None = BACK
+
+
+def ask_to_leave(provider: str, href: str) -> Message:
+    """Another site sent the browser on its way to *provider*: one button, *href*, goes on."""
+    return Message(
+        title=f"Log in with {provider}?",
+        paragraphs=(
+            f"Another site sent you here to log in with {provider}.",
+            "If that is not what you want, close this page. Nothing was done.",
+        ),
+        way_on=WayOn(f"Continue with {provider}", href),
+    )

@@ -32,6 +32,7 @@ class CheckMail(View):
     """The mail is on its way: a field for its code, and again after a pause.
 
     *email* is empty where this browser is not the one that asked; then nothing can be sent again.
+    *offer* is the provider whose login the code would add as well, "" for none: the buttons ask.
     """
 
     template: ClassVar[str] = "check_mail.html"
@@ -42,22 +43,32 @@ class CheckMail(View):
     next: str = ""
     start_again: str = "/auth/login"
     problem: str = ""
+    offer: str = ""
 
 
 @dataclass(frozen=True)
 class OpenLink(View):
-    """Where the link in the mail leads; *login_id* is the ``?id=`` of its address, or empty."""
+    """Where the link in the mail leads; *login_id* is the ``?id=`` of its address, or empty.
+
+    *offer* as in `CheckMail`, with the *email* it belongs to.
+    """
 
     template: ClassVar[str] = "open_link.html"
     inspect_token: str
     code_token: str
     login_id: str = ""
     problem: str = ""
+    offer: str = ""
+    email: str = ""
 
 
 @dataclass(frozen=True)
 class Confirm(View):
-    """The browser that asked opened the link: one tap. *instead_of* is who is signed in now."""
+    """The browser that asked opened the link: one tap. *instead_of* is who is signed in now.
+
+    *offer* is the provider whose login the link would add as well, "" for none: then there are two taps to
+    choose from.
+    """
 
     template: ClassVar[str] = "confirm.html"
     link_token: str
@@ -65,6 +76,7 @@ class Confirm(View):
     token: str
     email: str
     instead_of: str = ""
+    offer: str = ""
 
 
 @dataclass(frozen=True)
