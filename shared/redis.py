@@ -10,8 +10,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-CONNECT_TIMEOUT = 1.0  # seconds
+CONNECT_TIMEOUT = 1.5  # seconds, each of two tries
 COMMAND_TIMEOUT = (
     4.0  # seconds, a second try included; a script of ours takes well under a millisecond
 )
@@ -65,7 +66,7 @@ class BoundedRedis(Redis):
         try:
             await connection.send_command(*args)
             return await self.parse_response(connection, args[0], **options)
-        except RedisConnectionError:
+        except (RedisConnectionError, RedisTimeoutError):
             # One new try on a connection the server closed meanwhile. Our writes are idempotent scripts.
             await connection.disconnect()
         await connection.send_command(*args)
@@ -83,7 +84,7 @@ async def connect_redis(url: str) -> AsyncIterator[Redis]:
     pool = ConnectionPool.from_url(
         url,
         socket_connect_timeout=CONNECT_TIMEOUT,
-        retry=Retry(NoBackoff(), 0),
+        retry=Retry(NoBackoff(), 1),  # of connecting
         health_check_interval=0,
     )
     client = BoundedRedis(pool)
