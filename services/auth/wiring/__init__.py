@@ -230,10 +230,7 @@ def make_core(settings: AuthSettings, ports: Ports) -> Core:
 
 
 def make_context(
-    settings: AuthSettings,
-    ports: Ports,
-    core: Core,
-    accounts: AccountFlows | None = None,
+    settings: AuthSettings, ports: Ports, core: Core, accounts: AccountFlows | None = None
 ) -> Context:
     """What the routes need."""
     subjects = accounts.subjects if accounts else EmailSubjects()
