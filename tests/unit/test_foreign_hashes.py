@@ -314,12 +314,18 @@ async def test_every_scrypt_that_may_be_imported_is_checked(
 async def test_a_stored_hash_that_a_library_refuses_is_nobodys() -> None:
     """It lets nobody in, the log says so without a word of it, and it is no error of the request."""
 
-    def refuses(_stored: ForeignHash, _password: bytes) -> bool:
-        raise ValueError("Invalid salt")
+    compared: list[ForeignHash] = []
+
+    def refuses(stored: ForeignHash, _password: bytes) -> bool:
+        compared.append(stored)
+        if len(compared) == 1:  # the decoy after it is ours
+            raise ValueError("Invalid salt")
+        return True
 
     with capture_logs() as lines:
         async with Argon2Hasher(1, 2, Argon2Parameters(memory=8, passes=1), refuses) as hasher:
             assert await hasher.verify(MADE["bcrypt 2b"], PASSWORD) == NOBODY
+    assert len(compared) == 2
     assert lines == [{"event": "hash.unusable", "reason": "hash_refused", "log_level": "error"}]
 
 
