@@ -167,6 +167,8 @@ FORMS = (
         for name in ("create", "delete", "invite", "leave", "remove", "rename", "set_roles")
     ),
     "page_org_actions.withdraw",
+    # They know the person in the same way, and renew on the spot.
+    *(f"social_routes.{name}" for name in ("confirmed", "link_login", "unlink_login")),
 )
 ACCOUNT_PATHS = {
     "forgotten password": Way(reset, (ROUTES + "reset",), links=True),

@@ -54,7 +54,11 @@ class Code:
     def calls(self, key: Key) -> set[Key]:
         """What the function may call."""
         place = _Place(self, key)
-        found = [place.target(n.func) for n in ast.walk(place.function) if isinstance(n, ast.Call)]
+        calls = [n for n in ast.walk(place.function) if isinstance(n, ast.Call)]
+        found = [place.target(n.func) for n in calls]
+        found += [
+            place.target(n.args[0]) for n in calls if _is_partial(n)
+        ]  # called by somebody else
         return set().union(*found)
 
     def methods(self, class_: str, name: str) -> set[Key]:
@@ -183,6 +187,10 @@ def _publishes(function: Function) -> bool:
         isinstance(n.func, ast.Attribute) and n.func.attr == "publish" for n in _calls(function)
     )
     return bool(names & {"TOKEN_REVOKED", "TOKEN_REVOKED_BY"}) and published
+
+
+def _is_partial(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Name) and call.func.id == "partial"
 
 
 def _calls(function: Function) -> Iterator[ast.Call]:
