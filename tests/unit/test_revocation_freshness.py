@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.revocation.flows.freshness import FreshnessDesk
+from services.revocation.flows.freshness import BlocklistRefillingError, FreshnessDesk
 from shared.bus import BusUnavailableError, Position
 from shared.contract import REVOCATION, Durable, Stream
 from shared.messages import Freshness, Probe
@@ -42,11 +42,28 @@ async def test_an_answer_tells_epoch_position_and_backlog() -> None:
     """What an edge needs to judge itself."""
     broker = FakeBlocklist("epoch-7")
     broker.last_seq, broker.documents_seq = 42, 7
+    desk = FreshnessDesk(broker)
+    await desk.answer(Probe())
     broker.backlogs = {"revocation": 1500}
 
-    answer = await FreshnessDesk(broker).answer(Probe())
+    answer = await desk.answer(Probe())
 
     assert answer == Freshness(epoch="epoch-7", last_seq=42, backlog_ms=1500, documents_seq=7)
+
+
+async def test_a_new_blocklist_is_proven_once_the_replay_has_caught_up() -> None:
+    """Edges that begin anew dropped what they refused; a proof dated back would let it in until it is there."""
+    broker = FakeBlocklist("epoch-7")
+    desk = FreshnessDesk(broker)
+    await desk.answer(Probe())
+    broker.epoch, broker.backlogs = "epoch-8", {"revocation": 6_000}
+
+    with pytest.raises(BlocklistRefillingError):
+        await desk.answer(Probe())
+    with pytest.raises(BlocklistRefillingError):
+        await FreshnessDesk(broker).answer(Probe())
+    broker.backlogs = {"revocation": 20}
+    assert (await desk.answer(Probe())).backlog_ms == 20
 
 
 async def test_what_a_service_said_counts_as_much() -> None:

@@ -21,6 +21,11 @@ BACKLOG = Gauge(
     "Age of the oldest acknowledged revocation that is not in BLOCKLIST yet.",
 )
 NOBODY = Revokers()
+CAUGHT_UP_MS = 1_000  # a replay of TOKEN is behind by more until it is through
+
+
+class BlocklistRefillingError(BusUnavailableError):
+    """TOKEN is being replayed into this BLOCKLIST: nothing is proven of it before that has caught up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class FreshnessDesk:
         self._lock = asyncio.Lock()
         self._begun = 0
         self._last: _Flight | None = None
+        self._caught_up: str | None = None  # the epoch whose BLOCKLIST has had all of TOKEN once
 
     async def answer(self, _probe: Probe) -> Freshness:
         """Freshness as of some instant after this call.
@@ -80,6 +86,7 @@ class FreshnessDesk:
         position = await self._broker.stream_position(contract.BLOCKLIST)
         if self._wholeness is not None:
             await self._wholeness.check(position)
+        self._require_replayed(position.epoch, backlog_ms)
         documents = await self._broker.stream_position(contract.DOCUMENT)
         BACKLOG.set(backlog_ms / 1000)
         return Freshness(
@@ -88,6 +95,13 @@ class FreshnessDesk:
             backlog_ms=backlog_ms,
             documents_seq=documents.last_seq,
         )
+
+    def _require_replayed(self, epoch: str, backlog_ms: int) -> None:
+        """An edge that begins anew drops what it refused: its proof must not be dated back over a replay."""
+        if backlog_ms <= CAUGHT_UP_MS:
+            self._caught_up = epoch
+        if epoch != self._caught_up:
+            raise BlocklistRefillingError(BlocklistRefillingError.__doc__)
 
     def _subjects(self) -> list[str]:
         """Whose revocations count beside those of auth and operators: of services that may revoke now.
