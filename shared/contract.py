@@ -15,6 +15,24 @@ from shared.contract_kinds import R as R
 from shared.contract_kinds import Role as Role
 from shared.contract_kinds import Stream as Stream
 from shared.contract_kinds import Subject as Subject
+from shared.contract_questions import BLOCKLIST_PROBE as BLOCKLIST_PROBE
+from shared.contract_questions import OP_DELETIONS_LIST as OP_DELETIONS_LIST
+from shared.contract_questions import OP_EDGES_LIST as OP_EDGES_LIST
+from shared.contract_questions import OP_EXPLAIN as OP_EXPLAIN
+from shared.contract_questions import OP_EXPLAIN_AT as OP_EXPLAIN_AT
+from shared.contract_questions import OP_REVOCATION_MATCH as OP_REVOCATION_MATCH
+from shared.contract_questions import OP_TOKENS_CREATE as OP_TOKENS_CREATE
+from shared.contract_questions import OP_TOKENS_LIST as OP_TOKENS_LIST
+from shared.contract_questions import OP_TOKENS_REVOKE as OP_TOKENS_REVOKE
+from shared.contract_questions import OP_USERS_EXPORT as OP_USERS_EXPORT
+from shared.contract_questions import OP_USERS_IMPORT as OP_USERS_IMPORT
+from shared.contract_questions import OP_USERS_LIST as OP_USERS_LIST
+from shared.contract_questions import OP_USERS_ROLES as OP_USERS_ROLES
+from shared.contract_questions import OP_USERS_SET as OP_USERS_SET
+from shared.contract_questions import OP_USERS_SHOW as OP_USERS_SHOW
+from shared.contract_questions import QUESTIONS as QUESTIONS
+from shared.contract_questions import REVOCATION_RECEIPTS as REVOCATION_RECEIPTS
+from shared.contract_questions import USER_ERASE as USER_ERASE
 
 # Facts, stored in a stream.
 LOGIN_REQUESTED = Subject(
@@ -41,10 +59,16 @@ TOKEN_REVOKED = Subject(
 TOKEN_REVOKED_BY = Subject(
     "token.revoked.by.*", m.TokenRevoked, (Role.SERVICE,), (Role.REVOCATION, Role.OPERATOR)
 )
+SERVICE_TOKEN_ISSUED = Subject(
+    "service_token.issued", m.ServiceTokenIssued, (Role.AUTH,), (Role.OPERATOR,)
+)
 KEY_ROTATED = Subject("key.rotated", m.KeyRotated, (Role.OPERATOR,), (Role.OPERATOR,))
-# Small signed documents (a compact JWS each), the last one of a subject in force: public keys, catalogue.
+# Small signed documents (a compact JWS each), the last one of a subject in force: public keys, catalogue, the
+# edges' own keys, by the operator; the hashes of service tokens, by auth with the key it signs tokens with.
 DOCUMENT_KEYS = "document.keys"
 DOCUMENT_CATALOGUE = "document.catalogue"
+DOCUMENT_EDGES = "document.edges"
+DOCUMENT_TOKENS = "document.tokens"
 MAIL_SENT = Subject("mail.sent", m.MailSent, (Role.MAILER,), (Role.OPERATOR,))
 MAIL_FAILED = Subject("mail.failed", m.MailFailed, (Role.MAILER,), (Role.OPERATOR,))
 DEADLETTER_LOGIN = Subject("deadletter.login.*", m.DeadLetter, (Role.MAILER,), (Role.OPERATOR,))
@@ -67,69 +91,14 @@ EDGE_HEARTBEAT = Subject(
     stored=False,
     spoken_by="edge_id",
 )
-
-# Questions: request/reply on core NATS, answered by the worker that owns the state.
-BLOCKLIST_PROBE = Question(
-    "revocation.probe",  # not under blocklist.: whoever hears the deltas would hear the questions (adr/0008)
-    m.Probe,
-    m.Freshness,
-    asks=(Role.EDGE, Role.AUTH, Role.OPERATOR, Role.SERVICE),
-    answers=(Role.REVOCATION,),
-)
-REVOCATION_RECEIPTS = Question(
-    "revocation.receipts",
-    m.ReceiptsRequest,
-    m.ReceiptsAnswer,
-    asks=(Role.AUTH, Role.OPERATOR),
-    answers=(Role.REVOCATION,),
-)
-# Last token: the service's name. Asked of each that registered interest until it says done.
-USER_ERASE = Question(
-    "user.erase.*", m.EraseUser, m.EraseAnswer, asks=(Role.AUTH,), answers=(Role.SERVICE,)
-)
-# Operators' questions: op.<noun>.<verb>.
-OP_REVOCATION_MATCH = Question(
-    "op.revocation.match", m.MatchRequest, m.Match, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
-)
-OP_EXPLAIN = Question(
-    "op.token.explain", m.ExplainRequest, m.Explanation, asks=(Role.OPERATOR,), answers=(Role.EDGE,)
-)
-# The same, asked of one edge by its name.
-OP_EXPLAIN_AT = Question(
-    "op.token.explain.*",
-    m.ExplainRequest,
-    m.Explanation,
-    asks=(Role.OPERATOR,),
-    answers=(Role.EDGE,),
-)
-OP_EDGES_LIST = Question(
-    "op.edges.list", m.ListEdges, m.EdgeList, asks=(Role.OPERATOR,), answers=(Role.REVOCATION,)
-)
-OP_USERS_SET = Question(
-    "op.users.set", m.SetUser, m.UserState, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
-)
-OP_USERS_SHOW = Question(
-    "op.users.show", m.ShowUser, m.UserState, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
-)
-
-OP_USERS_LIST = Question(
-    "op.users.list", m.ListUsers, m.UserPage, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
-)
-OP_USERS_ROLES = Question(
-    "op.users.roles", m.SetRoles, m.UserState, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
-)
-OP_USERS_IMPORT = Question(
-    "op.users.import", m.ImportUsers, m.ImportReport, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
-)
-OP_USERS_EXPORT = Question(
-    "op.users.export", m.ExportUsers, m.ExportPage, asks=(Role.OPERATOR,), answers=(Role.AUTH,)
-)
-OP_DELETIONS_LIST = Question(
-    "op.deletions.list",
-    m.ListDeletions,
-    m.DeletionPage,
-    asks=(Role.OPERATOR,),
-    answers=(Role.AUTH,),
+# When service tokens were last used: told at most once a minute for each, lost without harm.
+EDGE_USAGE = Subject(
+    "edge.usage.*",
+    m.TokensUsed,
+    (Role.EDGE,),
+    (Role.AUTH,),
+    stored=False,
+    spoken_by="edge_id",
 )
 
 SUBJECTS: tuple[Subject[Any], ...] = (
@@ -143,6 +112,7 @@ SUBJECTS: tuple[Subject[Any], ...] = (
     USER_DELETED,
     TOKEN_REVOKED,
     TOKEN_REVOKED_BY,
+    SERVICE_TOKEN_ISSUED,
     KEY_ROTATED,
     MAIL_SENT,
     MAIL_FAILED,
@@ -150,23 +120,7 @@ SUBJECTS: tuple[Subject[Any], ...] = (
     DEADLETTER_TOKEN,
     REVOCATION_APPLIED,
     EDGE_HEARTBEAT,
-)
-
-QUESTIONS: tuple[Question[Any, Any], ...] = (
-    BLOCKLIST_PROBE,
-    REVOCATION_RECEIPTS,
-    USER_ERASE,
-    OP_REVOCATION_MATCH,
-    OP_EXPLAIN,
-    OP_EXPLAIN_AT,
-    OP_EDGES_LIST,
-    OP_USERS_SET,
-    OP_USERS_SHOW,
-    OP_USERS_LIST,
-    OP_USERS_ROLES,
-    OP_USERS_IMPORT,
-    OP_USERS_EXPORT,
-    OP_DELETIONS_LIST,
+    EDGE_USAGE,
 )
 
 # Not events but state: one message per hashed key. Its body is the packed record of the SDK.
@@ -178,9 +132,14 @@ BLOCKLIST_READERS = (Role.EDGE, Role.AUTH, Role.REVOCATION, Role.OPERATOR, Role.
 SNAPSHOT_HEAD = "snapshot.head"
 SNAPSHOT_PARTS = "snapshot.*.*"
 SNAPSHOT_WRITER = Role.REVOCATION
-# Documents: written by operators, heard by all who hear the deltas.
+# Documents: written by whom this names, heard by all who hear the deltas.
 DOCUMENT_DELTAS = "documents"
-DOCUMENT_WRITER = Role.OPERATOR
+DOCUMENT_WRITERS = {
+    DOCUMENT_KEYS: Role.OPERATOR,
+    DOCUMENT_CATALOGUE: Role.OPERATOR,
+    DOCUMENT_EDGES: Role.OPERATOR,
+    DOCUMENT_TOKENS: Role.AUTH,
+}
 
 
 LOGIN = Stream("LOGIN", ("login.requested", "login.succeeded"), timedelta(hours=1), 256 << 20)

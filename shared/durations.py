@@ -4,12 +4,12 @@ import re
 
 MAX_STALENESS_SECONDS = 900.0  # the life of an access token: beyond that nothing is left to refuse
 
-_DURATION = re.compile(r"(\d{1,7})(ms|s|m)", re.ASCII)
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+_DURATION = re.compile(r"(\d{1,7})(ms|s|m|h)", re.ASCII)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of ``500ms``, ``10s`` or ``2m``.
+    """Seconds of ``500ms``, ``10s``, ``2m`` or ``12h``.
 
     Raises:
         ValueError: another form.

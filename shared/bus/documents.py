@@ -1,4 +1,4 @@
-"""The stream DOCUMENT as the operator's command line uses it: read what is kept, add a document."""
+"""The stream DOCUMENT as those who write documents use it: read what is kept, add a document."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from shared import contract
 from shared.bus.errors import BusUnavailableError
 from shared.bus.state import NO_MESSAGE, TIMEOUT, WRONG_LAST_SEQUENCE, Ack
 
-_SUBJECTS = {"keys": contract.DOCUMENT_KEYS, "catalogue": contract.DOCUMENT_CATALOGUE}
+_SUBJECTS = {subject.partition(".")[2]: subject for subject in contract.DOCUMENT_WRITERS}
 
 
 @dataclass(frozen=True)

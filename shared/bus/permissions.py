@@ -28,6 +28,8 @@ TOLD_TO_GUESTS = (
     *FEED_DELTAS,
     *(s.name for s in contract.SUBJECTS if Role.SERVICE in s.consumers),
 )
+# What an edge says on a subject that ends in its name.
+EDGE_SPEAKS = tuple(s.name for s in contract.SUBJECTS if s.producers == (Role.EDGE,))
 # A responder may publish one reply, soon: enough for request/reply, useless for anything else.
 ALLOW_RESPONSES = '{ max: 1, expires: "10s" }'
 
@@ -104,7 +106,7 @@ def render_accounts(public_keys: dict[str, str]) -> str:
 def _grant_subjects(allowed: Permissions, role: Role, name: str) -> None:
     by_durable = {d.filter_subject for d in contract.DURABLES if d.role is role}
     own_tokens = {
-        contract.EDGE_HEARTBEAT.name: name,
+        **dict.fromkeys(EDGE_SPEAKS, name),
         contract.TOKEN_REVOKED_BY.name: service_name(name),
     }
     for subject in contract.SUBJECTS:
@@ -142,8 +144,7 @@ def _grant_blocklist(allowed: Permissions, role: Role) -> None:
         allowed.subscribe += FEED_DELTAS
     if role is contract.SNAPSHOT_WRITER:
         allowed.publish += [contract.SNAPSHOT_HEAD, contract.SNAPSHOT_PARTS]
-    if role is contract.DOCUMENT_WRITER:
-        allowed.publish += [contract.DOCUMENT_KEYS, contract.DOCUMENT_CATALOGUE]
+    allowed.publish += [d for d, writer in contract.DOCUMENT_WRITERS.items() if role is writer]
     if role is contract.BLOCKLIST_STATE_WRITER:
         allowed.publish.append(f"{contract.BLOCKLIST_STATE}.*")
 
@@ -196,7 +197,7 @@ def _core_exports() -> list[str]:
         for name, kind in _edge_services()
     ]
     imports = [
-        f'{{ stream: {{ account: {EDGE}, subject: "{contract.EDGE_HEARTBEAT.name}" }} }}',
+        *(f'{{ stream: {{ account: {EDGE}, subject: "{spoken}" }} }}' for spoken in EDGE_SPEAKS),
         *(
             f'{{ service: {{ account: {EDGE}, subject: "{question.name}" }} }}'
             for question in EDGE_ANSWERS
@@ -218,7 +219,7 @@ def _edge_imports() -> list[str]:
         if name.startswith(API)
     ]
     exports = [
-        f'{{ stream: "{contract.EDGE_HEARTBEAT.name}", accounts: [{CORE}] }}',
+        *(f'{{ stream: "{spoken}", accounts: [{CORE}] }}' for spoken in EDGE_SPEAKS),
         *(f'{{ service: "{question.name}", accounts: [{CORE}] }}' for question in EDGE_ANSWERS),
     ]
     return ["    exports: [", *_rows(exports), "    ]", "    imports: [", *_rows(imports), "    ]"]

@@ -53,6 +53,16 @@ from shared.messages.revocation import (
     ReceiptsRequest,
     RevocationApplied,
 )
+from shared.messages.service_token import (
+    CreateServiceToken,
+    ListServiceTokens,
+    RevokeServiceToken,
+    ServiceToken,
+    ServiceTokenAnswer,
+    ServiceTokenIssued,
+    ServiceTokenRow,
+    TokensUsed,
+)
 from shared.messages.token import RevocationScope, TokenRevoked
 from shared.messages.user import (
     UserDeleted,
@@ -64,6 +74,7 @@ from shared.messages.user import (
 
 __all__ = [
     "ClientHint",
+    "CreateServiceToken",
     "DeadLetter",
     "DeletionPage",
     "DeletionRow",
@@ -87,6 +98,7 @@ __all__ = [
     "KeyRotated",
     "ListDeletions",
     "ListEdges",
+    "ListServiceTokens",
     "ListUsers",
     "LoginFailed",
     "LoginRequested",
@@ -103,11 +115,17 @@ __all__ = [
     "ReceiptsRequest",
     "RevocationApplied",
     "RevocationScope",
+    "RevokeServiceToken",
     "SeenEdge",
+    "ServiceToken",
+    "ServiceTokenAnswer",
+    "ServiceTokenIssued",
+    "ServiceTokenRow",
     "SetRoles",
     "SetUser",
     "ShowUser",
     "TokenRevoked",
+    "TokensUsed",
     "UserAccount",
     "UserDeleted",
     "UserPage",

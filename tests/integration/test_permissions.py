@@ -60,12 +60,13 @@ def all_subjects() -> list[str]:
     """Everything anybody could think of publishing to."""
     questions = [q.name.replace("*", "edge-1") for q in contract.QUESTIONS]
     heartbeats = [f"edge.heartbeat.{n}" for n in ("edge-1", "edge-2")]
+    heartbeats += [f"edge.usage.{n}" for n in ("edge-1", "edge-2")]
     inboxes = [f"_INBOX_{name}.x" for name in CREDENTIALS]
     edge_api = [f"{EDGE_API}.{call}.{s}" for call in FEED_CALLS for s in STREAMS]
     rest = [
         "bl.jx", "blocklist.jx", "token.revoked.by.billing", "token.revoked.by.shop", "$SYS.REQ.SERVER.PING",
-        "snapshot.head", "snapshot.x.1", "document.keys", "document.catalogue", "document.other",
-        "documents.keys", "foo", "revocation.applied.x", "user.erase.shop", "user.erase.billing",
+        "snapshot.head", "snapshot.x.1", "document.keys", "document.catalogue", "document.edges",
+        "document.tokens", "document.other", "documents.keys", "foo", "revocation.applied.x", "user.erase.shop", "user.erase.billing",
     ]  # fmt: skip
     return [
         *stored_subjects(), *questions, *heartbeats, *inboxes, *edge_api, *rest, *api_subjects(),
@@ -78,20 +79,21 @@ def may_publish(name: str) -> set[str]:
         "auth": {
             "login.requested", "login.succeeded", "login.failed", *ACCOUNT_FACTS, "user.erase.shop",
             "user.erase.billing", "user.erase.edge-1", "token.revoked", "revocation.probe",
-            "revocation.receipts",
+            "revocation.receipts", "document.tokens", "service_token.issued", "op.edges.list",
         },
         "mailer": {"mail.sent", "mail.failed", "deadletter.login.x"},
         "revocation": {
             "deadletter.token.x", "bl.jx", "snapshot.head", "snapshot.x.1", "revocation.applied.x",
         },
         "service-shop": {"revocation.probe", "token.revoked.by.shop"},
-        "edge-1": {"revocation.probe", "edge.heartbeat.edge-1"},
-        "edge-2": {"revocation.probe", "edge.heartbeat.edge-2"},
+        "edge-1": {"revocation.probe", "edge.heartbeat.edge-1", "edge.usage.edge-1"},
+        "edge-2": {"revocation.probe", "edge.heartbeat.edge-2", "edge.usage.edge-2"},
         "operator": {
             "token.revoked", "revocation.probe", "op.edges.list", "op.token.explain", "op.users.set",
             "op.token.explain.edge-1", "op.users.show", "op.revocation.match", "revocation.receipts",
-            "document.keys", "document.catalogue", "key.rotated", "op.users.list", "op.users.roles",
-            "op.users.import", "op.users.export", "op.deletions.list",
+            "document.keys", "document.catalogue", "document.edges", "key.rotated", "op.users.list",
+            "op.users.roles", "op.users.import", "op.users.export", "op.deletions.list", "op.tokens.list",
+            "op.tokens.create", "op.tokens.revoke",
         },
         "provisioner": set(),
     }  # fmt: skip
@@ -134,7 +136,9 @@ def may_subscribe(name: str) -> set[str]:
     by_hand: dict[str, set[str]] = {
         "auth": {
             "op.users.set", "op.users.show", "op.users.list", "op.users.roles", "op.users.import",
-            "op.users.export", "op.deletions.list", "op.revocation.match", "revocation.applied.x", *FEED_DELTAS,
+            "op.users.export", "op.deletions.list", "op.revocation.match", "revocation.applied.x",
+            "op.tokens.list", "op.tokens.create", "op.tokens.revoke", "edge.usage.edge-1", "edge.usage.edge-2",
+            *FEED_DELTAS,
         },
         "mailer": set(),
         "revocation": {

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from shared.catalogue import (
     CatalogueDocument,
     CatalogueError,
+    Needs,
     Service,
     is_under,
     load_catalogue,
     parse_catalogue,
-    parse_duration,
 )
+from shared.durations import parse_duration
 
 UP = "upstream: http://127.0.0.1:9100"
 
@@ -51,7 +52,7 @@ def test_a_service_with_everything_reads_as_written() -> None:
             ("/demo", "/x/y"),
             "http://127.0.0.1:9100",
             True,
-            ("admin",),
+            Needs(any=("admin",)),
             ("@acme.com",),
             ("/demo/public",),
             30.0,
@@ -102,7 +103,7 @@ def test_the_defaults_protect() -> None:
         (one(UP, "emails: [Ada@acme.com]"), "in lower case"),
         (one(UP, "roles: ['a,b']"), "no space or comma"),
         (one(UP, "max_staleness: 10"), "write a number and a unit: 10s"),
-        (one(UP, "max_staleness: 1h"), "write a number and a unit: 10s"),
+        (one(UP, "max_staleness: 1d"), "write a number and a unit: 10s"),
         (one(UP, "max_staleness: 16m"), "from 1s to 15m"),
         (one(UP, "max_staleness: 1ms"), "from 1s to 15m"),
         (one(UP, "paths: [/a]", "public_paths: [/b]"), "outside the service's paths"),
@@ -203,8 +204,9 @@ def test_segments_are_compared_whole() -> None:
 
 
 def test_durations_have_units() -> None:
-    """Milliseconds, seconds and minutes."""
-    assert [parse_duration(t) for t in ("500ms", "10s", "2m")] == [0.5, 10.0, 120.0]
+    """Milliseconds, seconds, minutes and hours."""
+    spans = [parse_duration(t) for t in ("500ms", "10s", "2m", "12h")]
+    assert spans == [0.5, 10.0, 120.0, 43_200.0]
 
 
 def test_editors_get_a_schema() -> None:

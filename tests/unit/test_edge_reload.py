@@ -26,7 +26,7 @@ class Reader:
         self.changes += 1
 
     def take(self, name: str, jws: bytes) -> None:
-        document = self.documents._genuine(name, jws)
+        document = self.documents._genuine(name, jws, self.seq)
         if document is not None:
             self.seq += 1
             self.documents._put_in_force(document, self.seq)

@@ -170,6 +170,7 @@ def by_oracle(token: bytes, key: SigningKey) -> dict[str, Any]:
 
 def as_payload(claims: Claims) -> dict[str, Any]:
     values = {f.name: getattr(claims, f.name) for f in fields(Claims) if f.name != "kid"}
+    del values["service"]  # no person's token has that member
     if not values["permissions"]:  # only an organisation's tokens have that member
         del values["permissions"]
     return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}

@@ -21,6 +21,8 @@ class Claims:
     """A verified access token. ``org``, ``permissions`` and ``csrf`` are empty where they do not apply.
 
     *roles* that begin with ``org:`` are held in the organisation *org*, the others were granted by an operator.
+    *service* is the name of the service that calls, which is then ``sub`` and ``client_id`` too and has no
+    *email*, roles or organisation; "" for a person.
     """
 
     iss: str
@@ -41,6 +43,7 @@ class Claims:
     sst: int
     csrf: str
     permissions: tuple[str, ...] = ()
+    service: str = ""
 
 
 def find_bad_claim(payload: Mapping[str, Any]) -> str | None:
@@ -48,6 +51,9 @@ def find_bad_claim(payload: Mapping[str, Any]) -> str | None:
     for name, check in _REQUIRED:
         if name not in payload or not check(payload[name]):
             return name
+    bad = _bad_of_kind(payload)
+    if bad is not None:
+        return bad
     for name, check in _OPTIONAL:
         if name in payload and not check(payload[name]):
             return name
@@ -63,8 +69,20 @@ def build_claims(payload: Mapping[str, Any], kid: str) -> Claims:
         roles=tuple(payload.get("roles", ())),
         amr=tuple(payload.get("amr", ())),
         permissions=tuple(payload.get("permissions", ())),
+        service=payload.get("service", ""),
+        email=payload.get("email", ""),
         **{name: payload[name] for name, _ in _REQUIRED},
     )
+
+
+def _bad_of_kind(payload: Mapping[str, Any]) -> str | None:
+    """A person has an address; a service has its name three times, and nothing that people have."""
+    if "service" not in payload:
+        return None if _is_text(payload.get("email")) else "email"
+    names = {payload["sub"], payload["client_id"]}
+    if not _is_text(payload["service"]) or names != {payload["service"]}:
+        return "service"
+    return next((name for name in _OF_PEOPLE if payload.get(name)), None)
 
 
 def _inconsistent(payload: Mapping[str, Any]) -> str | None:
@@ -108,12 +126,12 @@ def _is_milliseconds(value: Any) -> bool:
     return type(value) is int and value in MILLISECONDS
 
 
+_OF_PEOPLE = ("email", "org", "roles", "csrf")
 _Check = Callable[[Any], bool]
 _REQUIRED: tuple[tuple[str, _Check], ...] = (
     ("iss", _is_text),
     ("aud", _is_text),
     ("sub", _is_text),
-    ("email", _is_text),
     ("sid", _is_text),
     ("jti", _is_text),
     ("client_id", _is_text),

@@ -1,7 +1,8 @@
 """Signed documents: the public keys and the catalogue, replicated beside the blocklist.
 
-A document is a compact JWS (RFC 7515) by an operator key: header exactly ``{alg: EdDSA, typ:
-latchwire-document+jws, kid}``, payload ``{name, generation, at, body}``. Who may write the stream DOCUMENT
+A document is a compact JWS (RFC 7515) by an operator key (``tokens``, the hashes of service tokens, by a key
+that auth signs access tokens with): header exactly ``{alg, typ: latchwire-document+jws, kid}`` with the key's
+algorithm, payload ``{name, generation, at, body}``. Who may write the stream DOCUMENT
 is decided by NATS; what a reader believes is decided here, by the signature and by a generation that only
 rises. Of all messages the stream has kept the greatest generation counts, whatever was written last: so an
 older document that is published again changes nothing, not even for a reader that has just started.
@@ -28,6 +29,8 @@ from latchwire.keys import InvalidJWKSError, KeyRing
 DOCUMENT_TYPE: Final = "latchwire-document+jws"
 KEYS: Final = "keys"
 CATALOGUE: Final = "catalogue"
+EDGES: Final = "edges"
+TOKENS: Final = "tokens"
 DELTA_PREFIX: Final = "documents."
 MAX_DOCUMENT_BYTES: Final = 512 * 1024  # what the stream takes
 MAX_HEADER_BYTES: Final = 512
@@ -61,6 +64,8 @@ class NotBelieved:
 def read_document(jws: bytes, operators: KeyRing, *, name: str) -> Document | NotBelieved:
     """The document *name* in *jws* if a key of *operators* signed it. Raises nothing, whatever the bytes.
 
+    For `TOKENS` the ring is that of the access tokens' keys; for all others every key is an operator's (EdDSA).
+
     The payload is parsed only after the signature holds.
     """
     if len(jws) > MAX_DOCUMENT_BYTES:
@@ -71,22 +76,22 @@ def read_document(jws: bytes, operators: KeyRing, *, name: str) -> Document | No
     header, payload, signature = map(decode_base64url, segments)
     if header is None or payload is None or signature is None:
         return NotBelieved("not canonical base64url")
-    problem = _problem(header, signature, jws[: jws.rindex(b".")], operators)
+    problem = _problem(name, header, signature, jws[: jws.rindex(b".")], operators)
     return NotBelieved(problem) if problem else _read_payload(payload, name)
 
 
-def _problem(header: bytes, signature: bytes, signed: bytes, operators: KeyRing) -> str:
+def _problem(name: str, header: bytes, signature: bytes, signed: bytes, ring: KeyRing) -> str:
     """What is wrong with header or signature, "" when nothing is."""
     members = parse_json_object(header) if len(header) <= MAX_HEADER_BYTES else None
     if members is None or members.keys() != HEADER_MEMBERS:
         return "header is not exactly alg, typ and kid"
-    if members["alg"] != "EdDSA":
+    if members["alg"] != "EdDSA" and name != TOKENS:
         return "alg is not EdDSA"
     if members["typ"] != DOCUMENT_TYPE:
         return "typ is another"
     kid = members["kid"]
-    key = operators.find(kid) if isinstance(kid, str) else None
-    if key is None or key.alg != "EdDSA":
+    key = ring.find(kid) if isinstance(kid, str) else None
+    if key is None or key.alg != members["alg"]:
         return "kid names no operator key"
     return "" if key.verifies(signature, signed) else "signature"
 
@@ -108,6 +113,7 @@ def _read_payload(payload: bytes, name: str) -> Document | NotBelieved:
 
 OnKeys = Callable[[Mapping[str, Any], int], None]
 OnCatalogue = Callable[[str, int], None]
+OnTokens = Callable[[Mapping[str, Any], int], None]
 
 
 class Documents:
@@ -117,8 +123,10 @@ class Documents:
         RevocationFeed(nc, hash_key=key, documents=documents)
 
     *on_keys* gets the body of ``keys`` (``keys`` in it is a JWK set), *on_catalogue* the text of
-    ``catalogue``, each with its generation. They run on the loop, and may raise `DocumentError` (or
-    InvalidJWKSError): then the document counts as refused. *api_prefix*: as for the feed.
+    ``catalogue``, *on_edges* the body of ``edges`` (``keys`` in it is a JWK set), *on_tokens* that of
+    ``tokens``, each with its generation. They run on the loop, and may raise `DocumentError` (or
+    InvalidJWKSError): then the document counts as refused. ``tokens`` is judged by the keys that *signers* returns; while those do not know
+    its signer it waits, and `judge_again` looks once more. *api_prefix*: as for the feed.
     """
 
     def __init__(
@@ -127,6 +135,9 @@ class Documents:
         *,
         on_keys: OnKeys | None = None,
         on_catalogue: OnCatalogue | None = None,
+        on_edges: OnKeys | None = None,
+        on_tokens: OnTokens | None = None,
+        signers: Callable[[], KeyRing] | None = None,
         api_prefix: str = "$JS.API",
     ) -> None:
         self.seq = 0
@@ -139,6 +150,14 @@ class Documents:
             self._takers[KEYS] = partial(_take_keys, on_keys)
         if on_catalogue is not None:
             self._takers[CATALOGUE] = partial(_take_catalogue, on_catalogue)
+        if on_edges is not None:
+            self._takers[EDGES] = partial(_take_keys, on_edges)
+        if on_tokens is not None and signers is not None:
+            self._takers[TOKENS] = partial(_take_object, on_tokens)
+        self._signers = signers
+        self._waiting: dict[
+            str, tuple[bytes, int]
+        ] = {}  # by name: not believed for want of its key
         self._in_force: dict[str, Document] = {}
         self._found_at: dict[str, int] = {}  # by name: where in the stream the one in force was
         self._api_prefix = api_prefix
@@ -149,6 +168,13 @@ class Documents:
         """The generation of *name* in force; 0 before the first."""
         found = self._in_force.get(name)
         return 0 if found is None else found.generation
+
+    def judge_again(self) -> None:
+        """The keys that *signers* returns are others now: what waited for one may count."""
+        for name, (jws, seq) in list(self._waiting.items()):
+            document = self._genuine(name, jws, seq)
+            if document is not None:
+                self._put_in_force(document, seq)
 
     async def start(self, client: Client) -> None:
         """Hear new documents over *client*; what is there already is read by `catch_up`."""
@@ -177,7 +203,7 @@ class Documents:
         at = self.seq
         while at < seq and (stored := await self._reader.next_of(at + 1, seq)) is not None:
             at = stored.seq
-            document = self._genuine(stored.name, stored.body)
+            document = self._genuine(stored.name, stored.body, stored.seq)
             if document is not None:
                 genuine.setdefault(document.name, []).append((document, stored.seq))
         for found in genuine.values():
@@ -189,21 +215,25 @@ class Documents:
         seq = _sequence_of(name, message)
         if seq is None:
             return  # another question's answer, aimed here
-        document = self._genuine(name, message.data)
+        document = self._genuine(name, message.data, seq)
         if document is not None:
             self._put_in_force(document, seq)
         if seq == self.seq + 1:
             self.seq += 1  # a gap is read by `catch_up`
 
-    def _genuine(self, name: str, jws: bytes) -> Document | None:
-        """The document *name* when somebody here takes it and an operator signed it."""
+    def _genuine(self, name: str, jws: bytes, seq: int) -> Document | None:
+        """The document *name* when somebody here takes it and one who may has signed it."""
         if name not in self._takers:
             return None
-        document = read_document(jws, self._operators, name=name)
+        ring = self._signers() if name == TOKENS and self._signers else self._operators
+        document = read_document(jws, ring, name=name)
         if isinstance(document, Document):
+            self._waiting.pop(name, None)
             if document.generation > self.generation(name):
                 self.problems.pop(name, None)
             return document
+        if name == TOKENS:
+            self._waiting[name] = jws, seq
         self._refuse(name, document.detail)
         return None
 
@@ -252,6 +282,12 @@ def _take_keys(on_keys: OnKeys, document: Document) -> None:
         raise DocumentError("body is not an object")
     KeyRing.from_jwks({"keys": document.body.get("keys")})
     on_keys(document.body, document.generation)
+
+
+def _take_object(on_tokens: OnTokens, document: Document) -> None:
+    if not isinstance(document.body, dict):
+        raise DocumentError("body is not an object")
+    on_tokens(document.body, document.generation)
 
 
 def _take_catalogue(on_catalogue: OnCatalogue, document: Document) -> None:

@@ -94,7 +94,7 @@ Decision: TypeAlias = Allowed | Denied
 
 def may_use(service: Service, claims: Claims) -> bool:
     """Whether a signed-in person may use *service*: one of its roles and one of its e-mails."""
-    if service.roles and not set(service.roles) & set(claims.roles):
+    if not service.roles.met_by(claims.roles):
         return False
     if not service.emails:
         return True

@@ -124,7 +124,7 @@ def _rule(route: Route, uri: str) -> ExplainedRule:
         host=service.host or "",
         path=max(prefixes, key=len, default=""),
         public=route.public,
-        roles=tuple(service.roles),
+        roles=(*service.roles.any, *service.roles.all),
         emails=tuple(service.emails),
         max_staleness_ms=int((service.max_staleness_seconds or 0) * 1000),
     )

@@ -1,47 +1,23 @@
-"""``services.yaml``: which service answers where, and who may call it. What is not here is refused.
-
-    services:
-      demo:
-        host: app.example.com          # optional; without it every host
-        paths: [/demo]                 # prefixes by segment: /demo and /demo/…, never /demonstration
-        upstream: http://127.0.0.1:9100
-        require_auth: true             # false: open to everybody
-        roles: [admin]                 # any one of them; empty: everybody who is signed in
-        emails: ["@acme.com", sam@partner.org]
-        public_paths: [/demo/public]   # open although the service is not
-        max_staleness: 10s             # how old the proof of the blocklist may be
-
-Exact host before any host, then the longest prefix. A rule whose reading could differ between two
-readers is refused, with its line and the cure.
-"""
+"""Reads and checks ``services.yaml``: every problem with its line, its key and the cure."""
 
 import difflib
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from shared.catalogue.document import (
+    CatalogueDocument,
+    PermissionNeeds,
+    RoleNeeds,
+    ServiceDocument,
+)
+from shared.catalogue.service import Catalogue, Needs, RateLimit, Service
 from shared.durations import MAX_STALENESS_SECONDS, parse_duration
 from shared.strict_yaml import Lines, StrictYAMLError, read_yaml
 
 MAX_BYTES = 1 << 20
-
-# Unreserved characters only (RFC 3986 §2.3): others have two spellings, which readers compare differently.
-_PREFIX = r"^/$|^(?:/\.{0,2}[A-Za-z0-9_~-][A-Za-z0-9_~.-]*)+$"
-_LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
-
-PathPrefix = Annotated[str, StringConstraints(pattern=_PREFIX, max_length=1024)]
-Host = Annotated[
-    str,
-    StringConstraints(pattern=rf"^(?:{_LABEL}\.)*{_LABEL}$", max_length=253),
-]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
-Role = Annotated[str, StringConstraints(pattern=r"^[!-+\--~]{1,255}$")]
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\sA-Z]*@[^@\sA-Z]+$", max_length=254)]
-Upstream = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+$")]
-Duration = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,7}(?:ms|s|m)$")]
 
 _CURES = {
     "paths": "a prefix begins with / and ends without one, and has letters, digits, - . _ ~, no wildcard",
@@ -61,54 +37,6 @@ class CatalogueError(Exception):
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         super().__init__("\n".join(problems))
-
-
-class ServiceDocument(BaseModel):
-    """One entry under ``services``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
-
-    host: Host | None = None
-    paths: list[PathPrefix] = Field(default=["/"], min_length=1)
-    upstream: Upstream
-    require_auth: bool = True
-    roles: list[Role] = []
-    emails: list[Email] = []
-    public_paths: list[PathPrefix] = []
-    max_staleness: Duration | None = None
-
-
-class CatalogueDocument(BaseModel):
-    """The whole file; `model_json_schema` gives editors its schema."""
-
-    model_config = ServiceDocument.model_config
-
-    services: dict[Name, ServiceDocument]
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """One service behind the gateway. *host* is lower-case, or None for every host.
-
-    With both *roles* and *emails* a caller needs one of each.
-    """
-
-    name: str
-    host: str | None
-    paths: tuple[str, ...]
-    upstream: str
-    require_auth: bool = True
-    roles: tuple[str, ...] = ()
-    emails: tuple[str, ...] = ()
-    public_paths: tuple[str, ...] = ()
-    max_staleness_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """All services, in the order of the file."""
-
-    services: tuple[Service, ...]
 
 
 def load_catalogue(path: Path) -> Catalogue:
@@ -151,20 +79,56 @@ def is_under(path: str, prefix: str) -> bool:
     return prefix == "/" or path == prefix or path.startswith(prefix + "/")
 
 
+# The owner's words for two limits, as requests a minute.
+_NAMED_RATES = {"standard": "100/minute", "strict": "20/minute"}
+_PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
+
+
 def _service(name: str, entry: ServiceDocument) -> Service:
-    staleness = None if entry.max_staleness is None else parse_duration(entry.max_staleness)
     return Service(
-        name,
-        None if entry.host is None else entry.host.lower(),
-        tuple(entry.paths),
-        entry.upstream,
-        entry.require_auth,
-        tuple(entry.roles),
-        tuple(entry.emails),
-        tuple(entry.public_paths),
-        staleness,
+        name=name,
+        host=None if entry.host is None else entry.host.lower(),
+        paths=tuple(entry.paths),
+        upstream=entry.upstream,
+        require_auth=entry.require_auth,
+        roles=_needs(entry.roles),
+        emails=tuple(entry.emails),
+        public_paths=tuple(entry.public_paths),
+        max_staleness_seconds=_seconds(entry.max_staleness),
+        expose_publicly=entry.expose_publicly,
+        permissions=_needs(entry.permissions),
+        organisations=tuple(entry.organisation),
+        callers=tuple(entry.callers),
+        token_types=tuple(entry.token_types),
+        login_age_seconds=_seconds(entry.login_age),
+        allowed_origins=tuple(entry.allowed_origins),
+        allow_credentials=entry.allow_credentials,
+        rate_limit=_rate_limit(entry),
+        middlewares=tuple(entry.middlewares),
+        headers=tuple(entry.headers.items()),
+        security_headers=entry.security_headers,
+        content_security_policy=entry.content_security_policy,
     )
 
+
+def _needs(written: RoleNeeds | PermissionNeeds) -> Needs:
+    return Needs(tuple(written.any), tuple(written.all))
+
+
+def _seconds(text: str | None) -> float | None:
+    return None if text is None else parse_duration(text)
+
+
+def _rate_limit(entry: ServiceDocument) -> RateLimit | None:
+    """The burst is half the count when it is not written: 100/minute with 50, 20/minute with 10."""
+    if entry.rate_limit is None:
+        return None
+    number, _, period = _NAMED_RATES.get(entry.rate_limit, entry.rate_limit).partition("/")
+    count = int(number)
+    return RateLimit(count, _PERIODS[period], entry.rate_burst or max(1, count // 2))
+
+
+_KNOWN: dict[int, type[BaseModel]] = {1: CatalogueDocument, 3: ServiceDocument}
 
 Where = tuple[str, ...]
 
@@ -256,13 +220,13 @@ def _explain(error: Any, lines: Lines, name: str) -> str:
 
 def _say(error: Any, path: tuple[str | int, ...]) -> str:
     if error["type"] == "extra_forbidden":
-        known = CatalogueDocument if len(path) == 1 else ServiceDocument
+        known = _KNOWN.get(len(path), PermissionNeeds)
         close = difflib.get_close_matches(str(path[-1]), known.model_fields, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known.model_fields)}"
         return f"unknown key; {hint}"
     if error["type"] == "missing":
         return "is missing: add it"
-    field = next((part for part in reversed(path) if isinstance(part, str)), "")
+    field = str(path[2]) if len(path) > 2 else ""
     cure = _CURES["services"] if len(path) == 2 else _CURES.get(field, "")
     if error["type"] == "string_pattern_mismatch":
         return f"is not right: {cure}"

@@ -1,0 +1,40 @@
+"""``services.yaml``: which service answers where, and who may call it. What is not here is refused.
+
+`deploy/proxies/services.yaml` is the example with every key. Exact host before any host, then the longest
+prefix. A rule whose reading could differ between two readers is refused, with its line and the cure.
+"""
+
+from shared.catalogue.document import CatalogueDocument, ServiceDocument
+from shared.catalogue.reading import (
+    MAX_BYTES,
+    CatalogueError,
+    is_under,
+    load_catalogue,
+    parse_catalogue,
+)
+from shared.catalogue.service import (
+    ANY,
+    NOTHING,
+    Catalogue,
+    Needs,
+    RateLimit,
+    Service,
+    TokenType,
+)
+
+__all__ = [
+    "ANY",
+    "MAX_BYTES",
+    "NOTHING",
+    "Catalogue",
+    "CatalogueDocument",
+    "CatalogueError",
+    "Needs",
+    "RateLimit",
+    "Service",
+    "ServiceDocument",
+    "TokenType",
+    "is_under",
+    "load_catalogue",
+    "parse_catalogue",
+]
