@@ -66,7 +66,8 @@ def all_subjects() -> list[str]:
     rest = [
         "bl.jx", "blocklist.jx", "token.revoked.by.billing", "token.revoked.by.shop", "$SYS.REQ.SERVER.PING",
         "snapshot.head", "snapshot.x.1", "document.keys", "document.catalogue", "document.edges",
-        "document.tokens", "document.other", "documents.keys", "foo", "revocation.applied.x", "user.erase.shop", "user.erase.billing",
+        "document.tokens", "document.other", "documents.keys", "foo", "revocation.applied.x", "user.erase.shop",
+        "user.erase.billing",
     ]  # fmt: skip
     return [
         *stored_subjects(), *questions, *heartbeats, *inboxes, *edge_api, *rest, *api_subjects(),

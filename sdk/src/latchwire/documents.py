@@ -125,8 +125,9 @@ class Documents:
     *on_keys* gets the body of ``keys`` (``keys`` in it is a JWK set), *on_catalogue* the text of
     ``catalogue``, *on_edges* the body of ``edges`` (``keys`` in it is a JWK set), *on_tokens* that of
     ``tokens``, each with its generation. They run on the loop, and may raise `DocumentError` (or
-    InvalidJWKSError): then the document counts as refused. ``tokens`` is judged by the keys that *signers* returns; while those do not know
-    its signer it waits, and `judge_again` looks once more. *api_prefix*: as for the feed.
+    InvalidJWKSError): then the document counts as refused. ``tokens`` is judged by the keys that *signers*
+    returns; while those do not know its signer it waits, and `judge_again` looks once more. *api_prefix*: as
+    for the feed.
     """
 
     def __init__(
