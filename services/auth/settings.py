@@ -41,6 +41,9 @@ class AuthSettings(SiteSettings):
     )
     limit_global: str = Field(default="1000/m", description="login mails in all")
     trusted_proxies: TrustedProxies = LOOPBACK
+    catalogue: Path = Field(
+        default=Path("services.yaml"), description="the file of the services behind the gateway"
+    )
     accounts_url: AccountsURL = None
     roles: Path = Field(
         default=Path("roles.yaml"), description="the table of roles and permissions"

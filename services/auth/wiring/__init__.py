@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
-from latchwire.documents import KEYS, Documents
+from latchwire.documents import Documents
 from latchwire.feed import RevocationFeed
 from latchwire.tokens import TokenPolicy
 from services.auth.adapters.bus_events import BusEvents
@@ -52,6 +52,7 @@ from services.auth.ports.deletions import Memory
 from services.auth.ports.providers import Handshakes
 from services.auth.ports.tries import Tries
 from services.auth.settings import AuthSettings
+from services.auth.wiring.documents import follow_documents
 from services.auth.wiring.operators import answer_operators
 from shared.bus import Bus
 from shared.clock import Clock
@@ -60,7 +61,7 @@ from shared.cookies import CookieNames
 from shared.ids import Ids
 from shared.lifecycle import Runtime
 from shared.redis import connect_redis
-from shared.secrets import load_blocklist_key, load_operator_keys, load_symmetric
+from shared.secrets import load_blocklist_key, load_symmetric
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,8 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     redis = await runtime.enter(connect_redis(settings.redis_url))
     await runtime.serve_admin(settings.auth_admin)
     bus = await runtime.connect_bus(Role.AUTH, settings)
-    operators = load_operator_keys(settings.secrets_dir)
-    documents = Documents(operators, on_keys=access_tokens.follow, api_prefix=bus.api_prefix)
-    feed = make_feed(bus, keys, runtime.clock, documents)
+    followed = follow_documents(settings, runtime, bus, access_tokens)
+    feed = make_feed(bus, keys, runtime.clock, followed.documents)
     await feed.start()
     runtime.spawn("revocation feed", feed.run(), drains=False)
     revocations = FeedRevocations(feed, settings.max_staleness)
@@ -117,7 +117,6 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
         ),
     )
     runtime.health.note("signing key", access_tokens.remark)
-    runtime.health.note("keys document", lambda: documents.problems.get(KEYS))
     runtime.spawn("signing keys", access_tokens.watch(runtime.stopping), drains=False)
     scripts = Scripts(redis, keys.index, runtime.clock)
     watch = ClockWatch(scripts)
