@@ -17,6 +17,8 @@ from shared.contract_kinds import Stream as Stream
 from shared.contract_kinds import Subject as Subject
 from shared.contract_questions import BLOCKLIST_PROBE as BLOCKLIST_PROBE
 from shared.contract_questions import OP_DELETIONS_LIST as OP_DELETIONS_LIST
+from shared.contract_questions import OP_DOCTOR_EDGE as OP_DOCTOR_EDGE
+from shared.contract_questions import OP_DOCTOR_FACTS as OP_DOCTOR_FACTS
 from shared.contract_questions import OP_EDGES_LIST as OP_EDGES_LIST
 from shared.contract_questions import OP_EXPLAIN as OP_EXPLAIN
 from shared.contract_questions import OP_EXPLAIN_AT as OP_EXPLAIN_AT

@@ -98,6 +98,17 @@ OP_TOKENS_REVOKE = Question(
     asks=(Role.OPERATOR,),
     answers=(Role.AUTH,),
 )
+# Last token: the worker's role; and for edges, which are guests of the bus, its name.
+OP_DOCTOR_FACTS = Question(
+    "op.doctor.facts.*",
+    m.AskFacts,
+    m.WorkerFacts,
+    asks=(Role.OPERATOR,),
+    answers=(Role.AUTH, Role.MAILER, Role.REVOCATION),
+)
+OP_DOCTOR_EDGE = Question(
+    "op.doctor.edge.*", m.AskFacts, m.WorkerFacts, asks=(Role.OPERATOR,), answers=(Role.EDGE,)
+)
 
 QUESTIONS: tuple[Question[Any, Any], ...] = (
     BLOCKLIST_PROBE,
@@ -117,4 +128,6 @@ QUESTIONS: tuple[Question[Any, Any], ...] = (
     OP_TOKENS_LIST,
     OP_TOKENS_CREATE,
     OP_TOKENS_REVOKE,
+    OP_DOCTOR_FACTS,
+    OP_DOCTOR_EDGE,
 )

@@ -14,6 +14,7 @@ from shared.messages.deletion import (
     EraseUser,
     ListDeletions,
 )
+from shared.messages.doctor import AskFacts, KeyFacts, RedisFacts, SmtpFacts, WorkerFacts
 from shared.messages.edge import (
     EdgeList,
     ExplainedRecord,
@@ -73,6 +74,7 @@ from shared.messages.user import (
 )
 
 __all__ = [
+    "AskFacts",
     "ClientHint",
     "CreateServiceToken",
     "DeadLetter",
@@ -95,6 +97,7 @@ __all__ = [
     "ImportProblem",
     "ImportReport",
     "ImportUsers",
+    "KeyFacts",
     "KeyRotated",
     "ListDeletions",
     "ListEdges",
@@ -113,6 +116,7 @@ __all__ = [
     "Probe",
     "ReceiptsAnswer",
     "ReceiptsRequest",
+    "RedisFacts",
     "RevocationApplied",
     "RevocationScope",
     "RevokeServiceToken",
@@ -124,6 +128,7 @@ __all__ = [
     "SetRoles",
     "SetUser",
     "ShowUser",
+    "SmtpFacts",
     "TokenRevoked",
     "TokensUsed",
     "UserAccount",
@@ -134,4 +139,5 @@ __all__ = [
     "UserRolesChanged",
     "UserState",
     "UserVerified",
+    "WorkerFacts",
 ]

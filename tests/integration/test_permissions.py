@@ -67,7 +67,7 @@ def all_subjects() -> list[str]:
         "bl.jx", "blocklist.jx", "token.revoked.by.billing", "token.revoked.by.shop", "$SYS.REQ.SERVER.PING",
         "snapshot.head", "snapshot.x.1", "document.keys", "document.catalogue", "document.edges",
         "document.tokens", "document.other", "documents.keys", "foo", "revocation.applied.x", "user.erase.shop",
-        "user.erase.billing",
+        "user.erase.billing", "op.doctor.facts.auth", "op.doctor.facts.mailer", "op.doctor.facts.revocation",
     ]  # fmt: skip
     return [
         *stored_subjects(), *questions, *heartbeats, *inboxes, *edge_api, *rest, *api_subjects(),
@@ -94,7 +94,8 @@ def may_publish(name: str) -> set[str]:
             "op.token.explain.edge-1", "op.users.show", "op.revocation.match", "revocation.receipts",
             "document.keys", "document.catalogue", "document.edges", "key.rotated", "op.users.list",
             "op.users.roles", "op.users.import", "op.users.export", "op.deletions.list", "op.tokens.list",
-            "op.tokens.create", "op.tokens.revoke",
+            "op.tokens.create", "op.tokens.revoke", "op.doctor.facts.edge-1", "op.doctor.edge.edge-1",
+            "op.doctor.facts.auth", "op.doctor.facts.mailer", "op.doctor.facts.revocation",
         },
         "provisioner": set(),
     }  # fmt: skip
@@ -139,14 +140,14 @@ def may_subscribe(name: str) -> set[str]:
             "op.users.set", "op.users.show", "op.users.list", "op.users.roles", "op.users.import",
             "op.users.export", "op.deletions.list", "op.revocation.match", "revocation.applied.x",
             "op.tokens.list", "op.tokens.create", "op.tokens.revoke", "edge.usage.edge-1", "edge.usage.edge-2",
-            *FEED_DELTAS,
+            "op.doctor.facts.auth", *FEED_DELTAS,
         },
-        "mailer": set(),
+        "mailer": {"op.doctor.facts.mailer"},
         "revocation": {
             "revocation.probe", "revocation.receipts", "op.edges.list", "edge.heartbeat.edge-1",
-            "edge.heartbeat.edge-2", *FEED_DELTAS,
+            "edge.heartbeat.edge-2", "op.doctor.facts.revocation", *FEED_DELTAS,
         },
-        "edge-1": {"op.token.explain", "op.token.explain.edge-1", *FEED_DELTAS},
+        "edge-1": {"op.token.explain", "op.token.explain.edge-1", "op.doctor.edge.edge-1", *FEED_DELTAS},
         "edge-2": {"op.token.explain", *FEED_DELTAS},
         "service-shop": {*FEED_DELTAS, *ACCOUNT_FACTS, "user.erase.shop"},
         "operator": {
