@@ -13,6 +13,7 @@ from latchwire.claims import Claims
 _VISIBLE: Final = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) != "%")
 
 USER: Final = "user"
+SERVICE: Final = "service"
 
 
 def header_safe(value: str) -> str:
@@ -24,6 +25,8 @@ def identity_headers(claims: Claims | None) -> tuple[tuple[str, str], ...]:
     """Every identity header but X-Request-Id; empty where not applicable (None: nobody)."""
     if claims is None:
         return _headers()
+    if claims.service:  # nothing of a person: a service that reads only X-User-Id finds nobody
+        return _headers(kind=SERVICE, service=header_safe(claims.service))
     roles = ",".join(header_safe(role).replace(",", "%2C") for role in claims.roles)
     return _headers(
         header_safe(claims.sub),
@@ -36,7 +39,13 @@ def identity_headers(claims: Claims | None) -> tuple[tuple[str, str], ...]:
 
 
 def _headers(
-    sub: str = "", email: str = "", roles: str = "", org: str = "", sid: str = "", kind: str = ""
+    sub: str = "",
+    email: str = "",
+    roles: str = "",
+    org: str = "",
+    sid: str = "",
+    kind: str = "",
+    service: str = "",
 ) -> tuple[tuple[str, str], ...]:
     return (
         ("X-User-Id", sub),
@@ -45,8 +54,8 @@ def _headers(
         ("X-Org-Id", org),
         ("X-Session-Id", sid),
         ("X-Token-Type", kind),
-        # Of service tokens; the assertion comes with the edge's own key. Both are claimed already.
-        ("X-Service-Name", ""),
+        ("X-Service-Name", service),
+        # Comes with the edge's own key; the name is claimed already.
         ("X-Latchwire-Assertion", ""),
     )
 

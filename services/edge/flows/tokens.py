@@ -13,6 +13,8 @@ from latchwire.keys import KeyRing
 from latchwire.tokens import Refused, TokenPolicy, decode_access_token
 from services.edge.domain.decision import VerifiedToken
 from services.edge.domain.identity import encode_headers, identity_headers
+from services.edge.domain.service_tokens import ServiceTokens, looks_like_one
+from shared.messages import ServiceToken
 
 CAPACITY: Final = 10_000  # tokens per generation; about 2 kB each
 
@@ -37,6 +39,7 @@ class VerifiedTokens:
         self._capacity = capacity
         self._young: dict[bytes, VerifiedToken] = {}
         self._old: dict[bytes, VerifiedToken] = {}
+        self._services = ServiceTokens(policy)
         self.hits = 0
         self.misses = 0
 
@@ -51,6 +54,17 @@ class VerifiedTokens:
         if gone:
             self._young = _without(gone, self._young)
             self._old = _without(gone, self._old)
+
+    @property
+    def service_tokens(self) -> int:
+        """How many tokens of services are accepted."""
+        return len(self._services)
+
+    def use_service_tokens(self, rows: tuple[ServiceToken, ...]) -> None:
+        """Accept exactly the service tokens of *rows* from now on, in one step."""
+        self._services.use(rows)
+        self._young = _without_services(self._young)
+        self._old = _without_services(self._old)
 
     def verify(self, token: bytes) -> VerifiedToken | Refused:
         """The token if it is genuine; whether it is still good at this moment is another question."""
@@ -67,7 +81,10 @@ class VerifiedTokens:
 
     def _decode(self, token: bytes) -> VerifiedToken | Refused:
         self.misses += 1
-        claims = decode_access_token(token, self._ring, self._policy)
+        if looks_like_one(token):
+            claims = self._services.find(token)
+        else:
+            claims = decode_access_token(token, self._ring, self._policy)
         if isinstance(claims, Refused):
             return claims
         identity = encode_headers(identity_headers(claims))
@@ -83,3 +100,7 @@ class VerifiedTokens:
 
 def _without(gone: set[str], tokens: dict[bytes, VerifiedToken]) -> dict[bytes, VerifiedToken]:
     return {token: known for token, known in tokens.items() if known.claims.kid not in gone}
+
+
+def _without_services(tokens: dict[bytes, VerifiedToken]) -> dict[bytes, VerifiedToken]:
+    return {token: known for token, known in tokens.items() if not looks_like_one(token)}

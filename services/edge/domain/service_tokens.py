@@ -1,0 +1,41 @@
+"""Service tokens at the edge: a table by the hash of the token, out of the document that auth signs.
+
+There is no signature to verify and nobody to ask; what the table does not have is nobody's token.
+"""
+
+from typing import Final
+
+from latchwire.claims import Claims
+from latchwire.tokens import Refused, TokenPolicy
+from shared.messages import ServiceToken
+from shared.service_tokens import NO_TOKENS, PREFIX, TokenTable, claims_of, is_service_token
+
+UNKNOWN: Final = Refused("token_invalid", "service token unknown")
+MALFORMED: Final = Refused("token_invalid", "service token checksum")
+
+
+def looks_like_one(token: bytes) -> bool:
+    """Whether *token* claims to be one, so that nothing else needs to be tried with it."""
+    return token.startswith(PREFIX)
+
+
+class ServiceTokens:
+    """The tokens of one generation of the document; *policy* says whose audience they are good for."""
+
+    def __init__(self, policy: TokenPolicy, table: TokenTable = NO_TOKENS) -> None:
+        self._policy = policy
+        self._table = table
+
+    def __len__(self) -> int:
+        return len(self._table.by_hash)
+
+    def use(self, rows: tuple[ServiceToken, ...]) -> None:
+        """Accept exactly *rows* from now on, in one step."""
+        self._table = TokenTable.of(rows)
+
+    def find(self, token: bytes) -> Claims | Refused:
+        """The claims of *token* if the table has it; whether it is in its time is asked on every request."""
+        row = self._table.find(token)
+        if row is not None:
+            return claims_of(row, issuer=self._policy.issuer, audience=self._policy.audience)
+        return UNKNOWN if is_service_token(token) else MALFORMED

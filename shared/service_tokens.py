@@ -1,0 +1,143 @@
+"""Service tokens as text, as a row of the document ``tokens``, and as claims.
+
+``lws_live_`` or ``lws_dev_``, 30 characters of base62 (178 random bits) and 6 that are the CRC-32 of everything
+before them: a scanner that finds one in a repository knows without asking that it is no chance hit. What is
+kept of it is the SHA-256; that is enough, because nobody guesses 178 bits from their hash.
+"""
+
+import re
+from binascii import crc32
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from latchwire._strict import decode_base64url
+from latchwire.claims import Claims
+from shared.messages.service_token import MAX_TOKENS, ServiceToken
+
+PREFIX: Final = b"lws_"
+# For secret scanners; `is_service_token` also computes the checksum.
+REGEX: Final = r"\blws_(?:live|dev)_[0-9A-Za-z]{36}\b"
+DAY_MS: Final = 86_400_000
+LIFETIME_MS: Final = 90 * DAY_MS
+MAX_LIFETIME_MS: Final = 366 * DAY_MS
+OVERLAP_MS: Final = DAY_MS
+LIVE_AT_MOST: Final = 2  # of one service: the one in use, and the one that takes its place
+
+_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_RANDOM, _CHECK = 30, 6
+_FORM: Final = re.compile(rb"lws_(?:live|dev)_[0-9A-Za-z]{36}")
+
+
+def make_service_token(secret: str, *, live: bool) -> str:
+    """The token of *secret* (`shared.ids.Ids.secret`: 256 bits as base64url).
+
+    Raises:
+        ValueError: *secret* is not that.
+    """
+    entropy = decode_base64url(secret.encode("ascii"))
+    if entropy is None or len(entropy) != 32:
+        raise ValueError("not 256 bits of base64url")
+    # 256 bits folded into 178: no value is likelier than another by more than 2^-77.
+    start = f"lws_{'live' if live else 'dev'}_" + _base62(int.from_bytes(entropy, "big"), _RANDOM)
+    return start + _checksum(start.encode("ascii"))
+
+
+def is_service_token(token: bytes) -> bool:
+    """Whether *token* has the form of one and its checksum is right; nothing says that it is known."""
+    if _FORM.fullmatch(token) is None:
+        return False
+    return token[-_CHECK:] == _checksum(token[:-_CHECK]).encode("ascii")
+
+
+def hash_service_token(token: bytes) -> str:
+    """What is kept of *token*: hexadecimal SHA-256."""
+    return sha256(token).hexdigest()
+
+
+def claims_of(row: ServiceToken, *, issuer: str, audience: str) -> Claims:
+    """What the token of *row* says: as the access tokens made of it, with the whole of its own life."""
+    issued = row.created_at // 1000
+    return Claims(
+        iss=issuer,
+        aud=audience,
+        sub=row.service,
+        email="",
+        sid=row.id,
+        jti=row.id,
+        kid="",
+        client_id=row.service,
+        org="",
+        roles=(),
+        amr=(),
+        auth_time=issued,
+        iat=issued,
+        exp=row.expires_at // 1000,
+        iat_ms=row.created_at,
+        sst=row.created_at,
+        csrf="",
+        permissions=row.scopes,
+        service=row.service,
+    )
+
+
+class TokensBody(BaseModel):
+    """The body of ``tokens``."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    tokens: tuple[ServiceToken, ...] = Field(max_length=MAX_TOKENS)
+
+
+def read_tokens_body(body: Any) -> tuple[ServiceToken, ...] | None:
+    """The rows of a body of ``tokens``; None when it is not one. A field that is not known here is left out."""
+    try:
+        return TokensBody.model_validate(body, extra="ignore").tokens
+    except ValidationError:
+        return None
+
+
+def tokens_body(rows: Iterable[ServiceToken]) -> dict[str, Any]:
+    """The body of ``tokens``."""
+    return {"tokens": [row.model_dump(exclude_none=True) for row in rows]}
+
+
+@dataclass(frozen=True)
+class TokenTable:
+    """The rows of one generation, by the hash of their token."""
+
+    by_hash: Mapping[str, ServiceToken]
+
+    @classmethod
+    def of(cls, rows: Iterable[ServiceToken]) -> Self:
+        """The table of *rows*."""
+        return cls({row.sha256: row for row in rows})
+
+    @property
+    def rows(self) -> tuple[ServiceToken, ...]:
+        """All of them, in the order of the document."""
+        return tuple(self.by_hash.values())
+
+    def find(self, token: bytes) -> ServiceToken | None:
+        """The row of *token*, in its time or not; None when there is none."""
+        if not is_service_token(token):
+            return None
+        return self.by_hash.get(hash_service_token(token))
+
+
+NO_TOKENS: Final = TokenTable({})
+
+
+def _checksum(start: bytes) -> str:
+    return _base62(crc32(start), _CHECK)
+
+
+def _base62(number: int, length: int) -> str:
+    characters = []
+    for _ in range(length):
+        number, digit = divmod(number, 62)
+        characters.append(_ALPHABET[digit])
+    return "".join(reversed(characters))
