@@ -17,6 +17,10 @@ MEANING = {
     "token_revoked": "it was revoked",
     "csrf_failed": "another site may have caused this request",
     "not_allowed": "whoever this is may not use this service",
+    "wrong_token_type": "the service takes no tokens of this kind",
+    "login_too_old": "the service wants a login that is not so long ago",
+    "not_exposed": "the service is not for the internet, and the check does not name it",
+    "preflight_refused": "a page of that origin may not call this service",
 }
 KEY_REVOKED = "its key was revoked, and what it signed counts nowhere"
 KEY_UNKNOWN = (

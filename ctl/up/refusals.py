@@ -14,6 +14,8 @@ _MEANINGS = {
     "bad_forwarded": "the proxy did not say, or said twice, what was asked for",
     "ambiguous_path": "the path can be read in two ways",
     "wrong_service": "Traefik and the edge read different versions of services.yaml",
+    "not_exposed": "the service is not for the internet: expose_publicly is false",
+    "preflight_refused": "a page of this origin may not call the service: allowed_origins",
     "no_route": "no service of services.yaml matches",
     "stale": "no fresh proof of the blocklist: does the revocation worker run?",
     "two_credentials": "more than one token or cookie",
@@ -23,7 +25,9 @@ _MEANINGS = {
     "token_expired": "the access token has run out",
     "token_revoked": "this login was ended",
     "csrf_failed": "a cookie and an unsafe method need the same origin or X-CSRF-Token",
-    "not_allowed": "logged in, but not among the service's roles or emails",
+    "wrong_token_type": "the service takes no token of a person, or none of a service: token_types",
+    "not_allowed": "known, but not one whom the service's rules let in",
+    "login_too_old": "the service wants a more recent login: login_age",
 }
 # Why somebody who asked for a link gets none; to them it looks like any other answer.
 _MUTED = {

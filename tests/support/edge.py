@@ -33,6 +33,10 @@ services:
     paths: [/patient]
     upstream: http://127.0.0.1:9103
     max_staleness: 60s
+  shared:
+    paths: [/shared]
+    upstream: http://127.0.0.1:9105
+    allowed_origins: ["https://a.example"]
   open:
     paths: [/open]
     upstream: http://127.0.0.1:9104

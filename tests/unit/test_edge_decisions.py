@@ -350,16 +350,23 @@ def test_doubled_proofs_of_origin_prove_nothing(desk: Desk) -> None:
         assert desk.outcome(fields) == "csrf_failed"
 
 
-def test_only_a_real_preflight_passes_without_a_token(desk: Desk) -> None:
+def test_only_a_real_preflight_passes_and_only_from_a_page_that_the_service_lets_in(
+    desk: Desk,
+) -> None:
     """OPTIONS with Origin and Access-Control-Request-Method; nothing else that calls itself one."""
     asked = {"origin": "https://a.example", "access_control_request_method": "PUT"}
+    shared = "/shared"
 
-    decision = desk.checker.check(request(method="OPTIONS", **asked))
+    decision = desk.checker.check(request(shared, method="OPTIONS", **asked))
     assert isinstance(decision, Allowed)
     assert decision.token is None
-    assert desk.outcome(request(method="OPTIONS")) == "no_credentials"
-    assert desk.outcome(request(method="OPTIONS", origin="https://a.example")) == "no_credentials"
-    assert desk.outcome(request(method="GET", **asked)) == "no_credentials"
+    assert desk.outcome(request("/demo", method="OPTIONS", **asked)) == "preflight_refused"
+    other = {**asked, "origin": "https://b.example"}
+    assert desk.outcome(request(shared, method="OPTIONS", **other)) == "preflight_refused"
+    no_preflight = {"origin": "https://a.example"}
+    assert desk.outcome(request(shared, method="OPTIONS")) == "no_credentials"
+    assert desk.outcome(request(shared, method="OPTIONS", **no_preflight)) == "no_credentials"
+    assert desk.outcome(request(shared, method="GET", **asked)) == "no_credentials"
 
 
 def test_the_cache_keeps_what_is_used_and_never_grows_past_two_generations() -> None:

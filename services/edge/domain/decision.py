@@ -11,7 +11,6 @@ from latchwire.blocklist import Fingerprint
 from latchwire.claims import Claims
 from services.edge.domain.original import Original
 from services.edge.domain.routes import Route
-from shared.catalogue import Service
 
 Code: TypeAlias = Literal[
     "untrusted_peer",
@@ -19,6 +18,8 @@ Code: TypeAlias = Literal[
     "ambiguous_path",
     "no_route",
     "wrong_service",
+    "not_exposed",
+    "preflight_refused",
     "stale",
     "two_credentials",
     "two_subjects",
@@ -27,7 +28,9 @@ Code: TypeAlias = Literal[
     "token_expired",
     "token_revoked",
     "csrf_failed",
+    "wrong_token_type",
     "not_allowed",
+    "login_too_old",
     "internal",
 ]
 
@@ -37,6 +40,8 @@ STATUS: Final[dict[Code, int]] = {
     "ambiguous_path": 403,
     "no_route": 403,
     "wrong_service": 403,
+    "not_exposed": 403,
+    "preflight_refused": 403,
     "stale": 503,
     "two_credentials": 403,
     "two_subjects": 403,
@@ -45,7 +50,9 @@ STATUS: Final[dict[Code, int]] = {
     "token_expired": 401,
     "token_revoked": 401,
     "csrf_failed": 403,
+    "wrong_token_type": 403,
     "not_allowed": 403,
+    "login_too_old": 401,
     "internal": 503,
 }
 
@@ -79,6 +86,7 @@ class Denied:
     """Do not let it through. *detail* is for an operator's eyes; it repeats nothing of the token.
 
     *original* is there when it could be read; *cookie* tells that a session cookie came and no bearer.
+    *max_age* is how many seconds ago the login may have been, where it was too long ago (RFC 9470 §3).
     """
 
     code: Code
@@ -87,16 +95,7 @@ class Denied:
     service: str = ""
     cookie: bool = False
     token: VerifiedToken | None = None
+    max_age: int = 0
 
 
 Decision: TypeAlias = Allowed | Denied
-
-
-def may_use(service: Service, claims: Claims) -> bool:
-    """Whether a signed-in person may use *service*: one of its roles and one of its e-mails."""
-    if not service.roles.met_by(claims.roles):
-        return False
-    if not service.emails:
-        return True
-    domain = claims.email[claims.email.rfind("@") :]
-    return claims.email in service.emails or domain in service.emails

@@ -8,9 +8,10 @@ from latchwire.keys import KeyRing
 from latchwire.tokens import Refused, TokenPolicy, check_times
 from services.edge.domain import csrf
 from services.edge.domain.credentials import Presented, read_credentials
-from services.edge.domain.decision import Allowed, Code, Decision, Denied, VerifiedToken, may_use
+from services.edge.domain.decision import Allowed, Code, Decision, Denied, VerifiedToken
 from services.edge.domain.original import Fields, is_preflight
 from services.edge.domain.routes import Route, RouteTable
+from services.edge.domain.rules import judge
 from services.edge.flows.routing import Asked, Router
 from services.edge.flows.tokens import VerifiedTokens
 from services.edge.ports import Revocations
@@ -64,10 +65,16 @@ class Checker:
         asked = self._router.find(fields)
         if isinstance(asked, Denied):
             return asked
-        if chosen and chosen != asked.route.service.name:
+        service = asked.route.service
+        if chosen and chosen != service.name:
             return _deny(asked, "wrong_service", chosen)
-        if asked.route.public or is_preflight(asked.original, fields):
+        if not (chosen or service.expose_publicly):
+            return _deny(asked, "not_exposed")
+        if asked.route.public:
             return asked.for_anybody
+        if is_preflight(asked.original, fields):
+            allowed = csrf.may_preflight(service, fields)
+            return asked.for_anybody if allowed else _deny(asked, "preflight_refused")
         if self.is_stale(asked.route):
             return _deny(asked, "stale")
         presented = read_credentials(
@@ -113,10 +120,13 @@ class Checker:
             by_cookie = not presented.bearer
             return _deny(asked, verified.code, verified.detail, cookie=by_cookie)
         forgeable = not presented.bearer and csrf.is_forgeable(asked.original, fields)
-        if forgeable and not csrf.is_allowed(asked.original, fields, verified.claims.csrf):
+        service, claims = asked.route.service, verified.claims
+        if forgeable and not csrf.is_allowed(asked.original, fields, claims.csrf, service):
             return _deny(asked, "csrf_failed")
-        if not may_use(asked.route.service, verified.claims):
-            return _deny(asked, "not_allowed")
+        refused = judge(service, claims, self._clock.now_ms())
+        if refused is not None:
+            code, rule = refused
+            return _deny(asked, code, rule, cookie=not presented.bearer)
         return Allowed(asked.route, verified)
 
     def _differ(self, presented: Presented) -> bool:
@@ -129,4 +139,6 @@ class Checker:
 
 
 def _deny(asked: Asked, code: Code, detail: str = "", *, cookie: bool = False) -> Denied:
-    return Denied(code, detail, asked.original, asked.route.service.name, cookie)
+    service = asked.route.service
+    max_age = int(service.login_age_seconds or 0) if code == "login_too_old" else 0
+    return Denied(code, detail, asked.original, service.name, cookie, max_age=max_age)

@@ -74,15 +74,23 @@ class Answers:
         """200 with every identity header."""
         return Answer(200, b"%b%bX-Request-Id: %b\r\n" % (self._dated(), identity, request_id))
 
-    def deny(self, code: Code, request_id: bytes) -> Answer:
-        """The status and headers of *code*; no body, and nothing a browser would keep."""
+    def deny(self, code: Code, request_id: bytes, max_age: int = 0) -> Answer:
+        """The status and headers of *code*; no body, and nothing a browser would keep.
+
+        *max_age*: the seconds of `Denied`, for a login that is too old.
+        """
         status = STATUS[code]
-        return Answer(status, self._refusal(code, request_id) + self._advice(code, status))
+        return Answer(status, self._refusal(code, request_id) + self._advice(code, status, max_age))
 
     def redirect(self, code: Code, request_id: bytes, location: str, *, safe: bool) -> Answer:
         """Send a browser on: 302, or 303 so that a form is not posted to the sign-in page."""
         line = b"Location: %b\r\n" % location.encode("ascii")
         return Answer(302 if safe else 303, self._refusal(code, request_id) + line)
+
+    def sign_in(self, code: Code, request_id: bytes, location: str) -> Answer:
+        """401 with the page's address beside it, for a proxy that makes the redirect itself."""
+        line = b"X-Latchwire-Location: %b\r\n" % location.encode("ascii")
+        return Answer(401, self._refusal(code, request_id) + line)
 
     def not_found(self) -> Answer:
         """What every other path gets."""
@@ -95,13 +103,15 @@ class Answers:
             request_id,
         )
 
-    def _advice(self, code: Code, status: int) -> bytes:
+    def _advice(self, code: Code, status: int, max_age: int) -> bytes:
         if status == 503:
             return b"Retry-After: %d\r\n" % RETRY_AFTER_SECONDS
         if status != 401:
             return b""
         # RFC 6750 §3.1: a request without a credential gets no error code.
         error = f', error="invalid_token", error_description="{code}"'
+        if code == "login_too_old":  # RFC 9470 §3
+            error = f', error="insufficient_user_authentication", max_age="{max_age}"'
         challenge = self._challenge + ("" if code == "no_credentials" else error)
         return f"{challenge}\r\n".encode("ascii")
 
