@@ -13,6 +13,8 @@ import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.tracebacks import ExceptionDictTransformer
 
+from shared.trace import current_trace
+
 BLOTTED = ("token", "secret", "password", "cookie", "authorization", "seed", "code", "email")
 ALLOWED = frozenset({"smtp_code", "reason_code", "exit_code", "status_code"})
 
@@ -35,6 +37,7 @@ def configure_logging(*, worker: str, level: str, fmt: str) -> None:
     """Send our own and the libraries' records to standard output in one format."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_trace,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         blot,
@@ -74,6 +77,18 @@ def configure_logging(*, worker: str, level: str, fmt: str) -> None:
     )
     for name in quiet:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def add_trace(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Say which trace and request the line is about; a line that says so itself is left as it is."""
+    trace = current_trace()
+    if trace is not None:
+        event.setdefault("trace_id", trace.trace_id)
+        if trace.request_id:
+            event.setdefault("request_id", trace.request_id)
+    return event
 
 
 def blot(

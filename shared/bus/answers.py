@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 
 from shared.bus.replies import guard, reply_to
 from shared.contract import M, Question, R
+from shared.trace import bound_trace
 
 MOST_BEYOND = 1_000  # questions that wait beside those at work
 MOST_WAITING = 5_000  # askers; ten times as many as there can be edges
@@ -83,7 +84,8 @@ class Answers:
         async def received(message: Msg) -> None:
             # Beside the subscription's own loop, which hands over one message at a time.
             if len(asked) < at_once + MOST_BEYOND:
-                task = self._begin(guard(question.name, respond(message)))
+                with bound_trace(message.headers):  # a task goes on in the context it was begun in
+                    task = self._begin(guard(question.name, respond(message)))
                 asked.add(task)
                 task.add_done_callback(asked.discard)
 

@@ -24,6 +24,7 @@ from shared.clock import Clock
 from shared.contract import Durable, M, Question, R, Role, Stream, Subject
 from shared.ids import Ids
 from shared.messages import DeadLetter
+from shared.trace import Trace, bound_trace, current_trace, onwards
 
 log = structlog.get_logger()
 
@@ -78,7 +79,7 @@ class Bus:
         """
         patience = within / PUBLISH_TRIES
         identity = msg_id or getattr(message, "id", None) or self._ids.ulid(self._clock.now_ms())
-        headers = self._headers(subject.name, identity)
+        headers = self._headers(subject.name, identity) | self._trace().headers
         body = subject.encode(message)
         failure: Exception | None = None
         for _ in range(PUBLISH_TRIES):
@@ -99,7 +100,8 @@ class Bus:
         if not self.connected:
             return  # a buffered signal would arrive late and say something untrue
         with contextlib.suppress(nats.errors.Error):
-            await self.client.publish(subject.name, subject.encode(message))
+            headers = self._trace().headers if current_trace() else None  # a heartbeat needs none
+            await self.client.publish(subject.name, subject.encode(message), headers=headers)
 
     async def ask(self, question: Question[M, R], message: M, *, timeout: float = 2.0) -> R:
         """Ask and wait *timeout* seconds.
@@ -112,7 +114,8 @@ class Bus:
             raise BusUnavailableError("not connected")
         body = message.model_dump_json(exclude_none=True).encode()
         try:
-            reply = await self.client.request(question.name, body, timeout=timeout)
+            headers = self._trace().headers
+            reply = await self.client.request(question.name, body, timeout=timeout, headers=headers)
             return question.reply.model_validate_json(reply.data, extra="ignore")
         except (nats.errors.NoRespondersError, nats.errors.TimeoutError, ValidationError) as error:
             raise NoAnswerError(question.name) from error
@@ -149,7 +152,8 @@ class Bus:
             if not subject.spoken_truly(message.subject, body):
                 log.warning("message.false_speaker", subject=message.subject)
                 return
-            await guard(message.subject, handler(body))
+            with bound_trace(message.headers):
+                await guard(message.subject, handler(body))
 
         await self.client.subscribe(subject.name, cb=received)
         await self._settle()
@@ -280,6 +284,9 @@ class Bus:
     def stop_answering(self) -> None:
         """Give up the answers under way; their askers time out."""
         self._answers.stop()
+
+    def _trace(self) -> Trace:
+        return onwards(self._ids, self._clock.now_ms())
 
     def _headers(self, subject: str, identity: str) -> dict[str, str]:
         """CloudEvents 1.0, binary mode; the id is also what JetStream deduplicates by."""

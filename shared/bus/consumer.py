@@ -25,6 +25,7 @@ from shared.bus.undecodable import why_undecodable
 from shared.clock import Clock
 from shared.contract import Durable, M, Subject
 from shared.ids import Ids
+from shared.trace import bound_trace
 
 log = structlog.get_logger()
 
@@ -103,8 +104,11 @@ class Consumer(Generic[T]):
     async def _deliver(self, message: Msg) -> None:
         delivery = describe(message, self.durable.name)
         started = self.clock.monotonic()
-        with structlog.contextvars.bound_contextvars(
-            stream=delivery.stream, seq=delivery.sequence, delivery=delivery.deliveries
+        with (
+            bound_trace(message.headers),
+            structlog.contextvars.bound_contextvars(
+                stream=delivery.stream, seq=delivery.sequence, delivery=delivery.deliveries
+            ),
         ):
             outcome = await self._settle(message, delivery)
             duration = self.clock.monotonic() - started

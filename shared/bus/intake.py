@@ -37,6 +37,7 @@ from shared.bus.gate import Gate, OpenGate
 from shared.bus.undecodable import why_undecodable
 from shared.clock import Clock
 from shared.contract import Durable
+from shared.trace import bound_trace
 
 log = structlog.get_logger()
 
@@ -203,7 +204,8 @@ class Intake(Generic[T]):
     async def _work(self, held: Held, stopping: asyncio.Event) -> None:
         started = held.told_at
         delivery = describe(held.message, self.durable.name)
-        outcome = await self._settle(held.message, delivery, stopping)
+        with bound_trace(held.message.headers):
+            outcome = await self._settle(held.message, delivery, stopping)
         del self._held[id(held)]
         if not self._held or self._room() >= self.window // 4:
             self._wake.set()

@@ -1,7 +1,7 @@
 """Around every request: its id, its errors as problem documents, and the headers every answer carries."""
 
-import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import structlog
 from aiohttp import web
@@ -18,13 +18,21 @@ from services.auth.http.problems import (
     problem_response,
 )
 from services.auth.http.reading import is_from_proxy
+from shared.trace import (
+    REQUEST_ID_HEADER,
+    TRACEPARENT,
+    Trace,
+    good_request_id,
+    make_trace,
+    parse_traceparent,
+    within,
+)
 from shared.unreadable import LastAnswer
 
 log = structlog.get_logger()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 HEADERS = {
@@ -43,13 +51,30 @@ STRICT_TRANSPORT = "max-age=31536000"
 
 @web.middleware
 async def name_request(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id (a proxy's, when it sends a plain one) and bind it to the log lines."""
-    context = context_of(request)
-    sent = request.headers.get("X-Request-Id", "")
-    keep = _REQUEST_ID.fullmatch(sent) and is_from_proxy(request)
-    request[REQUEST_ID] = sent if keep else context.ids.ulid(context.clock.now_ms())
-    with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]):
+    """Give the request its id and its trace: a proxy's, when it sends plain ones."""
+    trace = _trace(request)
+    request[REQUEST_ID] = trace.request_id
+    with within(trace):
         return await handler(request)
+
+
+def _trace(request: web.Request) -> Trace:
+    """A client's own word counts only as the proxy's: nobody else puts lines into somebody's trace."""
+    context = context_of(request)
+    trusted = is_from_proxy(request)
+    now_ms = context.clock.now_ms()
+    sent = good_request_id(_only(request, REQUEST_ID_HEADER)) if trusted else ""
+    request_id = sent or context.ids.ulid(now_ms)
+    parent = parse_traceparent(_only(request, TRACEPARENT)) if trusted else None
+    if parent is None:
+        return make_trace(context.ids, now_ms, request_id)
+    return replace(parent, request_id=request_id)
+
+
+def _only(request: web.Request, name: str) -> str:
+    """The header's value; "" for none, and for several, of which one is somebody else's."""
+    values = request.headers.getall(name, [])
+    return values[0] if len(values) == 1 else ""
 
 
 @web.middleware
@@ -74,7 +99,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     """Headers for every answer; one that a route set itself stays."""
     for name, value in standing_headers(secure=request.app[CONTEXT].secure).items():
         response.headers.setdefault(name, value)
-    response.headers["X-Request-Id"] = request.get(REQUEST_ID, "")
+    response.headers[REQUEST_ID_HEADER] = request.get(REQUEST_ID, "")
     response.headers.pop("Server", None)
 
 
@@ -90,7 +115,7 @@ def refuse_unreadable(context: Context, status: int) -> LastAnswer:
     headers = {
         **standing_headers(secure=context.secure),
         "Content-Type": CONTENT_TYPE,
-        "X-Request-Id": request_id,
+        REQUEST_ID_HEADER: request_id,
         REASON: problem.code,
     }
     return LastAnswer(status, headers, problem_document(problem, request_id))
