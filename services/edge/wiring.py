@@ -22,9 +22,10 @@ from services.edge.handlers.documents import follow
 from services.edge.handlers.explain import Explainer
 from services.edge.handlers.heartbeat import beat
 from services.edge.http.answers import Answers
+from services.edge.http.doors import Doors
 from services.edge.http.peers import TrustedPeers
 from services.edge.http.refusals import RefusalLog
-from services.edge.http.traefik import TraefikDoor, make_server
+from services.edge.http.server import make_server
 from services.edge.settings import EdgeSettings
 from shared.bus import Bus
 from shared.bus.permissions import EDGE_API
@@ -105,8 +106,8 @@ def _make_checker(
 
 def _make_door(
     settings: EdgeSettings, runtime: Runtime, checker: Checker, counts: CheckCounts
-) -> TraefikDoor:
-    return TraefikDoor(
+) -> Doors:
+    return Doors(
         checker=checker,
         peers=TrustedPeers(settings.trusted_proxies),
         answers=Answers(clock=runtime.clock, ids=runtime.ids, url=settings.url),

@@ -28,9 +28,10 @@ from services.edge.flows.check import Checker
 from services.edge.flows.counts import CheckCounts
 from services.edge.flows.tokens import VerifiedTokens
 from services.edge.http.answers import Answers
+from services.edge.http.doors import Doors
 from services.edge.http.peers import TrustedPeers
 from services.edge.http.refusals import RefusalLog
-from services.edge.http.traefik import TraefikDoor, make_server
+from services.edge.http.server import make_server
 from shared.catalogue import parse_catalogue
 from shared.clock import SystemClock
 from shared.ids import SystemIds
@@ -100,7 +101,7 @@ async def serve_edge(port: int, kid: str, jwk_set: str, revoked: int = REVOKED) 
         cookie_name=COOKIE,
         max_staleness=10.0,
     )
-    door = TraefikDoor(
+    door = Doors(
         checker=checker,
         peers=TrustedPeers(LOOPBACK),
         answers=Answers(clock=clock, ids=SystemIds(), url=ORIGIN),

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from services.edge.domain.decision import Allowed, Decision
-from services.edge.domain.original import Fields
+from services.edge.domain.decision import Allowed, Decision, Denied
+from services.edge.domain.original import Fields, Original, read_original
 from services.edge.domain.routes import RouteTable
+from services.edge.domain.sources import forwarded
 from services.edge.flows.check import Checker
 from services.edge.flows.tokens import VerifiedTokens
 from shared.catalogue import parse_catalogue
@@ -53,9 +54,18 @@ class Desk:
     revocations: FakeRevocations
     tokens: VerifiedTokens
 
-    def outcome(self, fields: Fields) -> str:
+    def check(self, fields: Fields, chosen: str = "") -> Decision:
+        """The decision about *fields*, read as Traefik's door reads them."""
+        asking = forwarded("GET", "", fields)
+        return (
+            Denied("bad_forwarded")
+            if asking is None
+            else self.checker.check(asking, fields, chosen)
+        )
+
+    def outcome(self, fields: Fields, chosen: str = "") -> str:
         """``allow`` or the refusal's code."""
-        return code_of(self.checker.check(fields))
+        return code_of(self.check(fields, chosen))
 
 
 def make_desk(catalogue: str = CATALOGUE, *, capacity: int = 100) -> Desk:
@@ -77,6 +87,12 @@ def make_desk(catalogue: str = CATALOGUE, *, capacity: int = 100) -> Desk:
 def code_of(decision: Decision) -> str:
     """``allow`` or the refusal's code."""
     return "allow" if isinstance(decision, Allowed) else decision.code
+
+
+def original_of(fields: Fields) -> Original | None:
+    """What *fields* say was asked for, read as Traefik's door reads them."""
+    asking = forwarded("GET", "", fields)
+    return None if asking is None else read_original(asking)
 
 
 def request(

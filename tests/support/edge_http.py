@@ -9,9 +9,10 @@ from aiohttp import web
 
 from services.edge.flows.counts import CheckCounts
 from services.edge.http.answers import Answers
+from services.edge.http.doors import Doors
 from services.edge.http.peers import TrustedPeers
 from services.edge.http.refusals import RefusalLog
-from services.edge.http.traefik import TraefikDoor, make_server
+from services.edge.http.server import make_server
 from shared.setting_types import LOOPBACK
 from tests.support.edge import ORIGIN, Desk, make_desk
 from tests.support.fakes.ids import FakeIds
@@ -97,7 +98,7 @@ async def open_door(desk: Desk | None = None) -> AsyncIterator[Door]:
     """An edge that listens on a free port."""
     desk = desk or make_desk()
     counts = CheckCounts()
-    door = TraefikDoor(
+    door = Doors(
         checker=desk.checker,
         peers=TrustedPeers(LOOPBACK),
         answers=Answers(clock=desk.clock, ids=FakeIds(), url=ORIGIN),

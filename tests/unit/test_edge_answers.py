@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from latchwire.claims import build_claims
 from services.edge.domain.identity import encode_headers, header_safe, identity_headers
 from services.edge.domain.navigation import is_navigation, sign_in_location
-from services.edge.domain.original import read_original
 from services.edge.http.peers import TrustedPeers
 from services.edge.settings import EdgeSettings
 from shared.settings import SettingsError
-from tests.support.edge import ORIGIN, request
+from tests.support.edge import ORIGIN, original_of, request
 from tests.support.tokens import make_claims
 
 IDENTITY = [
@@ -32,7 +31,7 @@ CHROME = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 def navigates(proto: str = "http", **headers: str) -> bool:
     """What the edge takes a request with these headers for."""
     fields = request(proto=proto, **headers)
-    original = read_original(fields)
+    original = original_of(fields)
     assert original is not None
     return is_navigation(original, fields)
 
@@ -76,7 +75,7 @@ def test_scripts_and_api_clients_get_a_code_they_can_act_on(headers: dict[str, s
 
 def location(uri: str, *, renewable: bool = False, host: str = "localhost:8080") -> str:
     """Where the edge sends a browser that asked for *uri*."""
-    original = read_original(request(uri, host=host))
+    original = original_of(request(uri, host=host))
     assert original is not None
     return sign_in_location(ORIGIN, original, renewable=renewable)
 

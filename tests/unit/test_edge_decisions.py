@@ -23,7 +23,7 @@ def desk() -> Desk:
 
 def test_a_good_bearer_token_passes_with_its_identity(desk: Desk) -> None:
     """200 carries who it is."""
-    decision = desk.checker.check(request(bearer=GOOD))
+    decision = desk.check(request(bearer=GOOD))
 
     assert isinstance(decision, Allowed)
     assert decision.token is not None
@@ -38,7 +38,7 @@ def test_a_good_cookie_passes(desk: Desk) -> None:
 @pytest.mark.parametrize("uri", ["/demo/public", "/demo/public/x", "/open", "/open/y?z"])
 def test_public_routes_need_nothing_and_say_nobody(desk: Desk, uri: str) -> None:
     """Even a good token is not looked at: the upstream sees nobody."""
-    decision = desk.checker.check(request(uri, bearer=GOOD))
+    decision = desk.check(request(uri, bearer=GOOD))
 
     assert isinstance(decision, Allowed)
     assert decision.token is None
@@ -143,7 +143,7 @@ def test_what_the_gateway_chose_must_be_what_the_edge_reads(desk: Desk) -> None:
     """A rule for another service, however lenient or strict, is no answer for this one."""
 
     def outcome(uri: str, chosen: str) -> str:
-        return code_of(desk.checker.check(request(uri, bearer=GOOD), chosen))
+        return code_of(desk.check(request(uri, bearer=GOOD), chosen))
 
     assert outcome("/demo", "demo") == "allow"
     assert outcome("/demo/public", "demo") == "allow"
@@ -253,7 +253,7 @@ def test_revocation_is_asked_on_every_request_cached_or_not(
     desk: Desk, scope: str, name: str
 ) -> None:
     """The very token that just worked is refused with the next request."""
-    decision = desk.checker.check(request(bearer=GOOD))
+    decision = desk.check(request(bearer=GOOD))
     assert isinstance(decision, Allowed)
     assert decision.token is not None
 
@@ -357,7 +357,7 @@ def test_only_a_real_preflight_passes_and_only_from_a_page_that_the_service_lets
     asked = {"origin": "https://a.example", "access_control_request_method": "PUT"}
     shared = "/shared"
 
-    decision = desk.checker.check(request(shared, method="OPTIONS", **asked))
+    decision = desk.check(request(shared, method="OPTIONS", **asked))
     assert isinstance(decision, Allowed)
     assert decision.token is None
     assert desk.outcome(request("/demo", method="OPTIONS", **asked)) == "preflight_refused"
@@ -397,7 +397,7 @@ def test_a_refusal_names_the_service_and_whether_a_cookie_came(desk: Desk) -> No
     """What the log line and the redirect need."""
     desk.clock.advance(DAY)
 
-    denied = desk.checker.check(request(cookie=GOOD))
+    denied = desk.check(request(cookie=GOOD))
 
     assert isinstance(denied, Denied)
     assert (denied.code, denied.service, denied.cookie) == ("token_expired", "demo", True)

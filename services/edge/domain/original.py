@@ -1,14 +1,13 @@
-"""The original request, as the proxy in front tells it: four ``X-Forwarded-*`` headers, nothing else.
+"""The original request, as the proxy in front tells it: method, scheme, host and target, each once.
 
-Exactly one each of Method, Proto, Host and Uri, in exactly the form a proxy writes; what is missing is
-never guessed. Other families (``X-Original-*``, ``X-Forwarded-Prefix``, ``Forwarded``, …) are not
-looked at.
+Each in exactly the form a proxy writes; what is missing is never guessed. Which of the check's own lines
+say it is the proxy's contract (`services.edge.domain.sources`).
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 # Request headers by lower-case name: each line's raw value, in order.
 Fields: TypeAlias = Mapping[bytes, list[bytes]]
@@ -29,6 +28,15 @@ _SCHEMES: Final = {
     b"ws": ("http", True),
     b"wss": ("https", True),
 }
+
+
+class Asking(NamedTuple):
+    """What a proxy says it was asked for, as raw as it said it; nothing here has been looked at yet."""
+
+    method: bytes
+    proto: bytes
+    host: bytes
+    target: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +66,11 @@ def one(fields: Fields, name: bytes) -> bytes | None:
     return values[0] if values is not None and len(values) == 1 else None
 
 
-def read_original(fields: Fields) -> Original | None:
-    """The original request, or None when any of the four headers is missing, repeated or odd."""
-    method, host = one(fields, b"x-forwarded-method"), one(fields, b"x-forwarded-host")
-    target = one(fields, b"x-forwarded-uri")
-    scheme = _SCHEMES.get(one(fields, b"x-forwarded-proto") or b"")
-    if method is None or host is None or target is None or scheme is None:
+def read_original(asking: Asking) -> Original | None:
+    """The original request, or None when any of the four is odd."""
+    method, proto, host, target = asking
+    scheme = _SCHEMES.get(proto)
+    if scheme is None:
         return None
     if not (_METHOD.fullmatch(method) and _HOST.fullmatch(host) and _TARGET.fullmatch(target)):
         return None

@@ -9,7 +9,7 @@ from latchwire.tokens import Refused, TokenPolicy, check_times
 from services.edge.domain import csrf
 from services.edge.domain.credentials import Presented, read_credentials
 from services.edge.domain.decision import Allowed, Code, Decision, Denied, VerifiedToken
-from services.edge.domain.original import Fields, is_preflight
+from services.edge.domain.original import Asking, Fields, is_preflight
 from services.edge.domain.routes import Route, RouteTable
 from services.edge.domain.rules import judge
 from services.edge.flows.routing import Asked, Router
@@ -56,13 +56,13 @@ class Checker:
         self.longest_staleness = max(self._max_staleness, routes.longest_staleness)
         self.catalogue_generation = generation
 
-    def check(self, fields: Fields, chosen: str = "") -> Decision:
-        """May the request pass that *fields*, the check's own headers, describe?
+    def check(self, asking: Asking, fields: Fields, chosen: str = "") -> Decision:
+        """May the request pass that *asking* describes and that came with *fields*?
 
         *chosen*: the service the gateway is about to call, "" when it does not say. Two readers of one
         request need not agree; when they do not, the rule found here is not the upstream's.
         """
-        asked = self._router.find(fields)
+        asked = self._router.find(asking)
         if isinstance(asked, Denied):
             return asked
         service = asked.route.service
@@ -84,9 +84,9 @@ class Checker:
             return _deny(asked, presented)
         return self._protected(asked, presented, fields)
 
-    def route_of(self, fields: Fields) -> Route | None:
-        """The rule that `check` goes by for *fields*, or None when there is none."""
-        asked = self._router.find(fields)
+    def route_of(self, asking: Asking) -> Route | None:
+        """The rule that `check` goes by for *asking*, or None when there is none."""
+        asked = self._router.find(asking)
         return None if isinstance(asked, Denied) else asked.route
 
     def check_token(self, token: bytes) -> VerifiedToken | Denied:

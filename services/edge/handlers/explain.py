@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from latchwire.blocklist import Fingerprint
 from services.edge.domain.claimed_key import claimed_kid
 from services.edge.domain.decision import STATUS, Decision, Denied, VerifiedToken
-from services.edge.domain.original import Fields
+from services.edge.domain.original import Asking, Fields
 from services.edge.domain.paths import plain_path
 from services.edge.domain.routes import Route
 from services.edge.flows.check import Checker
@@ -34,11 +34,11 @@ class Explainer:
         (any more), so nobody can say who signed it; the record is then the key's.
         """
         token_bytes = request.token.strip().encode("utf-8", "replace")
-        fields = _fields(request, token_bytes)
+        asking, fields = _asking(request), _fields(token_bytes)
         found = self.checker.check_token(token_bytes) if token_bytes else None
-        decision = _decided(self.checker, request, fields, found)
+        decision = _decided(self.checker, asking, fields, found)
         token = found.token if isinstance(found, Denied) else found
-        route = self.checker.route_of(fields) if request.host else None
+        route = self.checker.route_of(asking) if request.host else None
         explanation = Explanation(
             edge_id=self.edge_id,
             outcome="deny" if isinstance(decision, Denied) else "allow",
@@ -83,12 +83,12 @@ class Explainer:
 
 def _decided(
     checker: Checker,
-    request: ExplainRequest,
+    asking: Asking,
     fields: Fields,
     found: VerifiedToken | Denied | None,
 ) -> Decision | VerifiedToken:
-    if request.host:
-        return checker.check(fields)
+    if asking.host:
+        return checker.check(asking, fields)
     return Denied("no_credentials") if found is None else found
 
 
@@ -97,14 +97,13 @@ def _names_no_key_of_ours(found: VerifiedToken | Denied | None) -> bool:
     return isinstance(found, Denied) and found.detail == "kid unknown"
 
 
-def _fields(request: ExplainRequest, token: bytes) -> Fields:
-    fields = {
-        b"x-forwarded-method": [request.method.encode()],
-        b"x-forwarded-proto": [request.scheme.encode()],
-        b"x-forwarded-host": [request.host.encode()],
-        b"x-forwarded-uri": [request.uri.encode()],
-    }
-    return {**fields, b"authorization": [b"Bearer " + token]} if token else fields
+def _asking(request: ExplainRequest) -> Asking:
+    asked = request.method, request.scheme, request.host, request.uri
+    return Asking(*(text.encode() for text in asked))
+
+
+def _fields(token: bytes) -> Fields:
+    return {b"authorization": [b"Bearer " + token]} if token else {}
 
 
 def _reason(decision: Decision | VerifiedToken) -> str:

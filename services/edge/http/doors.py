@@ -1,0 +1,161 @@
+"""``/check/<proxy>[/<service>]``: one door for each kind of proxy, because their contracts differ.
+
+The service at the end is the one that the proxy is about to call: if the edge's own reading of the request
+leads to another one, it is refused. A query says nothing (Caddy appends the client's). The method of the
+check says nothing either, except Envoy's, which is the request's own; Envoy's path goes on behind ``/@`` with
+the request's.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from services.edge.domain.decision import RENEWABLE, STATUS, Decision, Denied
+from services.edge.domain.navigation import is_navigation, sign_in_location
+from services.edge.domain.original import Fields, one
+from services.edge.flows.check import Checker
+from services.edge.flows.counts import CheckCounts
+from services.edge.http.answers import NOBODY, Answer, Answers
+from services.edge.http.contracts import CONTRACTS, Contract
+from services.edge.http.fields import FieldReader
+from services.edge.http.peers import TrustedPeers
+from services.edge.http.refusals import RefusalLog
+
+_SERVICE: Final = r"(?:/([a-z][a-z0-9-]{0,62}))?"
+_BOUND: Final = re.compile(
+    rf"/check/(?:(?!envoy)([a-z]+){_SERVICE}(?:\?.*)?|(envoy){_SERVICE}/@(.*))",
+    re.ASCII | re.DOTALL,
+)
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{8,128}")
+
+log = structlog.get_logger()
+
+
+class Door:
+    """Answers the checks of one kind of proxy."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        *,
+        checker: Checker,
+        peers: TrustedPeers,
+        answers: Answers,
+        refusals: RefusalLog,
+        counts: CheckCounts,
+        url: str,
+    ) -> None:
+        self._contract = contract
+        self._reader = FieldReader(contract.lines)
+        self._checker = checker
+        self._peers = peers
+        self._answers = answers
+        self._refusals = refusals
+        self._counts = counts
+        self._url = url
+        self._by_token = (contract.proxy, "allow", "token")
+        self._as_nobody = (contract.proxy, "allow", "public")
+
+    def answer(self, request: web.BaseRequest, chosen: str, rest: str) -> Answer:
+        """The answer to the check *request* for the service *chosen*; *rest* is what follows ``/@``."""
+        fields = self._reader.read(request.raw_headers)
+        try:
+            decision = self._decide(request, fields, chosen, rest)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody passes by it
+            # The type only: the message could hold what the client sent.
+            log.error("check.failed", error=type(error).__name__)  # noqa: TRY400
+            decision = Denied("internal")
+        return self._answer(decision, fields)
+
+    def _decide(self, request: web.BaseRequest, fields: Fields, chosen: str, rest: str) -> Decision:
+        if not self._peers.trusts(request.remote):
+            return Denied("untrusted_peer")
+        asking = self._contract.source(request.method, rest, fields)
+        if asking is None:
+            return Denied("bad_forwarded")
+        return self._checker.check(asking, fields, chosen)
+
+    def _answer(self, decision: Decision, fields: Fields) -> Answer:
+        request_id = one(fields, b"x-request-id") or b""
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = self._answers.new_request_id()
+        if isinstance(decision, Denied):
+            return self._refuse(decision, fields, request_id)
+        token = decision.token
+        self._counts.add(self._as_nobody if token is None else self._by_token)
+        return self._answers.allow(NOBODY if token is None else token.identity, request_id)
+
+    def _refuse(self, denied: Denied, fields: Fields, request_id: bytes) -> Answer:
+        location = self._page_for(denied, fields)
+        if location is not None:
+            outcome = "redirect"
+            answer = self._send_on(denied, request_id, location)
+        else:
+            outcome = "unavailable" if STATUS[denied.code] == 503 else "deny"
+            answer = self._answers.deny(denied.code, request_id, denied.max_age)
+        self._counts.add((self._contract.proxy, outcome, denied.code))
+        self._refusals.write(
+            reason=denied.code, service=denied.service, outcome=outcome, detail=denied.detail
+        )
+        return answer
+
+    def _send_on(self, denied: Denied, request_id: bytes, location: str) -> Answer:
+        """A redirect, or for a proxy that knows none the 401 of which it makes one itself."""
+        if not self._contract.redirects:
+            return self._answers.sign_in(denied.code, request_id, location)
+        safe = denied.original is not None and denied.original.safe
+        return self._answers.redirect(denied.code, request_id, location, safe=safe)
+
+    def _page_for(self, denied: Denied, fields: Fields) -> str | None:
+        """Where a person goes from a 401; whoever is signed in but not allowed goes nowhere."""
+        original = denied.original
+        if original is None or STATUS[denied.code] != 401 or b"authorization" in fields:
+            return None
+        if not is_navigation(original, fields):
+            return None
+        renewable = denied.cookie and denied.code in RENEWABLE
+        return sign_in_location(self._url, original, renewable=renewable)
+
+
+class Doors:
+    """All doors of one listener, by the first words of the path; everything else is a bare 404."""
+
+    def __init__(
+        self,
+        *,
+        checker: Checker,
+        peers: TrustedPeers,
+        answers: Answers,
+        refusals: RefusalLog,
+        counts: CheckCounts,
+        url: str,
+        contracts: Iterable[Contract] = CONTRACTS,
+    ) -> None:
+        self._answers = answers
+        self.refusals = refusals
+        self._doors = {
+            contract.proxy: Door(
+                contract,
+                checker=checker,
+                peers=peers,
+                answers=answers,
+                refusals=refusals,
+                counts=counts,
+                url=url,
+            )
+            for contract in contracts
+        }
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The handler of a low-level aiohttp server."""
+        bound = _BOUND.fullmatch(request.raw_path)
+        if bound is None:
+            return self._answers.not_found()
+        plain, service, envoy, its_service, rest = bound.groups("")
+        door = self._doors.get(plain or envoy)
+        if door is None:
+            return self._answers.not_found()
+        return door.answer(request, service or its_service, rest)

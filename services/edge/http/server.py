@@ -1,0 +1,45 @@
+"""The low-level server around the doors: no router, no access log, no waiting for bodies."""
+
+import logging
+from typing import Final
+
+from aiohttp import web
+
+from services.edge.http.doors import Doors
+from services.edge.http.refusals import RefusalLog
+
+# Longer than a proxy keeps an idle connection (Go: 90 s), so that it never writes into a closing one.
+KEEPALIVE_SECONDS: Final = 120.0
+
+
+def make_server(doors: Doors) -> web.Server:
+    """A server for *doors*."""
+    return web.Server(
+        doors,
+        access_log=None,
+        logger=_quiet_logger(doors.refusals),
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        lingering_time=0,
+    )
+
+
+class _WithoutContent(logging.Filter):
+    """aiohttp logs what it could not parse, which may be a token: say only that it happened, not always."""
+
+    def __init__(self, refusals: RefusalLog) -> None:
+        super().__init__()
+        self._refusals = refusals
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = "request.unreadable", ()
+        record.exc_info, record.exc_text = None, None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        return self._refusals.may_write()
+
+
+def _quiet_logger(refusals: RefusalLog) -> logging.Logger:
+    # This server's alone: its filter holds a budget. Debug lines tell of clients that went away.
+    logger = logging.Logger("services.edge.http", logging.ERROR)  # noqa: LOG001 - not to be shared
+    logger.parent = logging.getLogger()
+    logger.addFilter(_WithoutContent(refusals))
+    return logger
