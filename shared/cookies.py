@@ -2,6 +2,8 @@
 
 https: ``__Host-`` names, or ``__Secure-`` ones when `LATCHWIRE_COOKIE_DOMAIN` shares them between
 subdomains. Plain http on localhost: unprefixed development names, because browsers drop prefixed ones.
+A cookie that is shared has another name than one that is not: a browser that was here before the domain was
+set would hold both, and of two cookies of a name none counts.
 """
 
 from dataclasses import dataclass
@@ -23,7 +25,8 @@ class CookieNames:
         """The names for an https or development installation, with or without a shared domain."""
         if not secure:
             dev = "latchwire-dev"
-            return cls(dev, f"{dev}-refresh", f"{dev}-login", f"{dev}-csrf", secure, None)
+            own = f"{dev}-shared" if domain else dev
+            return cls(own, f"{dev}-refresh", f"{dev}-login", f"{own}-csrf", secure, domain)
         prefix = "__Secure-" if domain else "__Host-"
         return cls(
             f"{prefix}latchwire",

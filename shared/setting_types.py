@@ -24,6 +24,11 @@ LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")
 SHORTEST_PREFIX = {4: 8, 6: 7}
 MAX_SITE_NAME = 64
 
+# A domain with a dot whose last name has a letter (an address of numbers has no subdomains).
+_DOMAIN = re.compile(
+    r"(?=.{3,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?",
+    re.ASCII,
+)
 _SENDER_RULE = "must be login@acme.com or Acme <login@acme.com>"
 _SENDER = re.compile(r"(?P<name>[^<>@]*?) ?<(?P<named>[^<>]+)>|(?P<bare>[^<> ]+)")
 
@@ -48,12 +53,25 @@ def parse_sender(text: str) -> Address:
 
 def _public_url(value: str) -> str:
     parts = urlsplit(value)
-    local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    local = parts.hostname in {"localhost", "127.0.0.1", "::1"} or _is_below_localhost(
+        parts.hostname
+    )
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
         raise ValueError("must be https://… (plain http only for localhost)")
     if not parts.hostname or parts.query or parts.fragment or parts.path not in {"", "/"}:
         raise ValueError("must be an origin such as https://auth.example.com, without a path")
     return value.rstrip("/")
+
+
+def _is_below_localhost(host: str | None) -> bool:
+    """``auth.house.localhost``: browsers take every name below localhost for the loopback (RFC 6761 §6.3)."""
+    return host is not None and host.endswith(".localhost")
+
+
+def _cookie_domain(value: str | None) -> str | None:
+    if value is not None and not _DOMAIN.fullmatch(value):
+        raise ValueError("must be a domain of two names at least, in lower case: acme.com")
+    return value
 
 
 def _allow(value: str) -> str:
@@ -167,6 +185,7 @@ TrustedProxies = Annotated[
 ]
 CookieDomain = Annotated[
     str | None,
+    AfterValidator(_cookie_domain),
     Field(
         description="`acme.com` shares the session with the hosts below it, for services at a host of "
         "their own; without one cookies stay on the host of `LATCHWIRE_URL`"

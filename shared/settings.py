@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from shared.setting_types import PublicURL, Seconds, SiteName
+from shared.origins import Origins
+from shared.setting_types import CookieDomain, PublicURL, Seconds, SiteName
 
 PREFIX = "LATCHWIRE_"
 ENV_FILE = ".env"
@@ -107,6 +108,27 @@ class SiteSettings(WorkerSettings):
         return {**values, "site_name": urlsplit(str(values.get("url"))).hostname or "this site"}
 
 
+class BrowserSettings(SiteSettings):
+    """What the workers need that browsers talk to: the name on their pages, and where the cookies reach."""
+
+    cookie_domain: CookieDomain = None
+
+    @model_validator(mode="after")
+    def _within_its_domain(self) -> Self:
+        host, domain = urlsplit(self.url).hostname or "", self.cookie_domain
+        if domain is not None and host != domain and not host.endswith(f".{domain}"):
+            raise ValueError(
+                f"LATCHWIRE_COOKIE_DOMAIN: {domain} is not a domain that LATCHWIRE_URL is in, "
+                "so a browser would take no cookie for it"
+            )
+        return self
+
+    @property
+    def origins(self) -> Origins:
+        """Which origins share the login."""
+        return Origins(self.url, self.cookie_domain)
+
+
 SettingsT = TypeVar("SettingsT", bound=WorkerSettings)
 
 
@@ -145,7 +167,9 @@ def _unknown(name: str) -> str:
 
 def _problem(location: tuple[int | str, ...], message: str) -> str:
     name = ".".join(str(part) for part in location)
-    return f"{PREFIX}{name.upper()}: {message.removeprefix('Value error, ')}"
+    said = message.removeprefix("Value error, ")
+    # Without a name: of two settings that do not go together.
+    return f"{PREFIX}{name.upper()}: {said}" if name else said
 
 
 def _without_credentials(value: object) -> object:

@@ -14,24 +14,22 @@ from shared.setting_types import (
     Admin,
     Allow,
     Audience,
-    CookieDomain,
     Listen,
     MaxStaleness,
     Network,
     RedisURL,
     TrustedProxies,
 )
-from shared.settings import SiteSettings
+from shared.settings import BrowserSettings
 
 
-class AuthSettings(SiteSettings):
+class AuthSettings(BrowserSettings):
     """Times in seconds; rates as ``30/5m``."""
 
     allow: Allow
     redis_url: RedisURL = "redis://127.0.0.1:6379/0"
     auth_listen: Listen = "127.0.0.1:8000"
     auth_admin: Admin = "127.0.0.1:8001"
-    cookie_domain: CookieDomain = None
     audience: Audience = "latchwire"
     max_staleness: MaxStaleness = 10.0
     limit_address: str = Field(default="5/h", description="login mails to one address")

@@ -8,15 +8,14 @@ from shared.setting_types import (
     LOOPBACK,
     Admin,
     Audience,
-    CookieDomain,
     Listen,
     MaxStaleness,
     TrustedProxies,
 )
-from shared.settings import WorkerSettings
+from shared.settings import BrowserSettings
 
 
-class EdgeSettings(WorkerSettings):
+class EdgeSettings(BrowserSettings):
     """Settings of one edge process."""
 
     edge_id: str = Field(
@@ -30,6 +29,5 @@ class EdgeSettings(WorkerSettings):
     edge_listen: Listen = "127.0.0.1:9000"
     edge_admin: Admin = "127.0.0.1:9001"
     audience: Audience = "latchwire"
-    cookie_domain: CookieDomain = None
     max_staleness: MaxStaleness = 10.0
     trusted_proxies: TrustedProxies = LOOPBACK

@@ -26,6 +26,7 @@ from services.auth.domain.outcomes import SessionOpened
 from services.auth.http.context import Context
 from services.auth.ports import Budget, Budgets, Opened
 from services.auth.settings import AuthSettings
+from services.auth.wiring.parts import Ports
 from services.revocation import wiring as revocation_wiring
 from services.revocation.settings import RevocationSettings
 from shared.bus import Bus
@@ -57,7 +58,7 @@ class Desk:
     """Auth without its HTTP door, by its own clock."""
 
     context: Context
-    ports: auth_wiring.Ports
+    ports: Ports
 
     async def issue(self, sub: str) -> str:
         """Ask for a link, open it: an access token."""
@@ -115,7 +116,7 @@ class Installation:
         keys = auth_wiring.load_keys(settings)
         feed = await self.feed(bus, runtime)
         scripts = Scripts(redis, keys.index, runtime.clock)
-        ports = auth_wiring.Ports(
+        ports = Ports(
             attempts=RedisAttempts(scripts),
             sessions=RedisSessions(scripts),
             people=RedisPeople(scripts),

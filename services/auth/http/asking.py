@@ -15,7 +15,6 @@ from services.auth.domain.link import (
     TokenProof,
     TooManyRequests,
 )
-from services.auth.domain.returnto import safe_next
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_client_id
 from services.auth.http.context import context_of
@@ -108,7 +107,7 @@ def make_asker(request: web.Request, body: AskBody, client_id: str | None) -> As
         email=read_email(body.email),
         client=describe_client(request, client_id, body.client),
         browser=browser,
-        next=read_next(body.next, context_of(request).url),
+        next=read_next(request, body.next),
         locale=body.locale,
     )
     return Asker(ask, client_id, nonce)
@@ -122,9 +121,9 @@ def read_email(text: str) -> str:
         raise Problem(400, "invalid_email", members={"reason": error.code}) from error
 
 
-def read_next(text: str, url: str) -> str:
-    """A path of ours, "" when none is asked for. Raises: Problem."""
-    target = safe_next(text, url) if text else ""
+def read_next(request: web.Request, text: str) -> str:
+    """Where people may be sent, "" when nothing is asked for. Raises: Problem."""
+    target = context_of(request).return_address(text) if text else ""
     if target is None:
         raise Problem(400, "invalid_next")
     return target

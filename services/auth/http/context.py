@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
 from services.auth.domain.client import IPNetwork
+from services.auth.domain.returnto import safe_next
 from services.auth.flows.asking import Asking
 from services.auth.flows.deletion import DeletionFlow
 from services.auth.flows.directory import DirectoryFlow
@@ -29,6 +30,7 @@ from services.auth.ports.accounts import Accounts, Subjects
 from shared.clock import Clock
 from shared.cookies import CookieNames
 from shared.ids import Ids
+from shared.origins import Origins
 from shared.secrets import SymmetricKeys
 
 
@@ -50,9 +52,30 @@ class AccountFlows:
     directory: DirectoryFlow
 
 
+class Hosts(Protocol):
+    """What is behind the gateway at this moment."""
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The host names that services answer on, lower-case."""
+
+
+@dataclass(frozen=True)
+class TheseHosts:
+    """Always the same ones."""
+
+    hosts: frozenset[str] = frozenset()
+
+
+NO_HOSTS = TheseHosts()
+
+
 @dataclass(frozen=True)
 class Context:
-    """The public face (*url* is an origin without a slash), the flows, and what requests are read with."""
+    """The public face (*url* is an origin without a slash), the flows, and what requests are read with.
+
+    *catalogue* is the one in force, whatever moment it is asked.
+    """
 
     url: str
     site_name: str
@@ -72,6 +95,7 @@ class Context:
     ids: Ids
     accounts: AccountFlows | None = None
     throttles: Throttles = field(default_factory=Throttles)
+    catalogue: Hosts = NO_HOSTS
 
     @property
     def secure(self) -> bool:
@@ -79,9 +103,23 @@ class Context:
         return self.url.startswith("https://")
 
     @property
+    def reach(self) -> Origins:
+        """Where the cookies of the login reach."""
+        return Origins(self.url, self.cookies.domain)
+
+    @property
     def origins(self) -> frozenset[str]:
         """The origins whose pages may send unsafe requests with our cookies."""
-        return frozenset({self.url})
+        return frozenset({self.reach.own})
+
+    @property
+    def sharing(self) -> frozenset[str]:
+        """The own origin, and those of the catalogue that share its login: people are sent back to them."""
+        return self.reach.of(self.catalogue.hosts)
+
+    def return_address(self, text: str) -> str | None:
+        """*text* when people may be sent there, as a path where it is our own; else None."""
+        return safe_next(text, self.reach.own, self.sharing)
 
 
 CONTEXT = web.AppKey("CONTEXT", Context)

@@ -19,7 +19,6 @@ from services.auth.domain.password_use import (
     PasswordRefused,
     PasswordSet,
 )
-from services.auth.domain.returnto import safe_next
 from services.auth.flows.typed import Typist
 from services.auth.http.context import accounts_of, context_of
 from services.auth.http.cookies import read_browser
@@ -70,7 +69,7 @@ async def log_in(request: web.Request, email: str, next_: str, password: str) ->
 async def register(request: web.Request) -> web.Response:
     """Ask for an account; the same answer for every address."""
     fields = await read_form(request, "register")
-    next_ = safe_next(fields["next"], context_of(request).url) or ""
+    next_ = context_of(request).return_address(fields["next"]) or ""
     try:
         email = canonical_email(fields["email"])
     except InvalidEmailError:

@@ -6,7 +6,6 @@ from aiohttp import web
 from services.auth.domain.link import CodeProof, LinkAsk, LinkSpent, TokenProof, TooManyRequests
 from services.auth.domain.link import WrongPassword as WrongChoice
 from services.auth.domain.outcomes import NotSignedIn
-from services.auth.domain.returnto import safe_next
 from services.auth.http import page_account_actions
 from services.auth.http.context import context_of
 from services.auth.http.cookies import clear_session, read_browser
@@ -32,7 +31,7 @@ ADD = "add"  # the button that adds the login a page has named
 async def login(request: web.Request) -> web.Response:
     """Ask for a link; the same answer for every address."""
     fields = await read_form(request, "login")
-    next_ = safe_next(fields["next"], context_of(request).url) or ""
+    next_ = context_of(request).return_address(fields["next"]) or ""
     try:
         email = canonical_email(fields["email"])
     except InvalidEmailError:

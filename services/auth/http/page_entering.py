@@ -49,11 +49,16 @@ async def exchange(
 
 async def go_on(request: web.Request, result: SessionOpened | AlreadySignedIn) -> web.Response:
     """To where the person wanted, with the cookies of the new session."""
-    response = see_other(request, result.next or ACCOUNT)
+    response = see_other(request, _target(request, result))
     if isinstance(result, SessionOpened):
         await context_of(request).sessions.end_replaced(read_credentials(request))
         set_session(request, response, result.tokens)
     return response
+
+
+def _target(request: web.Request, result: SessionOpened | AlreadySignedIn) -> str:
+    """Where they wanted to go, if that is still ours: a host may have left the catalogue since they asked."""
+    return context_of(request).return_address(result.next) or ACCOUNT
 
 
 async def ask_about(request: web.Request, token: str, *, problem: str = "") -> web.Response:
@@ -68,7 +73,7 @@ async def ask_about(request: web.Request, token: str, *, problem: str = "") -> w
     if seen is None or (isinstance(seen, LinkView) and seen.purpose == "invitation"):
         return show(request, views.LinkSpent())
     if isinstance(seen, AlreadySignedIn):
-        return see_other(request, seen.next or ACCOUNT)
+        return see_other(request, _target(request, seen))
     browser = Browser(request)
     view = _question(request, browser, seen, token, problem)
     return browser.show(view, status=422 if problem else None)

@@ -11,7 +11,6 @@ from aiohttp import web
 from latchwire.claims import Claims
 from services.auth.domain.link import Attempt, OfferedLogin
 from services.auth.domain.outcomes import SessionView
-from services.auth.domain.returnto import safe_next
 from services.auth.http.context import context_of
 from services.auth.http.cookies import read_browser
 from services.auth.http.page_context import PAGES, Browser, now_ms, person_of, show
@@ -138,7 +137,7 @@ async def script(request: web.Request) -> web.Response:
 
 def read_next(request: web.Request) -> str:
     """The validated ``?next=``; "" when it is absent or leads anywhere else."""
-    return safe_next(request.query.get("next", ""), context_of(request).url) or ""
+    return context_of(request).return_address(request.query.get("next", "")) or ""
 
 
 def read_login_id(text: str) -> str:

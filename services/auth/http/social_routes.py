@@ -21,7 +21,6 @@ from services.auth.domain.provider import (
     SocialFailed,
     SocialVisit,
 )
-from services.auth.domain.returnto import safe_next
 from services.auth.flows.identities import IdentityFlow
 from services.auth.flows.social import SocialFlow
 from services.auth.http.context import accounts_of, context_of
@@ -59,7 +58,7 @@ async def begin(request: web.Request) -> web.Response:
     provider, its owner's own perhaps, in a browser whose person has pressed nothing here.
     """
     name, query = request.match_info["provider"], request.query
-    next_ = safe_next(query.get("next", ""), context_of(request).url) or ""
+    next_ = context_of(request).return_address(query.get("next", "")) or ""
     link_sub = _who_links(request) if query.get("link") else ""
     if not _from_here(request):
         return _ask_to_leave(request, name, next_)
@@ -216,7 +215,8 @@ async def _ask_mailbox(
 
 
 async def _opened(request: web.Request, result: SessionOpened) -> web.Response:
-    response = see_other(request, result.next or ACCOUNT)
+    target = context_of(request).return_address(result.next) or ACCOUNT
+    response = see_other(request, target)
     await context_of(request).sessions.end_replaced(read_credentials(request))
     set_session(request, response, result.tokens)
     return response

@@ -1,6 +1,5 @@
 """The composition root of auth: what stands on what."""
 
-from dataclasses import dataclass
 from functools import partial
 
 from latchwire.documents import Documents
@@ -35,63 +34,21 @@ from services.auth.flows.typed import TypedPasswords
 from services.auth.flows.users import UserFlow
 from services.auth.http.app import make_app
 from services.auth.http.clients import ClientList
-from services.auth.http.context import AccountFlows, Context
+from services.auth.http.context import NO_HOSTS, AccountFlows, Context, Hosts
 from services.auth.http.middleware import refuse_unreadable
-from services.auth.ports import (
-    AccessTokens,
-    Attempts,
-    Events,
-    Keys,
-    People,
-    Revocations,
-    Sessions,
-    Signals,
-)
+from services.auth.ports import Keys
 from services.auth.ports.accounts import Subjects
-from services.auth.ports.deletions import Memory
-from services.auth.ports.providers import Handshakes
-from services.auth.ports.tries import Tries
 from services.auth.settings import AuthSettings
 from services.auth.wiring.documents import follow_documents
 from services.auth.wiring.operators import answer_operators
+from services.auth.wiring.parts import Core, Ports
 from shared.bus import Bus
 from shared.clock import Clock
 from shared.contract import BLOCKLIST_PROBE, Role
 from shared.cookies import CookieNames
-from shared.ids import Ids
 from shared.lifecycle import Runtime
 from shared.redis import connect_redis
 from shared.secrets import load_blocklist_key, load_symmetric
-
-
-@dataclass(frozen=True)
-class Ports:
-    """Everything the flows stand on."""
-
-    attempts: Attempts
-    sessions: Sessions
-    people: People
-    tries: Tries
-    memory: Memory
-    events: Events
-    signals: Signals
-    revocations: Revocations
-    access_tokens: AccessTokens
-    keys: Keys
-    clock: Clock
-    ids: Ids
-    handshakes: Handshakes
-
-
-@dataclass(frozen=True)
-class Core:
-    """What the flows share, with accounts and without."""
-
-    issuer: Issuer
-    ending: Ending
-    asking: Asking
-    opening: Opening
-    proving: Proving
 
 
 async def start(settings: AuthSettings, runtime: Runtime) -> None:
@@ -145,8 +102,8 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     subjects = accounts.subjects if accounts else EmailSubjects()
     users = UserFlow(ports.people, ports.sessions, revocations, core.ending, subjects, ports.clock)
     match = MatchFlow(ports.attempts, ports.sessions, revocations, subjects, runtime.clock)
-    await answer_operators(bus, users, match, accounts, runtime.clock)
-    context = make_context(settings, ports, core, accounts)
+    await answer_operators(bus, users, match, accounts, runtime, settings, scripts)
+    context = make_context(settings, ports, core, accounts, followed.catalogue)
     refuse = partial(refuse_unreadable, context)
     await runtime.serve_http(make_app(context), settings.auth_listen, refuse)
 
@@ -229,7 +186,11 @@ def make_core(settings: AuthSettings, ports: Ports) -> Core:
 
 
 def make_context(
-    settings: AuthSettings, ports: Ports, core: Core, accounts: AccountFlows | None = None
+    settings: AuthSettings,
+    ports: Ports,
+    core: Core,
+    accounts: AccountFlows | None = None,
+    catalogue: Hosts = NO_HOSTS,
 ) -> Context:
     """What the routes need."""
     subjects = accounts.subjects if accounts else EmailSubjects()
@@ -262,6 +223,7 @@ def make_context(
         clock=ports.clock,
         ids=ports.ids,
         accounts=accounts,
+        catalogue=catalogue,
     )
 
 

@@ -12,11 +12,12 @@ from services.auth.flows.subjects import AccountSubjects
 from services.auth.flows.sweep import Sweep
 from services.auth.http.context import AccountFlows
 from services.auth.settings import AuthSettings
-from services.auth.wiring import Core, Ports, make_ending
+from services.auth.wiring import make_ending
 from services.auth.wiring.accounts_schema import make_database, require_schema
 from services.auth.wiring.deletion import open_deletion
 from services.auth.wiring.directory import make_directory
 from services.auth.wiring.organisations import make_organisations
+from services.auth.wiring.parts import Core, Ports
 from services.auth.wiring.passwords import make_passwords
 from services.auth.wiring.social import open_social
 from shared.bus import Bus

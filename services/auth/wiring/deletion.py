@@ -8,7 +8,7 @@ from services.auth.flows.erasing import Eraser
 from services.auth.flows.relay import Relay
 from services.auth.ports.accounts import Subjects
 from services.auth.settings import AuthSettings
-from services.auth.wiring import Ports
+from services.auth.wiring.parts import Ports
 from shared.bus import Bus
 from shared.lifecycle import Runtime
 

@@ -7,7 +7,7 @@ from services.auth.flows.org import OrgFlow
 from services.auth.flows.relay import Relay
 from services.auth.flows.users import UserFlow
 from services.auth.ports.accounts import Accounts, Subjects
-from services.auth.wiring import Core, Ports
+from services.auth.wiring.parts import Core, Ports
 
 
 def make_directory(

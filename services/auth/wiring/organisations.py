@@ -7,7 +7,7 @@ from services.auth.flows.asking import Asking
 from services.auth.flows.invitation import InvitationFlow
 from services.auth.flows.org import OrgFlow
 from services.auth.flows.relay import Relay
-from services.auth.wiring import Ports
+from services.auth.wiring.parts import Ports
 
 
 def make_organisations(

@@ -9,7 +9,7 @@ from services.auth.flows.reset import ResetFlow
 from services.auth.flows.subjects import AccountSubjects
 from services.auth.flows.typed import TypedPasswords
 from services.auth.settings import AuthSettings
-from services.auth.wiring import Core, Ports
+from services.auth.wiring.parts import Core, Ports
 
 
 def make_passwords(

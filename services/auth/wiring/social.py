@@ -16,7 +16,7 @@ from services.auth.flows.subjects import Deliver
 from services.auth.ports.accounts import Accounts, Subjects
 from services.auth.ports.providers import Provider
 from services.auth.settings import AuthSettings
-from services.auth.wiring import Core, Ports
+from services.auth.wiring.parts import Core, Ports
 from shared.clock import Clock
 from shared.lifecycle import Runtime
 
