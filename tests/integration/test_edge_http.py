@@ -329,7 +329,7 @@ async def test_a_refusal_is_one_line_without_token_path_or_person(door: Door) ->
         "reason": "not_allowed",
         "service": "staff",
         "outcome": "deny",
-        "detail": "",
+        "detail": "roles",
     }
     assert len(refusals) == 21
     assert [x["count"] for x in lines if x["event"] == "check.refusals_withheld"] == [11]
