@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import structlog
 from prometheus_client import REGISTRY
@@ -32,6 +33,7 @@ from shared.bus.permissions import EDGE_API
 from shared.catalogue import load_catalogue
 from shared.contract import OP_EXPLAIN, OP_EXPLAIN_AT, Role
 from shared.cookies import CookieNames
+from shared.doctor_facts import answer_doctor, networks
 from shared.lifecycle import Runtime
 from shared.secrets import load_blocklist_key, load_operator_keys
 
@@ -81,6 +83,18 @@ async def start(
     revocations.attach(feed)
     runtime.spawn("feed", feed.run(), drains=False)
     await _speak(bus, runtime, checker, revocations, applied)
+    await answer_doctor(bus, runtime, settings, partial(_facts, settings))
+
+
+async def _facts(settings: EdgeSettings) -> dict[str, Any]:
+    """What this edge alone can see of the installation."""
+    own_key = settings.secrets_dir / "edges" / f"{settings.edge_id}.key"
+    return {
+        "trusted_proxies": networks(settings.trusted_proxies),
+        "cookie_domain": settings.cookie_domain or "",
+        "max_staleness_ms": round(settings.max_staleness * 1000),
+        "assertion_key": own_key.exists(),
+    }
 
 
 def _make_checker(

@@ -2,24 +2,29 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from services.mailer.adapters.aiosmtplib_transport import SMTPTransport
 from services.mailer.adapters.redis_states import RedisMailStates
 from services.mailer.domain.attempt import Timing
 from services.mailer.domain.fairness import Places
+from services.mailer.domain.replies import trouble_of
 from services.mailer.domain.sender import SenderHealth
 from services.mailer.flows.mail import Mailroom
 from services.mailer.handlers import login_requested
 from services.mailer.mails import MailWriter, Site
 from services.mailer.settings import MailerSettings
 from shared.contract import LOGIN_REQUESTED, MAILER, Role
+from shared.doctor_facts import answer_doctor, key_facts
 from shared.lifecycle import Runtime
+from shared.messages import SmtpFacts
 from shared.redis import connect_redis
 from shared.secrets import load_symmetric, read_private
-from shared.smtp_url import MailServer
+from shared.smtp_url import MailServer, is_loopback
 
 CONCURRENCY = 16  # conversations with the mail server at a time
+REACH_SECONDS = 5.0
 PASSWORD_FILE = "smtp.password"  # noqa: S105 - the name of a file
 
 
@@ -56,6 +61,19 @@ async def start(settings: MailerSettings, runtime: Runtime, timing: Timing = Tim
             stopping=runtime.stopping,
         ),
     )
+    await answer_doctor(bus, runtime, settings, partial(_facts, settings, transport))
+
+
+async def _facts(settings: MailerSettings, transport: SMTPTransport) -> dict[str, Any]:
+    """What the mailer alone can see: whether the mail server would take a mail from it now."""
+    server = mail_server(settings)
+    refusal = await transport.reach(within=REACH_SECONDS)
+    smtp = SmtpFacts(
+        problem=trouble_of(refusal) if refusal else "",
+        tls=server.tls,
+        here=is_loopback(server.host),
+    )
+    return {"smtp": smtp, "keys": key_facts(settings.secrets_dir, "link")}
 
 
 def make_writer(settings: MailerSettings) -> MailWriter:

@@ -25,6 +25,7 @@ from services.revocation.ports import Beats, Projection
 from services.revocation.settings import RevocationSettings
 from shared.bus import SnapshotStore
 from shared.contract import BLOCKLIST_PROBE, Role
+from shared.doctor_facts import answer_doctor
 from shared.lifecycle import Runtime
 from shared.redis import StoreUnavailableError, connect_redis
 from shared.revokers import RevokersFile
@@ -75,6 +76,7 @@ async def start(settings: RevocationSettings, runtime: Runtime) -> None:
     room = Room(bus, copy)
     runtime.health.note("blocklist room", room.trouble)
     runtime.spawn("blocklist room", keep_room(room, runtime.stopping), drains=False)
+    await answer_doctor(bus, runtime, settings)
 
 
 def _project(runtime: Runtime, copy: FeedCopy, projection: Projection, beats: Beats) -> None:

@@ -17,8 +17,7 @@ class RedisFacts(Message):
     """Redis as one worker sees it; "" or None is what the server does not tell (``CONFIG`` may be forbidden).
 
     *problem* is the reason why nothing else could be read. *ahead_ms*: its clock less the worker's. *used* is
-    the part of its memory that is taken, from 0 to 1. *opened_up*: it takes commands without a password, from
-    another machine.
+    the part of its memory that is taken, from 0 to 1 and 0 where it is not *bounded*.
     """
 
     problem: ShortText = ""
@@ -29,7 +28,7 @@ class RedisFacts(Message):
     used: float = 0.0
     evicted: int = 0
     ahead_ms: int = 0
-    opened_up: bool = False
+    bounded: bool = True
 
 
 class SmtpFacts(Message):

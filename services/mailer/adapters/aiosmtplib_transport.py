@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import re
 import ssl
+from collections.abc import Awaitable, Callable
 
 import structlog
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
@@ -57,12 +58,23 @@ class SMTPTransport:
         """
         if not is_canonical(letter.recipient) or not letter.sender.isascii():
             raise UnsafeRecipientError
+        reply = await self._talk(within, lambda conversation: conversation.hand_over(letter))
+        assert reply is not None  # handing over ends with an answer
+        return reply
+
+    async def reach(self, *, within: float) -> Reply | None:
+        """Everything before a mail: connect, protect, sign in. None: it went well. Does not raise."""
+        return await self._talk(within, lambda conversation: conversation.sign_in())
+
+    async def _talk(
+        self, within: float, say: Callable[["_Conversation"], Awaitable[Reply | None]]
+    ) -> Reply | None:
         client = self._client()
         deadline = asyncio.get_running_loop().time() + within
         conversation = _Conversation(client, self._server, self._timing, deadline)
         try:
             async with asyncio.timeout(within):
-                return await conversation.hand_over(letter)
+                return await say(conversation)
         except SMTPResponseException as error:
             return _reply(conversation.stage, error.code, error.message)
         except (SMTPException, OSError, TimeoutError, ValueError) as error:
@@ -96,9 +108,13 @@ class _Conversation:
         self._server = server
         self._timing = timing
 
-    async def hand_over(self, letter: Letter) -> Reply:
+    async def sign_in(self) -> Reply | None:
+        """Up to where a mail could be handed over; what the server refused, or None."""
         await self._client.connect(timeout=self._timing.connect)
-        refusal = await self._protect() or await self._sign_in() or await self._address(letter)
+        return await self._protect() or await self._sign_in()
+
+    async def hand_over(self, letter: Letter) -> Reply:
+        refusal = await self.sign_in() or await self._address(letter)
         return refusal or await self._send_text(letter.content)
 
     async def _protect(self) -> Reply | None:

@@ -118,6 +118,15 @@ def interpret(reply: Reply) -> Meaning:
     return TryAgain(reply.code)  # nonsense, but nothing was handed over
 
 
+def trouble_of(reply: Reply) -> str:
+    """Why no mail would be taken now, in words that hold nothing of what the server said."""
+    meaning = interpret(reply)
+    if isinstance(meaning, SenderTrouble):
+        return meaning.reason
+    how = f"answered {reply.code}" if reply.broken is None else f"broke off ({reply.broken})"
+    return f"the mail server {how} at {reply.stage.name}"
+
+
 def _interpret_broken(stage: Stage, broken: Broken) -> Meaning:
     if broken is Broken.TLS:
         return SenderTrouble(_TROUBLE[Stage.TLS])

@@ -1,0 +1,64 @@
+"""What a worker tells an operator's ``doctor`` of itself: what stands in ``/ready``, and what it adds."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from latchwire import __version__
+from shared.bus import Bus
+from shared.contract import OP_DOCTOR_EDGE, OP_DOCTOR_FACTS, Role
+from shared.lifecycle import Runtime
+from shared.messages import AskFacts, KeyFacts, WorkerFacts
+from shared.setting_types import Network
+from shared.settings import WorkerSettings
+
+MAX_TEXT = 255
+_FILES = {"signing": "*.pem", "link": "*.key", "refresh": "*.key", "csrf": "*.key"}
+
+More = Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+async def nothing_more() -> Mapping[str, Any]:
+    """Of a worker that has nothing to add."""
+    return {}
+
+
+async def answer_doctor(
+    bus: Bus, runtime: Runtime, settings: WorkerSettings, more: More = nothing_more
+) -> None:
+    """Begin to answer. *more*, which may not raise, fills the fields of `WorkerFacts` only this worker can."""
+
+    async def tell(_asked: AskFacts) -> WorkerFacts:
+        own = await more()
+        return WorkerFacts(
+            worker=bus.name,
+            url=settings.url[:MAX_TEXT],
+            version=__version__,
+            problems=_lines(runtime.health.problems()),
+            notes=_lines(runtime.health.notes()),
+            **own,
+            at=runtime.clock.now_ms(),  # the last of all: what the asker compares with its own
+        )
+
+    question = OP_DOCTOR_EDGE if bus.role is Role.EDGE else OP_DOCTOR_FACTS
+    await bus.answer(question.of(bus.name), tell)
+
+
+def key_facts(directory: Path, *purposes: str) -> tuple[KeyFacts, ...]:
+    """The keys of *purposes* that lie in the secrets directory, by their names alone."""
+    return tuple(
+        KeyFacts(purpose=purpose, kid=path.stem[:MAX_TEXT], made_on=path.stem[:8])
+        for purpose in purposes
+        for path in sorted((directory / purpose).glob(_FILES[purpose]))[-16:]
+    )
+
+
+def networks(trusted: tuple[Network, ...]) -> tuple[str, ...]:
+    """As text; those beyond the sixty-fourth are not told."""
+    return tuple(str(network) for network in trusted[:64])
+
+
+def _lines(said: Mapping[str, str]) -> tuple[str, ...]:
+    """Without control characters: others' words may be among them."""
+    plain = (f"{name}: {reason}" for name, reason in said.items())
+    return tuple("".join(c for c in line if c.isprintable())[:MAX_TEXT] for line in plain)[:64]
