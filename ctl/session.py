@@ -18,6 +18,7 @@ from shared.clock import Clock, SystemClock
 from shared.contract import Role
 from shared.ids import Ids, SystemIds
 from shared.secrets import SecretsError, load_seed
+from shared.trace import make_trace, within
 
 CONNECT_SECONDS = 5.0
 
@@ -81,7 +82,8 @@ async def _operate(arguments: argparse.Namespace, work: Work, role: Role) -> int
                 f"no connection to {installation.nats_url} as {role.value}"
             ) from None
         session = Session(bus, installation, clock, ids, arguments.timeout, arguments.json)
-        return await work(session)
+        with within(make_trace(ids, clock.now_ms())):  # all that one command says is one trace
+            return await work(session)
 
 
 def quiet_libraries() -> None:

@@ -16,7 +16,7 @@ from services.mailer.domain.sender import SenderHealth
 from services.mailer.flows.mail import Mailroom
 from services.mailer.handlers import login_requested
 from services.mailer.mails import MailWriter, Site
-from services.mailer.ports import Announcer, MailStates
+from services.mailer.ports import Announcer, Letters, MailStates
 from shared.bus import Ack, Bus, BusUnavailableError
 from shared.clock import Clock, SystemClock
 from shared.contract import LOGIN_REQUESTED, MAILER, Subject
@@ -96,12 +96,13 @@ def mailroom(
     clock: Clock,
     timing: Timing = SHORT,
     places: int = 16,
+    letters: Letters | None = None,
 ) -> Mailroom:
     """Everything a mail needs, towards the scripted server on *port*."""
     return Mailroom(
         states=states,
         transport=SMTPTransport(local_server(port), timing, greeting_name="auth.acme.com"),
-        letters=mail_writer(),
+        letters=letters or mail_writer(),
         announcer=announcer,
         places=Places(places),
         health=SenderHealth(),
@@ -113,7 +114,13 @@ def mailroom(
 
 @asynccontextmanager
 async def running_mailer(
-    bus: Bus, redis_url: str, port: int, *, timing: Timing = SHORT, concurrency: int = 16
+    bus: Bus,
+    redis_url: str,
+    port: int,
+    *,
+    timing: Timing = SHORT,
+    concurrency: int = 16,
+    letters: Letters | None = None,
 ) -> AsyncIterator[Mailroom]:
     """A mailer consuming from *bus* until the block ends."""
     stopping = asyncio.Event()
@@ -125,6 +132,7 @@ async def running_mailer(
             clock=SystemClock(),
             timing=timing,
             places=concurrency,
+            letters=letters,
         )
         handler = partial(login_requested, room=room)
         group.create_task(

@@ -25,6 +25,7 @@ from services.mailer.mails.wording import Wording, wording_of
 from services.mailer.ports import Letter
 from shared.links import link_token, link_url, login_code, show_code
 from shared.messages import LoginRequested
+from shared.trace import current_trace
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _HTML = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
@@ -94,6 +95,9 @@ class MailWriter:
         # No vacation notes, no bounces to a person (RFC 3834 §5, and what older programs look at).
         message["Auto-Submitted"] = "auto-generated"
         message["X-Auto-Response-Suppress"] = "All"
+        trace = current_trace()  # the request's own: a repeated delivery has the same one
+        if trace is not None:
+            message["Traceparent"] = trace.traceparent
         return message
 
 
