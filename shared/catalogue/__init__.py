@@ -4,11 +4,12 @@
 prefix. A rule whose reading could differ between two readers is refused, with its line and the cure.
 """
 
+from shared.catalogue.contradictions import is_under
 from shared.catalogue.document import CatalogueDocument, ServiceDocument
+from shared.catalogue.headers import IDENTITY_HEADERS
 from shared.catalogue.reading import (
     MAX_BYTES,
     CatalogueError,
-    is_under,
     load_catalogue,
     parse_catalogue,
 )
@@ -24,6 +25,7 @@ from shared.catalogue.service import (
 
 __all__ = [
     "ANY",
+    "IDENTITY_HEADERS",
     "MAX_BYTES",
     "NOTHING",
     "Catalogue",

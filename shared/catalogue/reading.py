@@ -1,12 +1,13 @@
 """Reads and checks ``services.yaml``: every problem with its line, its key and the cure."""
 
 import difflib
-from itertools import combinations
+import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from shared.catalogue.contradictions import contradictions
 from shared.catalogue.document import (
     CatalogueDocument,
     PermissionNeeds,
@@ -14,7 +15,8 @@ from shared.catalogue.document import (
     ServiceDocument,
 )
 from shared.catalogue.service import Catalogue, Needs, RateLimit, Service
-from shared.durations import MAX_STALENESS_SECONDS, parse_duration
+from shared.catalogue.words import own_middlewares, rate_of
+from shared.durations import parse_duration
 from shared.strict_yaml import Lines, StrictYAMLError, read_yaml
 
 MAX_BYTES = 1 << 20
@@ -25,10 +27,28 @@ _CURES = {
     "upstream": "write http://host:port, without a path",
     "emails": "write ada@acme.com or @acme.com, in lower case",
     "roles": "a role has no space or comma",
+    "permissions": "a permission has lower-case letters, digits and . _ : -",
+    "organisation": 'write "*" or an organisation\'s id',
+    "callers": 'write a service\'s name (lower-case letters, digits and dashes), or "*"',
+    "token_types": "write user, service, or both",
+    "login_age": "write a number and a unit: 15m",
     "max_staleness": "write a number and a unit: 10s",
+    "allowed_origins": 'write it as a browser does, in lower case: https://app.acme.com, or "*"',
+    "rate_limit": "write standard, strict, or a number and second, minute or hour: 100/minute",
+    "rate_burst": "write a whole number from 1",
+    "middlewares": "write a word of ours or the full name of one of yours: compress@file",
+    "headers": "write X-Something: claim, with letters, digits and dashes in the name",
+    "content_security_policy": "write the policy in one line of ASCII",
     "services": "a name has lower-case letters, digits and dashes",
 }
 _CURES["public_paths"] = _CURES["paths"]
+# What people write who expect a pattern there.
+_PATTERN_MARK = re.compile(r"[*^$()|\[\]{}+?<>\\]")
+_PATTERN = (
+    "has no meaning here: a path is no pattern, but a prefix of letters, digits, - . _ ~. It stands for itself "
+    "and all that is below it, no wildcard; it begins with / and ends without one"
+)
+_NESTED = "is one level too many: write its keys one level up, beside upstream"
 
 
 class CatalogueError(Exception):
@@ -63,24 +83,17 @@ def parse_catalogue(text: str, name: str = "services.yaml") -> Catalogue:
         model = CatalogueDocument.model_validate(document)
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False)
-        raise CatalogueError([_explain(e, lines, name) for e in found]) from None
+        raise CatalogueError([_explain(e, document, lines, name) for e in found]) from None
     services = tuple(_service(key, entry) for key, entry in model.services.items())
     problems = [
         f"{name}:{_line(lines, ('services', *where))}: services.{'.'.join(where)}: {what}"
-        for where, what in _contradictions(services)
+        for where, what in contradictions(model.services, services)
     ]
     if problems:
         raise CatalogueError(problems)
     return Catalogue(services)
 
 
-def is_under(path: str, prefix: str) -> bool:
-    """Whether *path* is *prefix* or below it, by segment."""
-    return prefix == "/" or path == prefix or path.startswith(prefix + "/")
-
-
-# The owner's words for two limits, as requests a minute.
-_NAMED_RATES = {"standard": "100/minute", "strict": "20/minute"}
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 
@@ -104,7 +117,7 @@ def _service(name: str, entry: ServiceDocument) -> Service:
         allowed_origins=tuple(entry.allowed_origins),
         allow_credentials=entry.allow_credentials,
         rate_limit=_rate_limit(entry),
-        middlewares=tuple(entry.middlewares),
+        middlewares=own_middlewares(entry),
         headers=tuple(entry.headers.items()),
         security_headers=entry.security_headers,
         content_security_policy=entry.content_security_policy,
@@ -121,80 +134,15 @@ def _seconds(text: str | None) -> float | None:
 
 def _rate_limit(entry: ServiceDocument) -> RateLimit | None:
     """The burst is half the count when it is not written: 100/minute with 50, 20/minute with 10."""
-    if entry.rate_limit is None:
+    rate = rate_of(entry)
+    if rate is None:
         return None
-    number, _, period = _NAMED_RATES.get(entry.rate_limit, entry.rate_limit).partition("/")
+    number, _, period = rate.partition("/")
     count = int(number)
     return RateLimit(count, _PERIODS[period], entry.rate_burst or max(1, count // 2))
 
 
 _KNOWN: dict[int, type[BaseModel]] = {1: CatalogueDocument, 3: ServiceDocument}
-
-Where = tuple[str, ...]
-
-
-def _contradictions(services: tuple[Service, ...]) -> list[tuple[Where, str]]:
-    alone = [problem for service in services for problem in _within(service)]
-    return alone + [problem for a, b in combinations(services, 2) for problem in _between(a, b)]
-
-
-def _within(service: Service) -> list[tuple[Where, str]]:
-    found: list[tuple[Where, str]] = []
-    for public in service.public_paths:
-        if not any(is_under(public, prefix) for prefix in service.paths):
-            cure = "is outside the service's paths: add its prefix to paths or remove it"
-            found.append(((service.name, "public_paths"), f"{public} {cure}"))
-        if public in service.paths:
-            cure = "is the whole service: write require_auth: false instead"
-            found.append(((service.name, "public_paths"), f"{public} {cure}"))
-    if not service.require_auth and (service.roles or service.emails or service.public_paths):
-        cure = "contradicts roles, emails and public_paths: remove those, or write true"
-        found.append(((service.name, "require_auth"), f"false {cure}"))
-    staleness = service.max_staleness_seconds
-    if staleness is not None and not 1 <= staleness <= MAX_STALENESS_SECONDS:
-        found.append(((service.name, "max_staleness"), "must be from 1s to 15m, a token's life"))
-    twice = {p for p in service.paths if service.paths.count(p) > 1}
-    found += [((service.name, "paths"), f"{p} stands twice: remove one") for p in sorted(twice)]
-    return found
-
-
-def _between(a: Service, b: Service) -> list[tuple[Where, str]]:
-    if a.host is not None and b.host is not None and a.host != b.host:
-        return []
-    if a.host == b.host:
-        shared = sorted(set(_rules(a)) & set(_rules(b)))
-        cure = f"belongs to services.{a.name} too: change one of them"
-        found = [((b.name, "paths"), f"{prefix} {cure}") for prefix in shared]
-        return found + _strays(a, b) + _strays(b, a)
-    # Exact host first and longest prefix first must not give two answers.
-    bound, free = (a, b) if a.host is not None else (b, a)
-    return [
-        (
-            (free.name, "paths"),
-            f"{longer} lies under services.{bound.name}'s {shorter} on {bound.host}: give it a host",
-        )
-        for longer in _rules(free)
-        for shorter in _rules(bound)
-        if longer != shorter and is_under(longer, shorter)
-    ]
-
-
-def _strays(a: Service, b: Service) -> list[tuple[Where, str]]:
-    """Open paths of *a* for which the gateway calls *b*: only paths are routed on, the longest first."""
-    return [
-        ((a.name, "public_paths"), f"{public} lies under services.{b.name}'s {path}: open it there")
-        for public in a.public_paths
-        for path in b.paths
-        if public != path and is_under(public, path) and not _is_nearer(a, public, path)
-    ]
-
-
-def _is_nearer(service: Service, path: str, other: str) -> bool:
-    return any(is_under(path, own) and len(own) > len(other) for own in service.paths)
-
-
-def _rules(service: Service) -> tuple[str, ...]:
-    return service.paths + service.public_paths
 
 
 def _read(text: str, name: str) -> tuple[Any, Lines]:
@@ -212,18 +160,24 @@ def _line(lines: Lines, path: tuple[str | int, ...]) -> int:
     return lines.get(path, 1)
 
 
-def _explain(error: Any, lines: Lines, name: str) -> str:
+def _explain(error: Any, document: Any, lines: Lines, name: str) -> str:
     path = tuple(part for part in error["loc"] if part != "[key]")
     dotted = ".".join(str(part) for part in path) or "the file"
-    return f"{name}:{_line(lines, path)}: {dotted}: {_say(error, path)}"
+    return f"{name}:{_line(lines, path)}: {dotted}: {_pattern(document, path) or _say(error, path)}"
+
+
+def _pattern(document: Any, path: tuple[str | int, ...]) -> str:
+    """What is wrong with a path of which somebody thinks that it is a pattern; "" of anything else."""
+    if len(path) != 4 or path[2] not in ("paths", "public_paths"):
+        return ""
+    value = document["services"][path[1]][path[2]][path[3]]
+    found = _PATTERN_MARK.search(value) if isinstance(value, str) else None
+    return f"{found[0]} {_PATTERN}" if found else ""
 
 
 def _say(error: Any, path: tuple[str | int, ...]) -> str:
     if error["type"] == "extra_forbidden":
-        known = _KNOWN.get(len(path), PermissionNeeds)
-        close = difflib.get_close_matches(str(path[-1]), known.model_fields, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known.model_fields)}"
-        return f"unknown key; {hint}"
+        return _unknown(path)
     if error["type"] == "missing":
         return "is missing: add it"
     field = str(path[2]) if len(path) > 2 else ""
@@ -231,3 +185,13 @@ def _say(error: Any, path: tuple[str | int, ...]) -> str:
     if error["type"] == "string_pattern_mismatch":
         return f"is not right: {cure}"
     return f"{error['msg'][0].lower()}{error['msg'][1:]}" + (f" ({cure})" if cure else "")
+
+
+def _unknown(path: tuple[str | int, ...]) -> str:
+    key = str(path[-1])
+    if key == "api_gateway":
+        return _NESTED
+    known = _KNOWN.get(len(path), PermissionNeeds)
+    close = difflib.get_close_matches(key, known.model_fields, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known.model_fields)}"
+    return f"unknown key; {hint}"
