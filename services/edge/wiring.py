@@ -26,6 +26,7 @@ from services.edge.http.answers import Answers
 from services.edge.http.doors import Doors
 from services.edge.http.peers import TrustedPeers
 from services.edge.http.refusals import RefusalLog
+from services.edge.http.refused_page import Pages
 from services.edge.http.server import make_server
 from services.edge.settings import EdgeSettings
 from shared.bus import Bus
@@ -127,7 +128,7 @@ def _make_door(
         answers=Answers(clock=runtime.clock, ids=runtime.ids, url=settings.url),
         refusals=RefusalLog(runtime.clock),
         counts=counts,
-        url=settings.url,
+        pages=Pages(settings.origins, settings.site_name),
     )
 
 

@@ -31,10 +31,12 @@ from services.edge.http.answers import Answers
 from services.edge.http.doors import Doors
 from services.edge.http.peers import TrustedPeers
 from services.edge.http.refusals import RefusalLog
+from services.edge.http.refused_page import Pages
 from services.edge.http.server import make_server
 from shared.catalogue import parse_catalogue
 from shared.clock import SystemClock
 from shared.ids import SystemIds
+from shared.origins import Origins
 from shared.setting_types import LOOPBACK
 from tests.support.edge import CATALOGUE, COOKIE, ORIGIN
 from tests.support.servers import free_port, wait_for_port
@@ -107,7 +109,7 @@ async def serve_edge(port: int, kid: str, jwk_set: str, revoked: int = REVOKED) 
         answers=Answers(clock=clock, ids=SystemIds(), url=ORIGIN),
         refusals=RefusalLog(clock),
         counts=CheckCounts(),
-        url=ORIGIN,
+        pages=Pages(Origins(ORIGIN), "Acme"),
     )
     await _serve(make_server(door), port)
 

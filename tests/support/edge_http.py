@@ -12,7 +12,9 @@ from services.edge.http.answers import Answers
 from services.edge.http.doors import Doors
 from services.edge.http.peers import TrustedPeers
 from services.edge.http.refusals import RefusalLog
+from services.edge.http.refused_page import Pages
 from services.edge.http.server import make_server
+from shared.origins import Origins
 from shared.setting_types import LOOPBACK
 from tests.support.edge import ORIGIN, Desk, make_desk
 from tests.support.fakes.ids import FakeIds
@@ -104,7 +106,7 @@ async def open_door(desk: Desk | None = None) -> AsyncIterator[Door]:
         answers=Answers(clock=desk.clock, ids=FakeIds(), url=ORIGIN),
         refusals=RefusalLog(desk.clock),
         counts=counts,
-        url=ORIGIN,
+        pages=Pages(Origins(ORIGIN), "Acme"),
     )
     server = make_server(door)
     runner = web.ServerRunner(server, shutdown_timeout=0.5)

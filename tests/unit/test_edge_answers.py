@@ -11,6 +11,7 @@ from services.edge.domain.identity import encode_headers, header_safe, identity_
 from services.edge.domain.navigation import is_navigation, sign_in_location
 from services.edge.http.peers import TrustedPeers
 from services.edge.settings import EdgeSettings
+from shared.origins import Origins
 from shared.settings import SettingsError
 from tests.support.edge import ORIGIN, original_of, request
 from tests.support.tokens import make_claims
@@ -77,7 +78,7 @@ def location(uri: str, *, renewable: bool = False, host: str = "localhost:8080")
     """Where the edge sends a browser that asked for *uri*."""
     original = original_of(request(uri, host=host))
     assert original is not None
-    return sign_in_location(ORIGIN, original, renewable=renewable)
+    return sign_in_location(Origins(ORIGIN), original, renewable=renewable)
 
 
 def test_the_way_back_is_a_path_of_our_own_origin() -> None:

@@ -8,50 +8,72 @@ import re
 from typing import Final
 from urllib.parse import quote
 
-from services.edge.domain.original import Fields, Original, is_websocket, one
+from services.edge.domain.original import Fields, Original, is_websocket
+from shared.origins import Origins
 
 MAX_NEXT_CHARS: Final = 2_000
 # What auth accepts as a return address; a target with anything else is not offered.
 _RETURNABLE: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+", re.ASCII)
+# What a navigation may be for: a window, or a frame in one. `embed` and `object` show things, not pages.
+_WINDOWS: Final = frozenset({b"document", b"iframe", b"frame"})
+_JSON: Final = (b"application/json", b"application/*", b"*/*")
+_QUALITY: Final = re.compile(rb"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
 
 def is_navigation(original: Original, fields: Fields) -> bool:
     """Whether a browser is loading a page (and not a script, an image or an API client)."""
     if is_websocket(original, fields):
         return False
-    mode = one(fields, b"sec-fetch-mode")
-    destination = one(fields, b"sec-fetch-dest")
-    if mode is not None or destination is not None:
-        return mode == b"navigate" or (mode is None and destination == b"document")
+    modes, purposes = fields.get(b"sec-fetch-mode", ()), fields.get(b"sec-fetch-dest", ())
+    if modes or purposes:
+        # Each once, or it is no browser that speaks.
+        mode = modes[0] if modes else b"navigate"
+        purpose = purposes[0] if purposes else b"document"
+        return max(len(modes), len(purposes)) == 1 and mode == b"navigate" and purpose in _WINDOWS
     if b"x-requested-with" in fields:
         return False
-    return _prefers_html(one(fields, b"accept") or b"")
+    return _prefers_html(b",".join(fields.get(b"accept", ())))
 
 
-def sign_in_location(url: str, original: Original, *, renewable: bool) -> str:
-    """Where a browser without a valid access token goes; *url* is the public base URL of auth.
+def sign_in_location(origins: Origins, original: Original, *, renewable: bool) -> str:
+    """Where a browser without a valid access token goes, with the address that brings it back.
 
     *renewable*: its session may live on, which ``/auth/continue`` finds out and then renews the token.
     """
-    page = f"{url}/auth/continue" if renewable else f"{url}/auth/login"
-    # Auth only returns to its own origin, so another one is not offered.
-    if original.origin != url.lower() or len(original.target) > MAX_NEXT_CHARS:
-        return page
-    if not _RETURNABLE.fullmatch(original.target):
-        return page
-    return f"{page}?next={quote(original.target, safe='/')}"
+    page = f"{origins.url}/auth/continue" if renewable else f"{origins.url}/auth/login"
+    back = _way_back(origins, original)
+    return f"{page}?next={quote(back, safe='/')}" if back else page
+
+
+def _way_back(origins: Origins, original: Original) -> str:
+    """The address asked for; "" where the login does not reach, because auth would not send anybody there."""
+    target = original.target
+    if len(target) > MAX_NEXT_CHARS or not _RETURNABLE.fullmatch(target):
+        return ""
+    if original.origin == origins.own:
+        return target
+    back = original.origin + target
+    fits = len(back) <= MAX_NEXT_CHARS
+    return back if fits and origins.shares(original.origin) else ""
 
 
 def _prefers_html(accept: bytes) -> bool:
-    weights = dict(_weighted(part) for part in accept.lower().split(b","))
-    html = weights.get(b"text/html", 0.0)
-    return html > 0 and html >= weights.get(b"application/json", 0.0)
+    """A page is asked for by its name, and JSON is not wanted more (RFC 9110 §12.5.1)."""
+    weights: dict[bytes, float] = {}
+    for part in accept.lower().split(b","):
+        media, quality = _weighted(part)
+        weights[media] = max(quality, weights.get(media, 0.0))
+    named = weights.get(b"text/html", 0.0)
+    return named > 0 and named >= _quality(weights, _JSON)
+
+
+def _quality(weights: dict[bytes, float], ranges: tuple[bytes, ...]) -> float:
+    """Of a type, by the nearest range that was sent."""
+    return next((weights[media] for media in ranges if media in weights), 0.0)
 
 
 def _weighted(part: bytes) -> tuple[bytes, float]:
-    """A media range and its quality (RFC 9110 §12.5.1); an odd quality is none."""
+    """A media range and its quality; an odd quality is none."""
     media, *parameters = (piece.strip() for piece in part.split(b";"))
     quality = next((p[2:] for p in parameters if p.startswith(b"q=")), b"1")
-    if not re.fullmatch(rb"[01](?:\.[0-9]{0,3})?", quality):
-        return media, 0.0
-    return media, float(quality)
+    return media, float(quality) if _QUALITY.fullmatch(quality) else 0.0

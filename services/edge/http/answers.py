@@ -12,22 +12,25 @@ from aiohttp.abc import AbstractStreamWriter
 
 from services.edge.domain.decision import STATUS, Code
 from services.edge.domain.identity import encode_headers, identity_headers
+from services.edge.http.refused_page import ShownPage
 from shared.clock import Clock
 from shared.ids import Ids
 
 NOBODY = encode_headers(identity_headers(None))
 RETRY_AFTER_SECONDS = 1
 MAX_UNREAD_BYTES = 64 * 1024
+_EMPTY = b"Content-Length: 0\r\n"
 
 
 class Answer(web.StreamResponse):
-    """A whole response without a body, ready to send. *lines* are header lines, each with its CRLF."""
+    """A whole response, ready to send. *lines* are header lines, each with its CRLF; mostly no *body*."""
 
-    def __init__(self, status: int, lines: bytes) -> None:
+    def __init__(self, status: int, lines: bytes, body: bytes = b"") -> None:
         # The base class prepares dictionaries that nobody would read; `prepare` and `write_eof` are all
         # that the server calls, and both are ours.
         self._status_line = _STATUS_LINES[status]
         self._lines = lines
+        self._body = body
         self._alive = False
 
     @property
@@ -47,6 +50,8 @@ class Answer(web.StreamResponse):
         reads = transport.get_write_buffer_size() < MAX_UNREAD_BYTES
         self._alive = reads and request.keep_alive and request.version == HttpVersion11
         end = b"\r\n" if self._alive else b"Connection: close\r\n\r\n"
+        if self._body and request.method != "HEAD":
+            end += self._body
         transport.write(self._status_line + self._lines + end)
         return None
 
@@ -92,9 +97,28 @@ class Answers:
         line = b"X-Latchwire-Location: %b\r\n" % location.encode("ascii")
         return Answer(401, self._refusal(code, request_id) + line)
 
+    def page(self, code: Code, request_id: bytes, page: ShownPage) -> Answer:
+        """The refusal *code* as a page, for a person."""
+        status = STATUS[code]
+        lines = self._refusal(code, request_id).removeprefix(_EMPTY)
+        return Answer(status, self._with_page(lines, page), page.body)
+
+    def standing_page(self, page: ShownPage) -> Answer:
+        """403 as a page, for a gateway that shows it in place of its own."""
+        lines = self._dated().removeprefix(_EMPTY) + b"Cache-Control: no-store\r\n"
+        return Answer(403, self._with_page(lines, page), page.body)
+
+    def bare_refusal(self) -> Answer:
+        """403 without a page, where the page was asked for by a program."""
+        return Answer(403, self._dated() + b"Cache-Control: no-store\r\n")
+
     def not_found(self) -> Answer:
         """What every other path gets."""
         return Answer(404, self._dated() + b"Cache-Control: no-store\r\n")
+
+    @staticmethod
+    def _with_page(lines: bytes, page: ShownPage) -> bytes:
+        return b"%bContent-Length: %d\r\n%b" % (lines, len(page.body), page.lines)
 
     def _refusal(self, code: Code, request_id: bytes) -> bytes:
         return b"%bCache-Control: no-store\r\nX-Latchwire-Reason: %b\r\nX-Request-Id: %b\r\n" % (
@@ -119,9 +143,8 @@ class Answers:
         second = self._clock.now_ms() // 1000
         if second != self._second:
             self._second = second
-            self._date = b"Content-Length: 0\r\nDate: %b\r\n" % formatdate(
-                second, usegmt=True
-            ).encode("ascii")
+            date = formatdate(second, usegmt=True).encode("ascii")
+            self._date = b"%bDate: %b\r\n" % (_EMPTY, date)
         return self._date
 
 

@@ -13,8 +13,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from services.edge.domain.decision import RENEWABLE, STATUS, Decision, Denied
-from services.edge.domain.navigation import is_navigation, sign_in_location
+from services.edge.domain.decision import STATUS, Decision, Denied
 from services.edge.domain.original import Fields, one
 from services.edge.flows.check import Checker
 from services.edge.flows.counts import CheckCounts
@@ -23,12 +22,14 @@ from services.edge.http.contracts import CONTRACTS, Contract
 from services.edge.http.fields import FieldReader
 from services.edge.http.peers import TrustedPeers
 from services.edge.http.refusals import RefusalLog
+from services.edge.http.refused_page import REFUSED, Pages, asks_for_page
 
 _SERVICE: Final = r"(?:/([a-z][a-z0-9-]{0,62}))?"
 _BOUND: Final = re.compile(
     rf"/check/(?:(?!envoy)([a-z]+){_SERVICE}(?:\?.*)?|(envoy){_SERVICE}/@(.*))",
     re.ASCII | re.DOTALL,
 )
+_BROWSER: Final = FieldReader(())  # what a browser says of itself
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{8,128}")
 
 log = structlog.get_logger()
@@ -46,7 +47,7 @@ class Door:
         answers: Answers,
         refusals: RefusalLog,
         counts: CheckCounts,
-        url: str,
+        pages: Pages,
     ) -> None:
         self._contract = contract
         self._reader = FieldReader(contract.lines)
@@ -55,7 +56,7 @@ class Door:
         self._answers = answers
         self._refusals = refusals
         self._counts = counts
-        self._url = url
+        self._pages = pages
         self._by_token = (contract.proxy, "allow", "token")
         self._as_nobody = (contract.proxy, "allow", "public")
 
@@ -89,13 +90,13 @@ class Door:
         return self._answers.allow(NOBODY if token is None else token.identity, request_id)
 
     def _refuse(self, denied: Denied, fields: Fields, request_id: bytes) -> Answer:
-        location = self._page_for(denied, fields)
+        location = self._pages.way_in(denied, fields)
         if location is not None:
             outcome = "redirect"
             answer = self._send_on(denied, request_id, location)
         else:
             outcome = "unavailable" if STATUS[denied.code] == 503 else "deny"
-            answer = self._answers.deny(denied.code, request_id, denied.max_age)
+            answer = self._say_no(denied, fields, request_id)
         self._counts.add((self._contract.proxy, outcome, denied.code))
         self._refusals.write(
             reason=denied.code, service=denied.service, outcome=outcome, detail=denied.detail
@@ -109,15 +110,12 @@ class Door:
         safe = denied.original is not None and denied.original.safe
         return self._answers.redirect(denied.code, request_id, location, safe=safe)
 
-    def _page_for(self, denied: Denied, fields: Fields) -> str | None:
-        """Where a person goes from a 401; whoever is signed in but not allowed goes nowhere."""
-        original = denied.original
-        if original is None or STATUS[denied.code] != 401 or b"authorization" in fields:
-            return None
-        if not is_navigation(original, fields):
-            return None
-        renewable = denied.cookie and denied.code in RENEWABLE
-        return sign_in_location(self._url, original, renewable=renewable)
+    def _say_no(self, denied: Denied, fields: Fields, request_id: bytes) -> Answer:
+        """The status and its headers, and for a person who looks at it a page, where the proxy hands one on."""
+        page = self._pages.instead_of(denied, fields) if self._contract.redirects else None
+        if page is None:
+            return self._answers.deny(denied.code, request_id, denied.max_age)
+        return self._answers.page(denied.code, request_id, page)
 
 
 class Doors:
@@ -131,10 +129,11 @@ class Doors:
         answers: Answers,
         refusals: RefusalLog,
         counts: CheckCounts,
-        url: str,
+        pages: Pages,
         contracts: Iterable[Contract] = CONTRACTS,
     ) -> None:
         self._answers = answers
+        self._pages = pages
         self.refusals = refusals
         self._doors = {
             contract.proxy: Door(
@@ -144,7 +143,7 @@ class Doors:
                 answers=answers,
                 refusals=refusals,
                 counts=counts,
-                url=url,
+                pages=pages,
             )
             for contract in contracts
         }
@@ -153,9 +152,17 @@ class Doors:
         """The handler of a low-level aiohttp server."""
         bound = _BOUND.fullmatch(request.raw_path)
         if bound is None:
-            return self._answers.not_found()
+            return self._without_check(request)
         plain, service, envoy, its_service, rest = bound.groups("")
         door = self._doors.get(plain or envoy)
         if door is None:
             return self._answers.not_found()
         return door.answer(request, service or its_service, rest)
+
+    def _without_check(self, request: web.BaseRequest) -> Answer:
+        """The page of a 403, for a gateway that drops ours (nginx: ``error_page 403``); anybody may see it."""
+        if request.raw_path.partition("?")[0] != REFUSED:
+            return self._answers.not_found()
+        if asks_for_page(_BROWSER.read(request.raw_headers)):
+            return self._answers.standing_page(self._pages.refused)
+        return self._answers.bare_refusal()
