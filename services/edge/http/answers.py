@@ -30,7 +30,7 @@ class Answer(web.StreamResponse):
         # that the server calls, and both are ours.
         self._status_line = _STATUS_LINES[status]
         self._lines = lines
-        self._body = body
+        self._page = body
         self._alive = False
 
     @property
@@ -50,8 +50,8 @@ class Answer(web.StreamResponse):
         reads = transport.get_write_buffer_size() < MAX_UNREAD_BYTES
         self._alive = reads and request.keep_alive and request.version == HttpVersion11
         end = b"\r\n" if self._alive else b"Connection: close\r\n\r\n"
-        if self._body and request.method != "HEAD":
-            end += self._body
+        if self._page and request.method != "HEAD":
+            end += self._page
         transport.write(self._status_line + self._lines + end)
         return None
 
