@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from prometheus_client import REGISTRY
 
-from latchwire.documents import CATALOGUE, KEYS, Documents
+from latchwire.documents import CATALOGUE, EDGES, KEYS, TOKENS, Documents
 from latchwire.feed import RevocationFeed
 from latchwire.keys import KeyRing
 from latchwire.tokens import TokenPolicy
@@ -16,12 +16,15 @@ from services.edge.adapters.bus_records import BusRecords
 from services.edge.adapters.feed_revocations import FeedRevocations
 from services.edge.adapters.prometheus_metrics import EdgeCollector
 from services.edge.domain.routes import RouteTable
+from services.edge.flows.assertions import Assertions
 from services.edge.flows.check import Checker
 from services.edge.flows.counts import CheckCounts
+from services.edge.flows.passing import Passing
 from services.edge.flows.tokens import VerifiedTokens
 from services.edge.handlers.documents import follow
 from services.edge.handlers.explain import Explainer
 from services.edge.handlers.heartbeat import beat
+from services.edge.handlers.usage import tell_usage
 from services.edge.http.answers import Answers
 from services.edge.http.doors import Doors
 from services.edge.http.peers import TrustedPeers
@@ -35,6 +38,7 @@ from shared.catalogue import load_catalogue
 from shared.contract import OP_EXPLAIN, OP_EXPLAIN_AT, Role
 from shared.cookies import CookieNames
 from shared.doctor_facts import answer_doctor, networks
+from shared.edge_keys import EdgeKey, read_edge_jwks, ring_of
 from shared.lifecycle import Runtime
 from shared.secrets import load_blocklist_key, load_operator_keys
 
@@ -61,17 +65,21 @@ async def start(
     tokens = VerifiedTokens(ring, policy, revocations.fingerprint)
     checker = _make_checker(settings, runtime, tokens, revocations, policy)
     counts = CheckCounts()
-    door = _make_door(settings, runtime, checker, counts)
+    key = EdgeKey.load(settings.secrets_dir, settings.edge_id)
+    assertions = Assertions(key, issuer=settings.url, clock=runtime.clock)
+    door = _make_door(settings, runtime, checker, counts, assertions)
     applied = asyncio.Event()
     documents = follow(
         checker,
+        tokens,
         load_operator_keys(settings.secrets_dir),
         file=settings.catalogue.read_text("utf-8"),
         api_prefix=EDGE_API,
         on_applied=applied.set,
     )
     REGISTRY.register(EdgeCollector(counts, tokens, revocations, documents))
-    for name in (KEYS, CATALOGUE):
+    runtime.health.note("edge key", partial(_key_remark, settings.edge_id, assertions, checker))
+    for name in (KEYS, CATALOGUE, EDGES, TOKENS):
         runtime.health.note(f"{name} document", partial(documents.problems.get, name))
     runtime.health.check("blocklist", partial(_staleness_problem, checker, revocations))
     await runtime.serve_admin(settings.edge_admin)
@@ -83,6 +91,8 @@ async def start(
     await feed.start()
     revocations.attach(feed)
     runtime.spawn("feed", feed.run(), drains=False)
+    telling = tell_usage(bus, edge_id=bus.name, usage=counts.uses, clock=runtime.clock)
+    runtime.spawn("usage", telling, drains=False)
     await _speak(bus, runtime, checker, revocations, applied)
     await answer_doctor(bus, runtime, settings, partial(_facts, settings))
 
@@ -116,16 +126,26 @@ def _make_checker(
         clock=runtime.clock,
         cookie_name=names.access,
         max_staleness=settings.max_staleness,
+        passing=Passing(
+            ring_of(read_edge_jwks(settings.secrets_dir)),
+            issuer=settings.url,
+            revocations=revocations,
+        ),
     )
 
 
 def _make_door(
-    settings: EdgeSettings, runtime: Runtime, checker: Checker, counts: CheckCounts
+    settings: EdgeSettings,
+    runtime: Runtime,
+    checker: Checker,
+    counts: CheckCounts,
+    assertions: Assertions,
 ) -> Doors:
     return Doors(
         checker=checker,
         peers=TrustedPeers(settings.trusted_proxies),
         answers=Answers(clock=runtime.clock, ids=runtime.ids, url=settings.url),
+        assertions=assertions,
         refusals=RefusalLog(runtime.clock),
         counts=counts,
         pages=Pages(settings.origins, settings.site_name),
@@ -177,4 +197,14 @@ def _staleness_problem(checker: Checker, revocations: FeedRevocations) -> str | 
     if checker.is_stale():
         seconds = revocations.staleness_seconds()
         return f"no proof that the blocklist is complete for {seconds:.0f} s"
+    return None
+
+
+def _key_remark(edge_id: str, assertions: Assertions, checker: Checker) -> str | None:
+    """Why services that ask for an assertion refuse what this edge lets through."""
+    cure = f"`latchwire edges certify {edge_id}`"
+    if not assertions.kid:
+        return f"there is none, so X-Latchwire-Assertion stays empty: {cure}, then start again"
+    if assertions.kid not in checker.passing.kids:
+        return f"{assertions.kid} is not certified, so nobody believes its assertions: {cure}"
     return None

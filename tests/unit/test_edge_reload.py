@@ -19,7 +19,12 @@ class Reader:
         self.desk = desk
         self.changes = self.seq = 0
         self.documents: Documents = follow(
-            desk.checker, operators(), file="", api_prefix="CORE.API", on_applied=self._count
+            desk.checker,
+            desk.tokens,
+            operators(),
+            file="",
+            api_prefix="CORE.API",
+            on_applied=self._count,
         )
 
     def _count(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from latchwire.documents import CATALOGUE, KEYS, Documents
+from latchwire.documents import CATALOGUE, KEYS, TOKENS, Documents
 from services.edge.adapters.feed_revocations import FeedRevocations
 from services.edge.flows.counts import CheckCounts
 from services.edge.flows.tokens import VerifiedTokens
@@ -53,6 +53,9 @@ class EdgeCollector(Collector):
             "Age of the last proof that the blocklist is complete.",
             revocations.staleness_seconds(),
         )
+        yield GaugeMetricFamily(
+            "latchwire_service_tokens", "Service tokens accepted.", self._tokens.service_tokens
+        )
         yield GaugeMetricFamily("latchwire_blocklist_size", "Live records.", revocations.size)
         yield GaugeMetricFamily(
             "latchwire_blocklist_seq", "Applied stream sequence.", revocations.seq
@@ -69,6 +72,6 @@ class EdgeCollector(Collector):
             "The generation in force; 0 is the file of the start.",
             labels=["name"],
         )
-        for name in (KEYS, CATALOGUE):
+        for name in (KEYS, CATALOGUE, TOKENS):
             generations.add_metric([name], self._documents.generation(name))
         yield generations

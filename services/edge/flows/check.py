@@ -12,6 +12,7 @@ from services.edge.domain.decision import Allowed, Code, Decision, Denied, Verif
 from services.edge.domain.original import Asking, Fields, is_preflight
 from services.edge.domain.routes import Route, RouteTable
 from services.edge.domain.rules import judge
+from services.edge.flows.passing import Passing, refuse_passed
 from services.edge.flows.routing import Asked, Router
 from services.edge.flows.tokens import VerifiedTokens
 from services.edge.ports import Revocations
@@ -31,6 +32,7 @@ class Checker:
         clock: Clock,
         cookie_name: str,
         max_staleness: float,
+        passing: Passing,
     ) -> None:
         self._router = Router(routes)
         self._tokens = tokens
@@ -39,6 +41,7 @@ class Checker:
         self._clock = clock
         self._cookie_name = cookie_name.encode("ascii")
         self._max_staleness = max_staleness
+        self.passing = passing
         # Seconds after its last proof at which no route of this edge answers any more.
         self.longest_staleness = max(max_staleness, routes.longest_staleness)
         # Of the documents in force; 0: the files that this process started with.
@@ -119,6 +122,8 @@ class Checker:
         if isinstance(verified, Denied):
             by_cookie = not presented.bearer
             return _deny(asked, verified.code, verified.detail, cookie=by_cookie)
+        if verified.claims.service and not presented.bearer:
+            return _deny(asked, "token_invalid", "a service's token in a cookie")
         forgeable = not presented.bearer and csrf.is_forgeable(asked.original, fields)
         service, claims = asked.route.service, verified.claims
         if forgeable and not csrf.is_allowed(asked.original, fields, claims.csrf, service):
@@ -127,7 +132,21 @@ class Checker:
         if refused is not None:
             code, rule = refused
             return _deny(asked, code, rule, cookie=not presented.bearer)
+        if claims.service:
+            return self._for_whom(asked, verified, fields)
         return Allowed(asked.route, verified)
+
+    def _for_whom(self, asked: Asked, caller: VerifiedToken, fields: Fields) -> Decision:
+        """*caller*, a service that may come in, with the one it calls for."""
+        now_ms = self._clock.now_ms()
+        found = self.passing.read(caller, fields, now_ms)
+        if isinstance(found, Denied):
+            return _deny(asked, found.code, found.detail)
+        refused = refuse_passed(asked.route.service, found.claims, now_ms)
+        if refused is not None:
+            code, rule = refused
+            return _deny(asked, code, f"{rule} (of the person behind {caller.claims.service})")
+        return Allowed(asked.route, found)
 
     def _differ(self, presented: Presented) -> bool:
         """Whether two genuine tokens name two people; what is no token of ours names nobody."""

@@ -4,15 +4,18 @@ from collections import Counter
 from collections.abc import ItemsView
 from typing import TypeAlias
 
+from services.edge.flows.usage import TokenUse
+
 # Proxy, outcome, reason: each from a fixed set.
 Ending: TypeAlias = tuple[str, str, str]
 
 
 class CheckCounts:
-    """Only ever grows."""
+    """Only ever grows. *uses* says which service tokens they came with."""
 
     def __init__(self) -> None:
         self._counts: Counter[Ending] = Counter()
+        self.uses = TokenUse()
 
     def add(self, ending: Ending) -> None:
         """One more check ended like this."""

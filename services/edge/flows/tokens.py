@@ -56,6 +56,11 @@ class VerifiedTokens:
             self._old = _without(gone, self._old)
 
     @property
+    def ring(self) -> KeyRing:
+        """The keys accepted now."""
+        return self._ring
+
+    @property
     def service_tokens(self) -> int:
         """How many tokens of services are accepted."""
         return len(self._services)

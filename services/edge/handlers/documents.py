@@ -12,13 +12,16 @@ from latchwire.documents import DocumentError, Documents
 from latchwire.keys import KeyRing
 from services.edge.domain.routes import RouteTable
 from services.edge.flows.check import Checker
+from services.edge.flows.tokens import VerifiedTokens
 from shared.catalogue import CatalogueError, parse_catalogue
+from shared.service_tokens import read_tokens_body
 
 log = structlog.get_logger()
 
 
 def follow(
     checker: Checker,
+    tokens: VerifiedTokens,
     operators: KeyRing,
     *,
     file: str,
@@ -34,6 +37,7 @@ def follow(
         ring = KeyRing.from_jwks({"keys": body["keys"]})
         checker.use_keys(ring, generation)
         log.info("keys.in_force", generation=generation, kids=sorted(ring.kids))
+        documents.judge_again()  # service tokens may have waited for the key that signs them
         on_applied()
 
     def on_catalogue(text: str, generation: int) -> None:
@@ -47,4 +51,27 @@ def follow(
         log.info("catalogue.in_force", generation=generation, services=services, as_file=same)
         on_applied()
 
-    return Documents(operators, on_keys=on_keys, on_catalogue=on_catalogue, api_prefix=api_prefix)
+    def on_edges(body: Mapping[str, Any], generation: int) -> None:
+        ring = KeyRing.from_jwks({"keys": body["keys"]})
+        checker.passing.use(ring, generation)
+        log.info("edges.in_force", generation=generation, kids=sorted(ring.kids))
+        on_applied()
+
+    def on_tokens(body: Mapping[str, Any], generation: int) -> None:
+        rows = read_tokens_body(body)
+        if rows is None:
+            raise DocumentError("body is not service tokens")
+        tokens.use_service_tokens(rows)
+        log.info("service_tokens.in_force", generation=generation, tokens=len(rows))
+        on_applied()
+
+    documents = Documents(
+        operators,
+        on_keys=on_keys,
+        on_catalogue=on_catalogue,
+        on_edges=on_edges,
+        on_tokens=on_tokens,
+        signers=lambda: tokens.ring,
+        api_prefix=api_prefix,
+    )
+    return documents

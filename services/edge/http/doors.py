@@ -15,9 +15,10 @@ from aiohttp import web
 
 from services.edge.domain.decision import STATUS, Decision, Denied
 from services.edge.domain.original import Fields, one
+from services.edge.flows.assertions import Assertions
 from services.edge.flows.check import Checker
 from services.edge.flows.counts import CheckCounts
-from services.edge.http.answers import NOBODY, Answer, Answers
+from services.edge.http.answers import Answer, Answers
 from services.edge.http.contracts import CONTRACTS, Contract
 from services.edge.http.fields import FieldReader
 from services.edge.http.peers import TrustedPeers
@@ -45,6 +46,7 @@ class Door:
         checker: Checker,
         peers: TrustedPeers,
         answers: Answers,
+        assertions: Assertions,
         refusals: RefusalLog,
         counts: CheckCounts,
         pages: Pages,
@@ -54,6 +56,7 @@ class Door:
         self._checker = checker
         self._peers = peers
         self._answers = answers
+        self._assertions = assertions
         self._refusals = refusals
         self._counts = counts
         self._pages = pages
@@ -87,7 +90,9 @@ class Door:
             return self._refuse(decision, fields, request_id)
         token = decision.token
         self._counts.add(self._as_nobody if token is None else self._by_token)
-        return self._answers.allow(NOBODY if token is None else token.identity, request_id)
+        if token is not None and token.claims.service:
+            self._counts.uses.note(token.claims.sid)
+        return self._answers.allow(self._assertions.lines(decision), request_id)
 
     def _refuse(self, denied: Denied, fields: Fields, request_id: bytes) -> Answer:
         location = self._pages.way_in(denied, fields)
@@ -127,6 +132,7 @@ class Doors:
         checker: Checker,
         peers: TrustedPeers,
         answers: Answers,
+        assertions: Assertions,
         refusals: RefusalLog,
         counts: CheckCounts,
         pages: Pages,
@@ -141,6 +147,7 @@ class Doors:
                 checker=checker,
                 peers=peers,
                 answers=answers,
+                assertions=assertions,
                 refusals=refusals,
                 counts=counts,
                 pages=pages,
