@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from latchwire.blocklist import Fingerprint, Hit
-from latchwire.claims import Claims
+from latchwire.blocklist import Fingerprint, Hit, Revocable
 from latchwire.records import Record
 
 
@@ -30,7 +29,7 @@ class Revocations(Protocol):
         """Age of the last proof that nothing is missing; infinite before the first."""
         ...
 
-    def fingerprint(self, claims: Claims) -> Fingerprint:
+    def fingerprint(self, claims: Revocable) -> Fingerprint:
         """The keys under which *claims* could be revoked; the same for the life of the process."""
         ...
 
@@ -40,6 +39,19 @@ class Revocations(Protocol):
 
     def find(self, fingerprint: Fingerprint, now_ms: int) -> Hit | None:
         """Why the token is revoked, or None."""
+        ...
+
+
+class AssertionKey(Protocol):
+    """The edge's own key."""
+
+    @property
+    def kid(self) -> str:
+        """Its name."""
+        ...
+
+    def sign(self, signed: bytes) -> bytes:
+        """The Ed25519 signature over *signed*."""
         ...
 
 

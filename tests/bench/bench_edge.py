@@ -18,14 +18,18 @@ from typing import Any
 
 import uvloop
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nats.aio.client import Client
 
 from latchwire.feed import RevocationFeed
+from latchwire.keys import KeyRing
 from latchwire.records import Record, record_key
 from services.edge.adapters.feed_revocations import FeedRevocations
 from services.edge.domain.routes import RouteTable
+from services.edge.flows.assertions import Assertions
 from services.edge.flows.check import Checker
 from services.edge.flows.counts import CheckCounts
+from services.edge.flows.passing import Passing
 from services.edge.flows.tokens import VerifiedTokens
 from services.edge.http.answers import Answers
 from services.edge.http.doors import Doors
@@ -35,6 +39,7 @@ from services.edge.http.refused_page import Pages
 from services.edge.http.server import make_server
 from shared.catalogue import parse_catalogue
 from shared.clock import SystemClock
+from shared.edge_keys import EdgeKey
 from shared.ids import SystemIds
 from shared.origins import Origins
 from shared.setting_types import LOOPBACK
@@ -83,8 +88,6 @@ async def serve_bare(port: int) -> None:
 
 async def serve_edge(port: int, kid: str, jwk_set: str, revoked: int = REVOKED) -> None:
     """The edge's own door, a blocklist of *revoked* records, everything checked on every request."""
-    from latchwire.keys import KeyRing
-
     clock = SystemClock()
     feed = RevocationFeed(Client(), hash_key=HASH_KEY)
     feed._proof.assume(-1e6)
@@ -102,11 +105,14 @@ async def serve_edge(port: int, kid: str, jwk_set: str, revoked: int = REVOKED) 
         clock=clock,
         cookie_name=COOKIE,
         max_staleness=10.0,
+        passing=Passing(KeyRing(()), issuer=POLICY.issuer, revocations=revocations),
     )
+    key = EdgeKey.named("edge-1", Ed25519PrivateKey.generate())
     door = Doors(
         checker=checker,
         peers=TrustedPeers(LOOPBACK),
         answers=Answers(clock=clock, ids=SystemIds(), url=ORIGIN),
+        assertions=Assertions(key, issuer=ORIGIN, clock=clock),
         refusals=RefusalLog(clock),
         counts=CheckCounts(),
         pages=Pages(Origins(ORIGIN), "Acme"),

@@ -3,18 +3,23 @@
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from services.edge.domain.decision import Allowed, Decision, Denied
 from services.edge.domain.original import Fields, Original, read_original
 from services.edge.domain.routes import RouteTable
 from services.edge.domain.sources import forwarded
 from services.edge.flows.check import Checker
+from services.edge.flows.passing import Passing
 from services.edge.flows.tokens import VerifiedTokens
 from shared.catalogue import parse_catalogue
+from shared.edge_keys import EdgeKey, ring_of
 from tests.support.fakes.clock import FakeClock
 from tests.support.fakes.revocations import FakeRevocations
 from tests.support.tokens import NOW_MS, POLICY, make_claims, ring, sign
 
 COOKIE = "latchwire-dev"
+EDGE_KEY = EdgeKey.named("edge-1", Ed25519PrivateKey.generate())
 ORIGIN = "http://localhost:8080"
 CATALOGUE = """
 services:
@@ -80,6 +85,7 @@ def make_desk(catalogue: str = CATALOGUE, *, capacity: int = 100) -> Desk:
         clock=clock,
         cookie_name=COOKIE,
         max_staleness=10.0,
+        passing=Passing(ring_of([EDGE_KEY.public]), issuer=POLICY.issuer, revocations=revocations),
     )
     return Desk(checker, clock, revocations, tokens)
 

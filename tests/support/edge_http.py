@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from services.edge.flows.assertions import Assertions
 from services.edge.flows.counts import CheckCounts
 from services.edge.http.answers import Answers
 from services.edge.http.doors import Doors
@@ -16,7 +17,7 @@ from services.edge.http.refused_page import Pages
 from services.edge.http.server import make_server
 from shared.origins import Origins
 from shared.setting_types import LOOPBACK
-from tests.support.edge import ORIGIN, Desk, make_desk
+from tests.support.edge import EDGE_KEY, ORIGIN, Desk, make_desk
 from tests.support.fakes.ids import FakeIds
 
 HEAD = (
@@ -104,6 +105,7 @@ async def open_door(desk: Desk | None = None) -> AsyncIterator[Door]:
         checker=desk.checker,
         peers=TrustedPeers(LOOPBACK),
         answers=Answers(clock=desk.clock, ids=FakeIds(), url=ORIGIN),
+        assertions=Assertions(EDGE_KEY, issuer=ORIGIN, clock=desk.clock),
         refusals=RefusalLog(desk.clock),
         counts=counts,
         pages=Pages(Origins(ORIGIN), "Acme"),

@@ -24,7 +24,6 @@ IDENTITY = [
     "X-Session-Id",
     "X-Token-Type",
     "X-Service-Name",
-    "X-Latchwire-Assertion",
 ]
 CHROME = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 

@@ -1,7 +1,6 @@
 """The port `Revocations` over the SDK's feed; before there is a connection it is infinitely stale."""
 
-from latchwire.blocklist import Blocklist, Fingerprint, Hit
-from latchwire.claims import Claims
+from latchwire.blocklist import Blocklist, Fingerprint, Hit, Revocable
 from latchwire.feed import RevocationFeed
 
 
@@ -36,7 +35,7 @@ class FeedRevocations:
     def staleness_seconds(self) -> float:
         return float("inf") if self._feed is None else self._feed.staleness_seconds()
 
-    def fingerprint(self, claims: Claims) -> Fingerprint:
+    def fingerprint(self, claims: Revocable) -> Fingerprint:
         return self._fingerprints.fingerprint(claims)
 
     def key_fingerprint(self, kid: str) -> Fingerprint:

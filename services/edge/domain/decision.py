@@ -4,13 +4,15 @@
 edge never says 401: nobody is logged out because a server is away.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from latchwire.blocklist import Fingerprint
 from latchwire.claims import Claims
+from services.edge.domain.assertion import NOT_PASSED, Passed
 from services.edge.domain.original import Original
 from services.edge.domain.routes import Route
+from shared.catalogue import Service
 
 Code: TypeAlias = Literal[
     "untrusted_peer",
@@ -66,12 +68,24 @@ RENEWABLE: Final[frozenset[Code]] = frozenset({"token_expired", "token_revoked"}
 class VerifiedToken:
     """A token whose signature, issuer, audience and form are right, with what each check needs.
 
-    *identity* is its identity headers as they go on the wire.
+    *identity* is its identity headers as they go on the wire. *passed* tells on whose behalf a service calls.
+    *spoken* is for `services.edge.flows.assertions`: what is kept with the token goes with it.
     """
 
     claims: Claims
     fingerprint: Fingerprint
     identity: bytes
+    passed: Passed = NOT_PASSED
+    spoken: dict[str, "Spoken"] = field(default_factory=dict, compare=False, repr=False)
+
+
+class Spoken(NamedTuple):
+    """Header *lines* for *service*, made at *made_ms* and good until *renew_ms* (Unix ms)."""
+
+    service: Service
+    made_ms: int
+    renew_ms: int
+    lines: bytes
 
 
 class Allowed(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from latchwire.claims import Claims
+from shared.catalogue import Service
 
 # Visible ASCII without "%".
 _VISIBLE: Final = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) != "%")
@@ -22,20 +23,38 @@ def header_safe(value: str) -> str:
 
 
 def identity_headers(claims: Claims | None) -> tuple[tuple[str, str], ...]:
-    """Every identity header but X-Request-Id; empty where not applicable (None: nobody)."""
+    """What is the same at every service; empty where not applicable (None: nobody).
+
+    Beside them go `route_headers`, the assertion and X-Request-Id.
+    """
     if claims is None:
         return _headers()
-    if claims.service:  # nothing of a person: a service that reads only X-User-Id finds nobody
-        return _headers(kind=SERVICE, service=header_safe(claims.service))
-    roles = ",".join(header_safe(role).replace(",", "%2C") for role in claims.roles)
+    kind, service = (SERVICE, header_safe(claims.service)) if claims.service else (USER, "")
+    if not claims.email:  # nothing of a person: a service that reads only X-User-Id finds nobody
+        return _headers(kind=kind, service=service)
     return _headers(
         header_safe(claims.sub),
         header_safe(claims.email),
-        roles,
+        _listed(claims.roles),
         header_safe(claims.org),
         header_safe(claims.sid),
-        USER,
+        kind,
+        service,
     )
+
+
+def route_headers(service: Service, claims: Claims | None) -> tuple[tuple[str, str], ...]:
+    """The headers that *service* asks for beside the usual ones; empty for nobody."""
+    return tuple((name, _text(claims, claim)) for name, claim in service.headers)
+
+
+def _text(claims: Claims | None, claim: str) -> str:
+    value = "" if claims is None else getattr(claims, claim)
+    return _listed(value) if isinstance(value, tuple) else header_safe(str(value))
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ",".join(header_safe(name).replace(",", "%2C") for name in names)
 
 
 def _headers(
@@ -55,11 +74,12 @@ def _headers(
         ("X-Session-Id", sid),
         ("X-Token-Type", kind),
         ("X-Service-Name", service),
-        # Comes with the edge's own key; the name is claimed already.
-        ("X-Latchwire-Assertion", ""),
     )
 
 
 def encode_headers(headers: tuple[tuple[str, str], ...]) -> bytes:
     """Header lines as they go on the wire."""
     return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("ascii")
+
+
+NOBODY: Final = encode_headers(identity_headers(None))

@@ -11,12 +11,10 @@ from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 
 from services.edge.domain.decision import STATUS, Code
-from services.edge.domain.identity import encode_headers, identity_headers
 from services.edge.http.refused_page import ShownPage
 from shared.clock import Clock
 from shared.ids import Ids
 
-NOBODY = encode_headers(identity_headers(None))
 RETRY_AFTER_SECONDS = 1
 MAX_UNREAD_BYTES = 64 * 1024
 _EMPTY = b"Content-Length: 0\r\n"
@@ -70,6 +68,10 @@ class Answers:
         self._challenge = f'WWW-Authenticate: Bearer realm="{realm}"'
         self._second = -1
         self._date = b""
+
+    def monotonic(self) -> float:
+        """The clock's seconds, for who measures how long an answer takes."""
+        return self._clock.monotonic()
 
     def new_request_id(self) -> bytes:
         """An id no other process makes: this process's ULID and a number."""

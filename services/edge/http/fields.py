@@ -20,8 +20,10 @@ _COMMON: Final = (
     "Accept",
     "X-Requested-With",
     "X-Csrf-Token",
+    "X-Latchwire-Assertion",  # of a service that calls on somebody's behalf
     "Access-Control-Request-Method",
     "X-Request-Id",
+    "Traceparent",
     "Sec-Websocket-Key",  # as Go spells it
     "Upgrade",
 )

@@ -1,7 +1,6 @@
 """The port `Revocations` as a test sets it; the blocklist inside is the real one."""
 
-from latchwire.blocklist import Blocklist, Fingerprint, Hit
-from latchwire.claims import Claims
+from latchwire.blocklist import Blocklist, Fingerprint, Hit, Revocable
 from latchwire.records import Record, record_key
 
 
@@ -22,7 +21,7 @@ class FakeRevocations:
     def staleness_seconds(self) -> float:
         return self.staleness
 
-    def fingerprint(self, claims: Claims) -> Fingerprint:
+    def fingerprint(self, claims: Revocable) -> Fingerprint:
         return self._blocklist.fingerprint(claims)
 
     def key_fingerprint(self, kid: str) -> Fingerprint:
