@@ -316,7 +316,11 @@ async def test_a_request_id_is_kept_when_it_is_one_and_made_when_not(door: Door)
 async def test_a_refusal_is_one_line_without_token_path_or_person(door: Door) -> None:
     """Reason, service and outcome; in a flood a count instead of lines."""
     with capture_logs() as lines:
-        await door.check(BEARER, head=HEAD.replace(b"/demo", b"/staff/secret-path"))
+        about = b"X-Request-Id: req-0123456789\r\nTraceparent: 00-%b-%b-01\r\n" % (
+            b"a1" * 16,
+            b"b2" * 8,
+        )
+        await door.check(BEARER + about, head=HEAD.replace(b"/demo", b"/staff/secret-path"))
         for _ in range(30):
             await door.check()
         door.desk.clock.advance(1_000)
@@ -330,7 +334,10 @@ async def test_a_refusal_is_one_line_without_token_path_or_person(door: Door) ->
         "service": "staff",
         "outcome": "deny",
         "detail": "roles",
+        "request_id": "req-0123456789",
+        "trace_id": "a1" * 16,
     }
+    assert len({line["request_id"] for line in refusals}) == 21
     assert len(refusals) == 21
     assert [x["count"] for x in lines if x["event"] == "check.refusals_withheld"] == [11]
     assert not re.search(r"secret-path|ada@|eyJ", repr(lines))

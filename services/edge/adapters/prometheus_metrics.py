@@ -1,8 +1,14 @@
 """The edge's figures for Prometheus, read when scraped; no label names a user, a path or a host."""
 
 from collections.abc import Iterator
+from math import inf
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from latchwire.documents import CATALOGUE, KEYS, TOKENS, Documents
@@ -34,6 +40,13 @@ class EdgeCollector(Collector):
         for (proxy, outcome, reason), number in sorted(self._counts.items()):
             checks.add_metric([proxy, outcome, reason], number)
         yield checks
+        times = self._counts.times
+        yield HistogramMetricFamily(
+            "latchwire_check_seconds",
+            "Time from a check's headers to its answer; a check waits for nothing.",
+            buckets=[(_bound(seconds), count) for seconds, count in times.buckets()],
+            sum_value=times.seconds,
+        )
         cache = CounterMetricFamily(
             "latchwire_token_cache", "Look-ups of verified tokens.", labels=["result"]
         )
@@ -75,3 +88,8 @@ class EdgeCollector(Collector):
         for name in (KEYS, CATALOGUE, TOKENS):
             generations.add_metric([name], self._documents.generation(name))
         yield generations
+
+
+def _bound(seconds: float) -> str:
+    """As Prometheus writes the upper bound of a bucket."""
+    return "+Inf" if seconds == inf else f"{seconds:g}"

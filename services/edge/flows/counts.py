@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import ItemsView
 from typing import TypeAlias
 
+from services.edge.flows.times import CheckTimes
 from services.edge.flows.usage import TokenUse
 
 # Proxy, outcome, reason: each from a fixed set.
@@ -11,11 +12,12 @@ Ending: TypeAlias = tuple[str, str, str]
 
 
 class CheckCounts:
-    """Only ever grows. *uses* says which service tokens they came with."""
+    """Only ever grows. *uses*: which service tokens they came with; *times*: how long they took."""
 
     def __init__(self) -> None:
         self._counts: Counter[Ending] = Counter()
         self.uses = TokenUse()
+        self.times = CheckTimes()
 
     def add(self, ending: Ending) -> None:
         """One more check ended like this."""
