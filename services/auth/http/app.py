@@ -15,6 +15,7 @@ from services.auth.http import (
 )
 from services.auth.http.bodies import MAX_BODY
 from services.auth.http.context import CONTEXT, Context
+from services.auth.http.cross_origin import answer_preflights, name_sibling
 from services.auth.http.middleware import add_headers, answer_errors, name_request
 from services.auth.http.page_routes import add_pages
 from services.auth.http.policy import guard
@@ -22,9 +23,10 @@ from services.auth.http.policy import guard
 
 def make_app(context: Context) -> web.Application:
     """The JSON API and the pages of *context*."""
-    app = web.Application(middlewares=[name_request, answer_errors], client_max_size=MAX_BODY)
+    around = [name_request, answer_errors, answer_preflights]
+    app = web.Application(middlewares=around, client_max_size=MAX_BODY)
     app[CONTEXT] = context
-    app.on_response_prepare.append(add_headers)
+    app.on_response_prepare.extend([add_headers, name_sibling])
     app.add_routes([*link_routes.ROUTES, *session_routes.ROUTES])
     app.add_routes([*oauth_routes.ROUTES, *wellknown_routes.ROUTES])
     if context.accounts is not None:

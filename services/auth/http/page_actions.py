@@ -96,9 +96,9 @@ async def notice(request: web.Request) -> web.Response:
 async def logout(request: web.Request) -> web.Response:
     """Sign out here; the cookies go even when the fact cannot be written.
 
-    A service behind the same address may have the button: it has no form token, but the same origin.
+    A service behind the gateway may have the button: it has no form token, but an origin that shares the login.
     """
-    if not is_same_origin(request):
+    if not is_same_origin(request, siblings=True):
         await read_form(request, "logout")
     try:
         await context_of(request).sessions.logout(*read_every_credential(request))

@@ -27,7 +27,8 @@ class PageContext:
         """The pages of the installation that *context* describes."""
         assets = Assets.load()
         renderer = Renderer(site_name=context.site_name, url=context.url, assets=assets)
-        return cls(PageResponses(renderer), FormTokens(context.csrf_keys), assets)
+        responses = PageResponses(renderer, form_targets=context.reach.sources)
+        return cls(responses, FormTokens(context.csrf_keys), assets)
 
 
 PAGES = web.AppKey("PAGES", PageContext)
@@ -58,7 +59,7 @@ def show(request: web.Request, view: View, *, status: int | None = None) -> web.
 
 
 def see_other(request: web.Request, location: str) -> web.Response:
-    """303 to a path of this site."""
+    """303 to a path of this site, or to an address that `Context.return_address` gave."""
     return request.app[PAGES].responses.see_other(location)
 
 

@@ -37,12 +37,15 @@ async def read_form(
     return fields
 
 
-def is_same_origin(request: web.Request) -> bool:
-    """Whether the browser itself says that the request comes from a page of this origin."""
+def is_same_origin(request: web.Request, *, siblings: bool = False) -> bool:
+    """Whether the browser itself says that the request comes from a page of this origin.
+
+    *siblings*: or of one on the catalogue that shares the login.
+    """
     return csrf.allows(
         fetch_site=request.headers.get("Sec-Fetch-Site"),
         origin=request.headers.get("Origin"),
-        own_origins=context_of(request).origins,
+        own_origins=context_of(request).sharing if siblings else context_of(request).origins,
         token=None,
         expected=frozenset(),
     )

@@ -127,12 +127,14 @@ async def static(request: web.Request) -> web.Response:
 
 
 async def script(request: web.Request) -> web.Response:
-    """``GET /auth/latchwire.js``: for the pages of other services, so under a name that stays."""
-    return request.app[PAGES].responses.asset(
+    """``GET /auth/latchwire.js``: for the pages of other services and hosts, so under a name that stays."""
+    response = request.app[PAGES].responses.asset(
         request.app[PAGES].assets.by_name["latchwire.js"],
         version="",
         known=request.headers.get("If-None-Match", ""),
     )
+    response.headers["Cross-Origin-Resource-Policy"] = "same-site"
+    return response
 
 
 def read_next(request: web.Request) -> str:

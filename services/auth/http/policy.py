@@ -19,6 +19,9 @@ What changes something for who is signed in counts against their budget (`Thrott
 
 *cross_site* says what stops a request that another site made a browser send: ``guarded`` (`require_same_site`),
 ``form`` (a token in a form of ours, bound to the browser), ``bodies`` (no cookie of ours counts there).
+
+*siblings*: pages on the catalogue's other hosts that share the login may call it with their cookies
+(`services.auth.http.cross_origin`). Nothing that says who somebody is, and nothing that gives more than they have.
 """
 
 from collections.abc import Mapping
@@ -53,6 +56,7 @@ class Policy:
     cross_site: CrossSite = "guarded"
     answers: Literal["json", "page"] = "json"
     paced: bool = True
+    siblings: bool = False
 
     @property
     def guarded(self) -> bool:
@@ -75,6 +79,7 @@ PUBLIC, PROOF, SIGNED_IN, FRESH = (
     Policy("signed_in"),
     Policy("fresh"),
 )
+SHARED = Policy("proof", siblings=True)
 MEMBER = Policy("member")
 ENDING = Policy("signed_in", paced=False)
 
@@ -84,9 +89,9 @@ ROWS: Mapping[Route, Policy] = {
     ("POST", "/auth/link"): PROOF,
     ("POST", "/auth/link/inspect"): PROOF,
     ("POST", "/auth/link/cancel"): PROOF,
-    ("POST", "/auth/refresh"): PROOF,
-    ("POST", "/auth/logout"): PROOF,
-    ("DELETE", "/auth/logout"): PROOF,
+    ("POST", "/auth/refresh"): SHARED,
+    ("POST", "/auth/logout"): SHARED,
+    ("DELETE", "/auth/logout"): SHARED,
     ("GET", "/auth/me"): SIGNED_IN,
     ("GET", "/auth/sessions"): SIGNED_IN,
     ("DELETE", "/auth/sessions"): ENDING,

@@ -117,11 +117,14 @@ def unauthorized(code: str) -> Problem:
     return Problem(401, code, headers={"WWW-Authenticate": challenge})
 
 
-def require_same_site(request: web.Request, *, always: bool = False) -> None:
+def require_same_site(
+    request: web.Request, *, always: bool = False, siblings: bool = False
+) -> None:
     """Refuse an unsafe request that another site may have made a browser send.
 
     Needed where the request carries one of our session cookies, and (*always*) where it will get some. The
-    pre-login cookie alone proves nothing and gives nothing, so it does not count.
+    pre-login cookie alone proves nothing and gives nothing, so it does not count. *siblings*: pages on the
+    other hosts that share the login may send it (the row of the route in `services.auth.http.policy`).
 
     Raises:
         Problem: 403 csrf_failed.
@@ -135,7 +138,7 @@ def require_same_site(request: web.Request, *, always: bool = False) -> None:
     if not csrf.allows(
         fetch_site=request.headers.get("Sec-Fetch-Site"),
         origin=request.headers.get("Origin"),
-        own_origins=context_of(request).origins,
+        own_origins=context_of(request).sharing if siblings else context_of(request).origins,
         token=request.headers.get("X-CSRF-Token"),
         expected=_expected_csrf(request, *map(_only, carried)),
     ):

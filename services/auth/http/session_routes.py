@@ -51,7 +51,7 @@ async def refresh(request: web.Request) -> web.Response:
     body = await read_body(request, model, empty_ok=True)
     cookies = not body.refresh_token
     if cookies:
-        require_same_site(request)
+        require_same_site(request, siblings=True)
     token = body.refresh_token or read_bound_refresh(request)
     if not token:
         raise unauthorized("no_credentials")
@@ -76,7 +76,7 @@ async def logout(request: web.Request) -> web.Response:
     """
     read_client_id(request, context_of(request).clients)
     body = await read_body(request, LogoutBody, empty_ok=True)
-    require_same_site(request)
+    require_same_site(request, siblings=True)
     shown = read_every_credential(request, body.refresh_token)
 
     async def end(watch: Watch) -> None:
