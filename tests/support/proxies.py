@@ -1,0 +1,128 @@
+"""The five proxies, real, each with the configuration that this project ships for it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from shared.catalogue import parse_catalogue
+from shared.traefik import Gateway, render
+from tests.support.servers import ROOT, Server, binary, free_port
+
+SHIPPED: Final = ROOT / "deploy" / "proxies"
+CATALOGUE: Final = """\
+services:
+  app:
+    paths: [/]
+    upstream: http://127.0.0.1:{app}
+    public_paths: [/public]
+    emails: ["@example.com"]
+    allowed_origins: ["https://dashboard.example.com"]
+  status:
+    paths: [/status]
+    upstream: http://127.0.0.1:{status}
+    require_auth: false
+"""
+
+
+class Ports(dict[str, int]):
+    """Ports by the names edge, auth, app, status."""
+
+    def put_into(self, text: str) -> str:
+        """*text* with each shipped address replaced by the one of this test."""
+        for name, shipped in (("edge", 9000), ("auth", 8000), ("app", 3000), ("status", 3001)):
+            text = text.replace(f"127.0.0.1:{shipped}", f"127.0.0.1:{self[name]}")
+            text = text.replace(f"port_value: {shipped} ", f"port_value: {self[name]} ")
+        return text
+
+
+def nginx(directory: Path, ports: Ports, door: int) -> list[str]:
+    """nginx with example.conf and the three files it includes."""
+    for part in (SHIPPED / "nginx").glob("latchwire*.conf"):
+        (directory / part.name).write_text(ports.put_into(part.read_text()))
+    example = ports.put_into((SHIPPED / "nginx" / "example.conf").read_text())
+    example = example.replace("443 ssl", f"127.0.0.1:{door}").replace(
+        "/etc/nginx/latchwire", str(directory)
+    )
+    example = "\n".join(line for line in example.splitlines() if "ssl_" not in line)
+    (directory / "example.conf").write_text(example)
+    stores = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    (directory / "nginx.conf").write_text(
+        f"daemon off; master_process off; worker_processes 1; pid {directory}/pid;\n"
+        f"error_log {directory}/error.log;\nevents {{}}\nhttp {{\naccess_log off;\n"
+        + "".join(f"{store}_temp_path {directory}/{store};\n" for store in stores)
+        + f"include {directory}/latchwire.conf;\ninclude {directory}/example.conf;\n}}\n"
+    )
+    return [binary("nginx"), "-p", str(directory), "-c", str(directory / "nginx.conf")]
+
+
+def caddy(directory: Path, ports: Ports, door: int) -> list[str]:
+    """Caddy with the Caddyfile."""
+    text = ports.put_into((SHIPPED / "caddy" / "Caddyfile").read_text())
+    text = text.replace("app.example.com {", f"http://:{door} {{")
+    path = directory / "Caddyfile"
+    path.write_text(f"{{\n\tadmin off\n\tstorage file_system {directory}\n}}\n{text}")
+    home = [f"HOME={directory}", f"XDG_DATA_HOME={directory}", f"XDG_CONFIG_HOME={directory}"]
+    run = ["run", "--adapter", "caddyfile", "--config", str(path)]
+    return ["env", *home, binary("caddy"), *run]
+
+
+def haproxy(directory: Path, ports: Ports, door: int) -> list[str]:
+    """HAProxy with haproxy.cfg and latchwire.lua."""
+    shutil.copy(SHIPPED / "haproxy" / "latchwire.lua", directory)
+    text = ports.put_into((SHIPPED / "haproxy" / "haproxy.cfg").read_text())
+    text = text.replace("/etc/haproxy", str(directory))
+    text = text.replace("bind :443 ssl crt /etc/ssl/app.example.com.pem", f"bind 127.0.0.1:{door}")
+    path = directory / "haproxy.cfg"
+    path.write_text(text)
+    return [binary("haproxy"), "-db", "-f", str(path)]
+
+
+def envoy(directory: Path, ports: Ports, door: int) -> list[str]:
+    """Envoy with envoy.yaml."""
+    text = ports.put_into((SHIPPED / "envoy" / "envoy.yaml").read_text())
+    text = text.replace(
+        "address: 0.0.0.0, port_value: 8443", f"address: 127.0.0.1, port_value: {door}"
+    )
+    path = directory / "envoy.yaml"
+    path.write_text(text)
+    options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
+    return [binary("envoy"), "-c", str(path), *options]
+
+
+def traefik(directory: Path, ports: Ports, door: int) -> list[str]:
+    """Traefik with what the catalogue renders to."""
+    gateway = Gateway(
+        auth=f"http://127.0.0.1:{ports['auth']}", edge=f"http://127.0.0.1:{ports['edge']}"
+    )
+    rendered = render(parse_catalogue(CATALOGUE.format(**ports)), gateway)
+    (directory / "dynamic.yml").write_text(yaml.safe_dump(rendered))
+    shipped = yaml.safe_load((SHIPPED / "traefik" / "traefik.yml").read_text())
+    shipped["entryPoints"] = {"web": _as_shipped(shipped["entryPoints"]["websecure"], door)}
+    shipped["providers"]["file"]["filename"] = str(directory / "dynamic.yml")
+    del shipped["certificatesResolvers"]
+    path = directory / "traefik.yml"
+    path.write_text(yaml.safe_dump({**shipped, "log": {"level": "ERROR"}}))
+    return [binary("traefik"), "--configFile", str(path)]
+
+
+def _as_shipped(entry_point: dict[str, Any], door: int) -> dict[str, Any]:
+    return {**entry_point, "address": f"127.0.0.1:{door}"}
+
+
+PROXIES: Final[dict[str, Callable[[Path, Ports, int], list[str]]]] = {
+    "traefik": traefik,
+    "nginx": nginx,
+    "caddy": caddy,
+    "haproxy": haproxy,
+    "envoy": envoy,
+}
+
+
+def make_proxy(name: str, directory: Path, ports: Ports) -> Server:
+    """The proxy *name* (not started) in front of *ports*."""
+    directory.mkdir(parents=True, exist_ok=True)
+    door = free_port()
+    return Server(PROXIES[name](directory, ports, door), door, directory / f"{name}.log")
