@@ -171,18 +171,24 @@ test("storage that is switched off does no harm", async () => {
   assert.equal((await client(state, { storage: off, locks: webLocks() }).fetch("http://site/api")).status, 200);
 });
 
-function inPage(dataset) {
+function inPage(dataset, { origin = "http://site", src = "http://site/auth/latchwire.js" } = {}) {
   const state = server();
-  const page = { fetch: state.fetch, Request, Response, URL, navigator: {}, document: { currentScript: { dataset } }, localStorage: memory() };
+  const posts = [];
+  const fetch = (input, init) => {
+    if (init && init.method === "POST") posts.push([String(input), init.credentials]);
+    return state.fetch(input, init);
+  };
+  const document = { currentScript: src === null ? null : { dataset, src }, baseURI: `${origin}/app/page.html` };
+  const page = { fetch, origin, document, Request, Response, URL, navigator: {}, localStorage: memory() };
   page.globalThis = page;
   vm.runInNewContext(fs.readFileSync(FILE, "utf8"), page);
-  return { page, state };
+  return { page, state, fetch, posts };
 }
 
 test("in a page it offers latchwire.fetch and leaves fetch alone", () => {
-  const { page, state } = inPage({});
+  const { page, fetch } = inPage({});
   assert.equal(typeof page.latchwire.fetch, "function");
-  assert.equal(page.fetch, state.fetch);
+  assert.equal(page.fetch, fetch);
 });
 
 test("with data-patch it takes the place of fetch", async () => {
@@ -190,4 +196,28 @@ test("with data-patch it takes the place of fetch", async () => {
   assert.equal(page.fetch, page.latchwire.fetch);
   assert.equal((await page.fetch("http://site/api")).status, 200);
   assert.equal(state.renewals, 1);
+});
+
+const HOMES = [
+  ["its own origin", {}, {}, ["http://site/auth/refresh", "same-origin"]],
+  ["where the script came from", {}, { src: "http://auth.house/auth/latchwire.js?v=1" }, ["http://auth.house/auth/refresh", "include"]],
+  ["the page's origin when it was bundled", {}, { src: null }, ["http://site/auth/refresh", "same-origin"]],
+  ["the page's origin when it stands in the page", {}, { src: "" }, ["http://site/auth/refresh", "same-origin"]],
+  ["where data-auth says", { auth: "http://auth.house" }, { src: "http://cdn/x.js" }, ["http://auth.house/auth/refresh", "include"]],
+  ["another port, which is another origin", {}, { src: "http://site:81/auth/latchwire.js" }, ["http://site:81/auth/refresh", "include"]],
+];
+for (const [where, dataset, place, expected] of HOMES) {
+  test(`it renews at ${where}`, async () => {
+    const { page, posts } = inPage(dataset, place);
+    assert.equal((await page.latchwire.fetch("http://site/api")).status, 200);
+    assert.deepEqual(posts, [expected]);
+  });
+}
+
+test("it renews where it came from for a request to a third host", async () => {
+  const { page, state, posts } = inPage({}, { origin: "http://app.house", src: "http://auth.house/auth/latchwire.js" });
+  const answer = await page.latchwire.fetch("http://api.house/things", { credentials: "include" });
+  assert.equal(answer.status, 200);
+  assert.deepEqual(posts, [["http://auth.house/auth/refresh", "include"]]);
+  assert.equal(state.calls.length, 2);
 });

@@ -3,6 +3,12 @@
 //   <script src="/auth/latchwire.js"></script>                      latchwire.fetch("/api/things")
 //   <script src="/auth/latchwire.js" data-patch="fetch"></script>   fetch("/api/things")
 //
+// On another host that shares the login (LATCHWIRE_COOKIE_DOMAIN) the script comes from where people log in,
+// and renews there:
+//
+//   <script src="https://auth.acme.com/auth/latchwire.js"></script>
+//   latchwire.fetch("https://api.acme.com/things", { credentials: "include" })
+//
 // A 401 whose X-Latchwire-Reason is token_expired, or token_revoked (the person's roles changed and the
 // session goes on), is answered by one POST /auth/refresh, shared by every request that waits for it (and
 // by other tabs where the browser has Web Locks), and by one repeat of the request. Every other answer is handed on as it came. No dependency, nothing stored
@@ -16,6 +22,8 @@
   function create(env) {
     const plainFetch = env.fetch;
     const refreshURL = env.refreshURL || "/auth/refresh";
+    // Cookies go to our own origin by themselves, and to another one when they are told to.
+    const credentials = env.elsewhere ? "include" : "same-origin";
     let renewal = null;
     let renewedAt = 0;
 
@@ -46,7 +54,7 @@
     async function post() {
       const response = await plainFetch(refreshURL, {
         method: "POST",
-        credentials: "same-origin",
+        credentials,
         cache: "no-store",
         headers: { "Content-Type": "application/json" },
         body: "{}",
@@ -88,17 +96,26 @@
     }
   }
 
+  // The origin that served this script is the one that renews, unless data-auth names another; a script that
+  // has no address (bundled into the page) goes by the page's.
+  function whereFrom(script, base) {
+    return new URL((script && (script.dataset.auth || script.src)) || base, base);
+  }
+
   if (typeof module === "object" && module.exports) {
-    module.exports = { create };
+    module.exports = { create, whereFrom };
     return;
   }
+  const script = scope.document.currentScript;
+  const home = whereFrom(script, scope.document.baseURI);
   scope.latchwire = create({
+    refreshURL: new URL("/auth/refresh", home).href,
+    elsewhere: home.origin !== scope.origin,
     fetch: scope.fetch.bind(scope),
     Request: scope.Request,
     locks: scope.navigator.locks,
     storage: storage(),
     now: Date.now,
   });
-  const script = scope.document.currentScript;
   if (script && script.dataset.patch === "fetch") scope.fetch = scope.latchwire.fetch;
 })(globalThis);
