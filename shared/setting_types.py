@@ -10,7 +10,7 @@ from email.headerregistry import Address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from shared.accounts_url import parse_accounts_url
 from shared.allow import parse_allow
@@ -192,6 +192,9 @@ CookieDomain = Annotated[
     ),
 ]
 Audience = Annotated[str, Field(description="the `aud` of access tokens")]
+# Both stand in the gateway's configuration, so they have the form of what they are and nothing else.
+PartURL = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+$")]
+EntryPoint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
 RedisURL = Annotated[str, Field(description="Redis: sessions, open links, mail states")]
 Listen = Annotated[str, Field(description="`host:port` for the proxy's requests")]
 Admin = Annotated[

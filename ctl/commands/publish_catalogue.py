@@ -11,13 +11,13 @@ from ctl.documents import ConflictError, DocumentDesk, Words, tell
 from ctl.installation import NoInstallationError, find_catalogue
 from ctl.output import complain, date_time, one_line, say, say_json
 from ctl.session import Session, operate
-from ctl.up.reroute import adds_app, reroute
+from ctl.up.reload import adds_app
 from latchwire.documents import CATALOGUE, Document
 from shared.catalogue import CatalogueError, load_catalogue, parse_catalogue
 from shared.documents import DocumentTooLargeError
 from shared.secrets import SecretsError
 
-BY_HAND = "write what `catalogue show` prints into it first (in compose then `docker compose run --rm routes`)"
+BY_HAND = "write what `catalogue show` prints into it, or the next apply puts it in force again"
 
 Work = Callable[[Session, DocumentDesk], Awaitable[int]]
 
@@ -110,30 +110,22 @@ def _find(desk: DocumentDesk, generation: int | None) -> Document:
 async def _confirm(session: Session, desk: DocumentDesk, how: str, *, back: bool = False) -> int:
     generation = desk.shelf.generation
     words = await desk.words(generation, session.timeout)
-    # After the edges: what a gateway sends on before they know the rule is refused.
-    rerouted = words.complete and _reroute(session, desk)
     if session.json:
-        say_json({"generation": generation, "how": how, "rerouted": rerouted, **words.answer()})
+        say_json({"generation": generation, "how": how, **words.answer()})
     else:
         say(f"catalogue   generation {generation} ({how})")
         tell(words)
-        _explain(words, rerouted=rerouted, back=back)
+        _explain(words, back=back)
     return exits.DONE if words.complete else exits.PARTLY
 
 
-def _reroute(session: Session, desk: DocumentDesk) -> bool:
-    assert desk.shelf.in_force is not None
-    catalogue = parse_catalogue(desk.shelf.in_force.body)
-    return reroute(session.installation.secrets_dir, catalogue)
-
-
-def _explain(words: Words, *, rerouted: bool, back: bool) -> None:
-    if rerouted:
-        say("traefik     routes as the edges do")
-    elif words.complete:
-        say("your gateway's own routes are yours to change: `catalogue traefik` writes Traefik's")
-        if back:
-            say(f"its source is services.yaml, which a rollback does not write: {BY_HAND}")
+def _explain(words: Words, *, back: bool) -> None:
+    if words.complete:
+        say(
+            "traefik     gets its routes from auth now; a gateway with a file of its own needs a new one"
+        )
+    if back:
+        say(f"services.yaml is as it was: {BY_HAND}")
     if any(edge.after_ms is None for edge in words.edges):
         say(
             "an edge that stays behind is cut off, or cannot read it: its log says document.refused"

@@ -8,5 +8,6 @@ probes.py     asking a part over its own protocol whether it is ready
 process.py    starting and ending one process, so that none is left behind
 supervisor.py the order: up in waves, down in the reverse order, all or none
 refusals.py   the edge's refusals as lines for people
+watch.py      services.yaml, published when it changes
 mailbox/      the development mailbox       demo.py   the demo service
 """

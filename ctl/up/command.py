@@ -15,7 +15,7 @@ from typing import TextIO
 from urllib.parse import urlsplit
 
 from ctl.up import layout as files
-from ctl.up import ports, refusals
+from ctl.up import ports, refusals, watch
 from ctl.up.documents import publish_changes
 from ctl.up.layout import ROOT, Layout
 from ctl.up.named import NamedFileError
@@ -167,10 +167,16 @@ async def _live(plan: Plan, supervisor: Supervisor, clock: SystemClock, began: f
     changes = await provision(plan.nats_url, plan.layout.secrets)
     say(f"  {'streams':<11} ready {clock.monotonic() - before:6.2f} s   {changes}")
     await publish_changes(plan.nats_url, plan.layout.secrets, plan.catalogue)
-    await supervisor.start(plan.workers)
+    workers, gateway = plan.workers[:-1], plan.workers[-1:]
+    await supervisor.start(workers)
+    # After auth: whom it does not find at once it asks again at longer and longer intervals.
+    await supervisor.start(gateway)
     files.write_run(plan.layout, plan.run_file(supervisor.pids))
     say(_addresses(plan, clock.monotonic() - began))
-    await refusals.follow([plan.layout.log(name) for name in ("edge", "auth")], say)
+    async with asyncio.TaskGroup() as following:
+        logs = [plan.layout.log(name) for name in ("edge", "auth")]
+        following.create_task(refusals.follow(logs, say))
+        following.create_task(watch.follow(plan, say))
 
 
 def _first(failures: BaseExceptionGroup[PartError]) -> PartError:

@@ -1,12 +1,12 @@
 """At start: where a catalogue was put in force by document, the file of this start becomes the next one.
 
-Else edges would go on by the document and Traefik by the file.
+Else edges would go on by the document, and people would wonder at what their file says.
 """
 
 from pathlib import Path
 
 from latchwire.documents import CATALOGUE, Document, read_document
-from shared.bus import connect_bus
+from shared.bus import BusUnavailableError, connect_bus
 from shared.bus.documents import DocumentStore
 from shared.clock import SystemClock
 from shared.contract import Role
@@ -15,8 +15,13 @@ from shared.ids import SystemIds
 from shared.secrets import load_operator_keys, load_seed
 
 
-async def publish_changes(nats_url: str, secrets: Path, catalogue: Path) -> None:
+async def publish_changes(
+    nats_url: str, secrets: Path, catalogue: Path, *, also_the_first: bool = False
+) -> int | None:
     """Publish the text of *catalogue* (checked already) if a document says something else.
+
+    Its generation; None when there was nothing to publish. *also_the_first*: no document says anything yet,
+    and everybody goes by files.
 
     Raises:
         BusUnavailableError: NATS did not take it.
@@ -33,11 +38,16 @@ async def publish_changes(nats_url: str, secrets: Path, catalogue: Path) -> None
         read = (read_document(s.jws, operators, name=CATALOGUE) for s in stored)
         genuine = [document for document in read if isinstance(document, Document)]
         newest = max(genuine, key=lambda document: document.generation, default=None)
-        if newest is None or newest.body == text:
-            return
-        key = OperatorKey.load(secrets)
-        jws = key.sign(CATALOGUE, newest.generation + 1, clock.now_ms(), text)
-        await store.put(CATALOGUE, jws, after_seq=stored[-1].seq)
+        if newest is None and not also_the_first:
+            return None
+        if newest is not None and newest.body == text:
+            return None
+        generation = newest.generation + 1 if newest else 1
+        jws = OperatorKey.load(secrets).sign(CATALOGUE, generation, clock.now_ms(), text)
+        ack = await store.put(CATALOGUE, jws, after_seq=stored[-1].seq if stored else 0)
+    if ack is None:
+        raise BusUnavailableError("somebody else published one at this moment; save it once more")
+    return generation
 
 
 def _read(path: Path) -> str:

@@ -25,9 +25,11 @@ from shared import secrets as keys
 from shared.bus.permissions import render_accounts
 from shared.catalogue import load_catalogue
 from shared.clock import Clock
+from shared.edge_keys import make_edge_keys
 
 ROOT = Path(__file__).resolve().parents[2]
-CREDENTIALS = ("auth", "mailer", "revocation", "edge-1", "edge-2", "operator", "provisioner")
+EDGES = ("edge-1", "edge-2")
+CREDENTIALS = ("auth", "mailer", "revocation", *EDGES, "operator", "provisioner")
 
 _CATALOGUE = """\
 # The catalogue: which service is reached where, and who may call it. Yours: what you change is kept.
@@ -99,6 +101,7 @@ def make_secrets(layout: Layout, clock: Clock) -> None:
     layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     date = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).strftime("%Y%m%d")
     keys.create_secrets(layout.secrets, date=date, credentials=CREDENTIALS)
+    make_edge_keys(layout.secrets, EDGES)
     write_accounts(layout.secrets)
 
 
@@ -176,10 +179,9 @@ def _is_ours(layout: Layout) -> bool:
     return len(ports) == 1 and text == _CATALOGUE.format(demo=ports[0])
 
 
-def write_traefik(layout: Layout, static: dict[str, Any], dynamic: dict[str, Any]) -> Path:
-    """Both of Traefik's files; JSON is YAML, but Traefik goes by the name."""
+def write_traefik(layout: Layout, static: dict[str, Any]) -> Path:
+    """Traefik's file; JSON is YAML, but Traefik goes by the name. Its routes it asks auth for."""
     directory = layout.data("traefik")
-    (directory / "dynamic.yml").write_text(json.dumps(dynamic, indent=2), "utf-8")
     (directory / "traefik.yml").write_text(json.dumps(static, indent=2), "utf-8")
     return directory / "traefik.yml"
 

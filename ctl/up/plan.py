@@ -10,20 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ctl import traefik
 from ctl.up import layout as files
 from ctl.up import probes
 from ctl.up.layout import ROOT, Layout
 from ctl.up.named import named_files
 from ctl.up.ports import LOOPBACK
 from ctl.up.process import Program
-from shared.catalogue import load_catalogue
 
 INSIDE = (
     "nats", "redis", "smtp", "demo",
-    "auth", "auth-admin", "edge", "edge-admin", "mailer-admin", "revocation-admin",
+    "auth", "auth-admin", "edge", "edge-admin", "mailer-admin", "revocation-admin", "gateway-internal",
 )  # fmt: skip
 WORKERS = ("revocation", "auth", "edge", "mailer")
+ENTRY_POINT, INTERNAL = "web", "internal"  # of Traefik
 
 # What a developer's environment may change; everything else here follows from the ports.
 _DEFAULTS = {
@@ -115,7 +114,7 @@ def make_plan(
     return Plan(
         layout=layout,
         stores=(build.nats(), build.redis(), build.mailbox(mail_port), build.demo()),
-        workers=(*(build.worker(name) for name in WORKERS), build.traefik(port, url, catalogue)),
+        workers=(*(build.worker(name) for name in WORKERS), build.traefik(port, url)),
         url=url,
         mail_url=f"http://localhost:{mail_port}",
         nats_url=nats_url,
@@ -148,6 +147,10 @@ def _settings(
         "REVOKERS": str(layout.revokers),
         "EDGE_ID": "edge-1",
         "LOG_FORMAT": "json",
+        "GATEWAY_AUTH": f"http://{LOOPBACK}:{inside['auth']}",
+        "GATEWAY_EDGE": f"http://{LOOPBACK}:{inside['edge']}",
+        "GATEWAY_ENTRY_POINT": ENTRY_POINT,
+        "GATEWAY_INTERNAL": INTERNAL,
         **{name: f"{LOOPBACK}:{port}" for name, port in listens.items()},
     }
     return {f"LATCHWIRE_{name}": value for name, value in values.items()}
@@ -192,15 +195,10 @@ class _Builder:
         ready = f"http://{LOOPBACK}:{self.inside[f'{name}-admin']}/ready"
         return Part(name, program, f"http://{LOOPBACK}:{door}", probes.http(ready), 5.0)
 
-    def traefik(self, port: int, url: str, catalogue: Path) -> Part:
-        gateway = traefik.Gateway(
-            auth=f"http://{LOOPBACK}:{self.inside['auth']}",
-            edge=f"http://{LOOPBACK}:{self.inside['edge']}",
-        )
-        dynamic = traefik.render(load_catalogue(catalogue), gateway)
-        directory = self.layout.data("traefik")
-        static = traefik_static(f"{LOOPBACK}:{port}", directory / "dynamic.yml")
-        configuration = str(files.write_traefik(self.layout, static, dynamic))
+    def traefik(self, port: int, url: str) -> Part:
+        doors = {ENTRY_POINT: port, INTERNAL: self.inside["gateway-internal"]}
+        static = traefik_static(doors, f"http://{LOOPBACK}:{self.inside['auth']}/gateway/traefik")
+        configuration = str(files.write_traefik(self.layout, static))
         argv = (_own_binary("traefik"), f"--configFile={configuration}")
         program = self._server(argv, "traefik")
         # Through the front door to auth: only then routes are loaded and people can log in.
@@ -220,24 +218,28 @@ class _Builder:
         return Program(argv, env, self.layout.root, self.layout.log(name))
 
 
-def traefik_static(listen: str, dynamic: Path) -> dict[str, Any]:
-    """Traefik's static configuration: one door, one file, no calls home.
+def traefik_static(doors: Mapping[str, int], routes: str) -> dict[str, Any]:
+    """Traefik's static configuration: its doors, whom it asks for *routes*, no calls home.
 
     ``aliasHeadersStrategy``: upstreams that read headers like CGI take X_User_Id for X-User-Id.
     ``forwardedHeaders``: no peer is trusted, so what clients say about themselves is dropped.
+    ``providersThrottleDuration``: its two seconds are for providers that say the same many times.
     """
+    door = {
+        "http": {"aliasHeadersStrategy": "delete"},
+        "forwardedHeaders": {"insecure": False, "trustedIPs": []},
+        "transport": {"lifeCycle": {"graceTimeOut": "2s"}},
+    }
     return {
         "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
         "log": {"level": "WARN"},
         "entryPoints": {
-            "web": {
-                "address": listen,
-                "http": {"aliasHeadersStrategy": "delete"},
-                "forwardedHeaders": {"insecure": False, "trustedIPs": []},
-                "transport": {"lifeCycle": {"graceTimeOut": "2s"}},
-            }
+            name: {"address": f"{LOOPBACK}:{port}", **door} for name, port in doors.items()
         },
-        "providers": {"file": {"filename": str(dynamic), "watch": False}},
+        "providers": {
+            "providersThrottleDuration": "100ms",
+            "http": {"endpoint": routes, "pollInterval": "500ms", "pollTimeout": "5s"},
+        },
     }
 
 

@@ -1,4 +1,4 @@
-"""Has the NATS of a running `up` read its accounts anew."""
+"""A running `up`: has its NATS read its accounts anew; does it add an application?"""
 
 import fcntl
 import json
@@ -17,6 +17,14 @@ def reload_nats(state: Path) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+def adds_app(catalogue: Path) -> bool:
+    """Whether the `up` that runs beside *catalogue* adds an application to it."""
+    try:
+        return bool(json.loads((catalogue.parent / "run.json").read_text("utf-8")).get("app"))
+    except (OSError, ValueError):
+        return False
 
 
 def _is_held(lock: Path) -> bool:

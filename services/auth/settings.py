@@ -14,9 +14,11 @@ from shared.setting_types import (
     Admin,
     Allow,
     Audience,
+    EntryPoint,
     Listen,
     MaxStaleness,
     Network,
+    PartURL,
     RedisURL,
     TrustedProxies,
 )
@@ -41,6 +43,23 @@ class AuthSettings(BrowserSettings):
     trusted_proxies: TrustedProxies = LOOPBACK
     catalogue: Path = Field(
         default=Path("services.yaml"), description="the file of the services behind the gateway"
+    )
+    gateway_auth: PartURL = Field(
+        default="http://127.0.0.1:8000", description="auth as the gateway (Traefik) reaches it"
+    )
+    gateway_edge: PartURL = Field(
+        default="http://127.0.0.1:9000", description="the edges as the gateway reaches them"
+    )
+    gateway_entry_point: EntryPoint = Field(
+        default="web", description="the gateway's entry point for everybody"
+    )
+    gateway_internal: EntryPoint | None = Field(
+        default=None,
+        description="its entry point for services that are not exposed; without one these have no route",
+    )
+    gateway_cert_resolver: EntryPoint | None = Field(
+        default=None,
+        description="the gateway's certificate resolver; without one its routes have no TLS",
     )
     accounts_url: AccountsURL = None
     roles: Path = Field(

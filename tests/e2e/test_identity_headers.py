@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ctl.traefik import IDENTITY_HEADERS
+from shared.traefik import IDENTITY_HEADERS
 from tests.support import raw
 from tests.support.stack import Stack
 from tests.support.visitor import log_in, open_client

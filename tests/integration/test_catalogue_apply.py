@@ -11,10 +11,9 @@ from ctl import exits
 from ctl.commands.publish_catalogue import NothingToRollBackError, _apply, _back, _show
 from ctl.documents import DocumentDesk
 from ctl.up.documents import publish_changes
-from ctl.up.reroute import adds_app, reroute
+from ctl.up.reload import adds_app
 from latchwire.documents import Document, read_document
 from shared.bus.documents import DocumentStore
-from shared.catalogue import parse_catalogue
 from shared.documents import OperatorKey
 from shared.secrets import load_operator_keys
 from tests.conftest import BusFactory
@@ -73,10 +72,10 @@ async def test_a_catalogue_is_in_force_everywhere_and_can_be_taken_back(
         assert await house.check(token, "/shop", 1) == "allow"
 
 
-async def test_a_rollback_says_what_to_do_with_a_gateway_that_reads_services_yaml(
+async def test_a_rollback_says_that_services_yaml_is_as_it_was(
     nats_server: NatsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In compose the file is still what was rolled back: an apply says nothing of the kind."""
+    """The file still says what was rolled back: an apply says nothing of the kind."""
     async with open_house(nats_server, tmp_path) as house:
 
         async def told(work: partial[object]) -> str:
@@ -89,10 +88,9 @@ async def test_a_rollback_says_what_to_do_with_a_gateway_that_reads_services_yam
         applied = await told(partial(_apply, text=SHOP))
         back = await told(partial(_back, to=None))
 
-    assert "a rollback does not write" not in applied
-    assert "its source is services.yaml, which a rollback does not write" in back
-    assert "write what `catalogue show` prints into it" in back
-    assert "docker compose run --rm routes" in back
+    assert "services.yaml is as it was" not in applied
+    assert "services.yaml is as it was: write what `catalogue show` prints into it" in back
+    assert "traefik     gets its routes from auth" in back
 
 
 async def test_an_edge_that_does_not_believe_the_operator_stays_behind_and_is_named(
@@ -146,18 +144,10 @@ async def test_up_goes_by_its_file_also_after_a_catalogue_was_applied(
     assert (document.generation, document.body) == (8, SHOP)
 
 
-def test_the_traefik_of_a_running_up_routes_as_its_edges(tmp_path: Path) -> None:
-    """By the ports of run.json; an installation that is no running `up` is left alone."""
-    catalogue = parse_catalogue(SHOP)
-    assert not reroute(tmp_path / "secrets", catalogue)
-    (tmp_path / "traefik").mkdir()
-    (tmp_path / "traefik" / "dynamic.yml").write_text("{}")
-    run = {"ports": {"auth": 1111, "edge": 2222}, "app": "http://localhost:3000"}
-    (tmp_path / "run.json").write_text(json.dumps(run))
+def test_an_up_that_adds_an_application_says_so(tmp_path: Path) -> None:
+    """Its services.yaml alone would take the application away again."""
+    assert not adds_app(tmp_path / "services.yaml")
 
-    assert reroute(tmp_path / "secrets", catalogue)
+    (tmp_path / "run.json").write_text(json.dumps({"app": "http://localhost:3000"}))
 
-    written = (tmp_path / "traefik" / "dynamic.yml").read_text()
-    assert "/shop" in written
-    assert "http://127.0.0.1:2222" in written
     assert adds_app(tmp_path / "services.yaml")

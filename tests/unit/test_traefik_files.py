@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 
-from ctl import init, traefik
+from ctl import init
+from shared import traefik
 from shared.catalogue import parse_catalogue
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "proxies" / "traefik"
@@ -14,6 +16,8 @@ GATEWAY = traefik.Gateway(
     entry_point="websecure",
     auth_host="auth.example.com",
     cert_resolver="letsencrypt",
+    internal="internal",
+    secure=True,
 )
 
 
@@ -24,28 +28,19 @@ def test_the_file_is_what_the_starter_catalogue_renders_to() -> None:
     assert yaml.safe_load((FOLDER / "dynamic.yml").read_text()) == rendered
 
 
-def test_the_labels_are_the_same_middleware() -> None:
-    """One label for each option, with its very value, and the service in the address."""
-    lines = (FOLDER / "README.md").read_text().splitlines()
-    begins = "traefik.http.middlewares.latchwire-app.forwardauth."
-    labels = dict(
-        line.removeprefix(begins).split("=", 1) for line in lines if line.startswith(begins)
-    )
+def test_the_labels_are_what_is_rendered_for_the_starter_catalogue() -> None:
+    """As the page shows them; each option with its very value."""
+    page = (FOLDER / "README.md").read_text()
 
-    expected = traefik.forward_auth("http://edge:9000", "app")
+    labels = traefik.labels_of(parse_catalogue(init.CATALOGUE), GATEWAY, "app")
 
-    assert labels == {name: _label(value) for name, value in expected.items()}
+    assert "```text\n" + "\n".join(labels) + "\n```" in page
 
 
-def test_the_static_file_drops_twins_of_headers_and_believes_nobody() -> None:
+@pytest.mark.parametrize("door", ["websecure", "internal"])
+def test_the_static_file_drops_twins_of_headers_and_believes_nobody(door: str) -> None:
     """F-02 and F-04."""
-    door = yaml.safe_load((FOLDER / "traefik.yml").read_text())["entryPoints"]["websecure"]
+    entry_point = yaml.safe_load((FOLDER / "traefik.yml").read_text())["entryPoints"][door]
 
-    assert door["http"]["aliasHeadersStrategy"] == "delete"
-    assert door["forwardedHeaders"] == {"trustedIPs": []}
-
-
-def _label(value: object) -> str:
-    if isinstance(value, list):
-        return ",".join(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    assert entry_point["http"]["aliasHeadersStrategy"] == "delete"
+    assert entry_point["forwardedHeaders"] == {"trustedIPs": []}

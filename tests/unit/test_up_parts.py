@@ -8,7 +8,6 @@ from typing import get_args
 
 import pytest
 
-from ctl import traefik
 from ctl.up.layout import Layout, demo_port_of, write_catalogue, write_redis
 from ctl.up.mailbox import pages
 from ctl.up.mailbox.store import Mailbox
@@ -16,6 +15,7 @@ from ctl.up.plan import redis_binary, redis_version
 from ctl.up.refusals import readable
 from services.auth.domain.link import Muted
 from services.edge.domain.decision import STATUS
+from shared import traefik
 from shared.catalogue import Catalogue, Service, load_catalogue
 
 GATEWAY = traefik.Gateway(auth="http://127.0.0.1:1", edge="http://127.0.0.1:2")
@@ -191,9 +191,9 @@ def test_traefik_believes_no_client_and_removes_every_spelling_of_an_identity_he
     aliases = re.compile(middleware["authResponseHeadersRegex"])
     assert all(aliases.search(name) for name in ("X_User_Id", "x.user.id", "X-User_Email"))
     assert not aliases.search("X-Powered-By")
-    assert not set(middleware["authRequestHeaders"]) & set(traefik.IDENTITY_HEADERS) - {
-        "X-Request-Id"
-    }
+    # A service's own assertion counts beside its own token only (ADR 0028).
+    kept = {"X-Request-Id", "X-Latchwire-Assertion"}
+    assert set(middleware["authRequestHeaders"]) & set(traefik.IDENTITY_HEADERS) == kept
 
 
 def test_a_path_that_would_break_out_of_a_rule_is_refused() -> None:

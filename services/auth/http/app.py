@@ -5,6 +5,7 @@ from aiohttp import web
 from services.auth.http import (
     account_routes,
     deletion_routes,
+    gateway_routes,
     link_routes,
     oauth_routes,
     org_routes,
@@ -28,7 +29,7 @@ def make_app(context: Context) -> web.Application:
     app[CONTEXT] = context
     app.on_response_prepare.extend([add_headers, name_sibling])
     app.add_routes([*link_routes.ROUTES, *session_routes.ROUTES])
-    app.add_routes([*oauth_routes.ROUTES, *wellknown_routes.ROUTES])
+    app.add_routes([*oauth_routes.ROUTES, *wellknown_routes.ROUTES, *gateway_routes.ROUTES])
     if context.accounts is not None:
         app.add_routes([*account_routes.ROUTES, *password_routes.ROUTES])
         app.add_routes([*social_routes.ROUTES, *org_routes.ROUTES, *deletion_routes.ROUTES])

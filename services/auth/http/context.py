@@ -11,6 +11,7 @@ from services.auth.domain.returnto import safe_next
 from services.auth.flows.asking import Asking
 from services.auth.flows.deletion import DeletionFlow
 from services.auth.flows.directory import DirectoryFlow
+from services.auth.flows.gateway import GatewayRoutes
 from services.auth.flows.identities import IdentityFlow
 from services.auth.flows.introspect import IntrospectFlow
 from services.auth.flows.invitation import InvitationFlow
@@ -94,7 +95,9 @@ class Context:
     clock: Clock
     ids: Ids
     accounts: AccountFlows | None = None
+    gateway: GatewayRoutes | None = None
     throttles: Throttles = field(default_factory=Throttles)
+    edges_jwks: Mapping[str, Any] = field(default_factory=lambda: {"keys": []})
     catalogue: Hosts = NO_HOSTS
 
     @property

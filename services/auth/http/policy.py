@@ -9,6 +9,7 @@
 ``member``      the same, of a member of the organisation ``{org}`` who holds *permission* in it ("": any
                 member); to everybody else the organisation is not there: 404
 ``client``      a confidential client's id and secret, which the route judges
+``gateway``     the gateway itself, from an address of ours and for nobody else, which the route judges
 ==============  ==========================================================================================
 
 `guard` enforces ``signed_in``, ``fresh`` and ``member`` before a route's own code runs. Where *answers* is
@@ -43,7 +44,7 @@ log = structlog.get_logger()
 
 FRESH_SECONDS = 600
 
-Access = Literal["public", "proof", "signed_in", "fresh", "member", "client"]
+Access = Literal["public", "proof", "signed_in", "fresh", "member", "client", "gateway"]
 CrossSite = Literal["guarded", "form", "bodies"]
 
 
@@ -107,7 +108,9 @@ ROWS: Mapping[Route, Policy] = {
     ("POST", "/auth/revoke"): Policy("proof", cross_site="bodies"),
     ("POST", "/auth/introspect"): Policy("client", cross_site="bodies"),
     ("GET", "/.well-known/jwks.json"): PUBLIC,
+    ("GET", "/.well-known/edges/jwks.json"): PUBLIC,
     ("GET", "/.well-known/oauth-authorization-server"): PUBLIC,
+    ("GET", "/gateway/traefik"): Policy("gateway"),
     ("DELETE", "/auth/me"): FRESH,
     ("DELETE", "/auth/delete"): FRESH,
     # Organisations.

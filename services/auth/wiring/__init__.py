@@ -1,5 +1,6 @@
 """The composition root of auth: what stands on what."""
 
+from dataclasses import replace
 from functools import partial
 
 from latchwire.documents import Documents
@@ -40,6 +41,7 @@ from services.auth.ports import Keys
 from services.auth.ports.accounts import Subjects
 from services.auth.settings import AuthSettings
 from services.auth.wiring.documents import follow_documents
+from services.auth.wiring.gateway import open_gateway
 from services.auth.wiring.operators import answer_operators
 from services.auth.wiring.parts import Core, Ports
 from shared.bus import Bus
@@ -103,7 +105,9 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     users = UserFlow(ports.people, ports.sessions, revocations, core.ending, subjects, ports.clock)
     match = MatchFlow(ports.attempts, ports.sessions, revocations, subjects, runtime.clock)
     await answer_operators(bus, users, match, accounts, runtime, settings, scripts)
+    gateway = open_gateway(settings, bus, followed.catalogue, revocations)
     context = make_context(settings, ports, core, accounts, followed.catalogue)
+    context = replace(context, gateway=gateway, edges_jwks=followed.edge_keys.jwks)
     refuse = partial(refuse_unreadable, context)
     await runtime.serve_http(make_app(context), settings.auth_listen, refuse)
 

@@ -1,0 +1,58 @@
+"""``forwardAuth``: the question to the edge, and which of its answer's headers the service gets."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+# Set by the edge on every request it lets pass; Traefik deletes the client's own before it sets them.
+IDENTITY_HEADERS: Final = (
+    "X-User-Id",
+    "X-User-Email",
+    "X-User-Roles",
+    "X-Org-Id",
+    "X-Session-Id",
+    "X-Token-Type",
+    "X-Service-Name",
+    "X-Request-Id",
+    "X-Latchwire-Assertion",
+)
+# All that a decision may depend on. X-Forwarded-* are Traefik's own and always sent.
+CHECK_HEADERS: Final = (
+    "Accept",
+    "Access-Control-Request-Method",
+    "Authorization",
+    "Cookie",
+    "Origin",
+    "Sec-Fetch-Dest",
+    "Sec-Fetch-Mode",
+    "Sec-Fetch-Site",
+    "Sec-WebSocket-Key",
+    "Traceparent",
+    "X-CSRF-Token",
+    "X-Latchwire-Assertion",  # of a service that passes a person on; counts beside its own token alone
+    "X-Request-Id",
+    "X-Requested-With",
+)
+# The edge's answers are short; one that is not is not the edge's.
+MAX_ANSWER_BYTES: Final = 4096
+
+
+def forward_auth(edge: str, service: str, own: Iterable[str] = ()) -> dict[str, Any]:
+    """The middleware of *service*: ask the edge at *edge* (a URL without a path) about each request.
+
+    *own*: the names of the service's own headers, beside the usual ones.
+    """
+    names = (*IDENTITY_HEADERS, *own)
+    return {
+        "address": f"{edge}/check/traefik/{service}",
+        # What a client says about the original request is dropped, aliases with _ too.
+        "trustForwardHeader": False,
+        "authRequestHeaders": list(CHECK_HEADERS),
+        "authResponseHeaders": list(names),
+        "authResponseHeadersRegex": aliases_of(names),
+        "maxResponseBodySize": MAX_ANSWER_BYTES,
+    }
+
+
+def aliases_of(names: Iterable[str]) -> str:
+    """*names* in every spelling that CGI-like upstreams fold into one (X.User_Id, X~User~Id): deleted too."""
+    return "(?i)^(" + "|".join(name.replace("-", "[^A-Za-z0-9]") for name in names) + ")$"
