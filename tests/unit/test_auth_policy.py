@@ -15,6 +15,7 @@ from services.auth.http.context import CONTEXT, Context
 from services.auth.http.policy import ROWS, Route
 from shared.clock import SystemClock
 from shared.ids import SystemIds
+from shared.origins import Origins
 from shared.secrets import SymmetricKeys
 
 
@@ -29,6 +30,7 @@ def app_of(accounts: object) -> web.Application:
         clock=SystemClock(),
         ids=SystemIds(),
         trusted_proxies=(),
+        reach=Origins("http://localhost:8080"),
     )
     return make_app(cast("Context", context))
 
