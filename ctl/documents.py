@@ -160,7 +160,8 @@ class DocumentDesk:
         return Words(generation, edges, self.roll.whole)
 
     def _generation(self, beat: Heartbeat) -> int:
-        return beat.keys_generation if self.name == "keys" else beat.catalogue_generation
+        generation: int = getattr(beat, f"{self.name}_generation")  # keys, catalogue, edges
+        return generation
 
 
 def tell(words: Words) -> None:

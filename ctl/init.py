@@ -1,7 +1,8 @@
 """The command ``init``: writes what a production needs beside compose.yaml, and never overwrites.
 
 ``.env`` (settings), ``secrets/`` (keys), ``services.yaml`` (the catalogue), ``revokers.yaml`` (who else may
-revoke), ``accounts/`` (for roles.yaml and providers.yaml), ``data/`` (what the stores keep).
+revoke), ``accounts/`` (for roles.yaml and providers.yaml), ``gateway/`` (for middlewares of your own), ``data/``
+(what the stores keep).
 """
 
 import argparse
@@ -18,17 +19,18 @@ from ctl.guests import HEADING
 from ctl.up.layout import write_accounts
 from shared.accounts_url import PASSWORD_FILE, SQLiteStore, parse_accounts_url
 from shared.clock import Clock, SystemClock
+from shared.edge_keys import make_edge_keys
 from shared.ids import SystemIds
 from shared.secrets import create_secrets, write_private
 from shared.setting_types import AccountsURL, Allow, PublicURL, Sender, SiteName, SmtpURL
 
 IMAGE_USER = 10001  # the user of the image (Dockerfile)
-DATA = ("nats", "redis", "acme", "gateway", "postgres")
+DATA = ("nats", "redis", "acme", "postgres")
 COMPOSE_ACCOUNTS = "postgresql://latchwire@postgres/latchwire"  # the database of compose.yaml
 
 CATALOGUE = """\
 # The catalogue: which service is reached where, and who may call it. A request no service matches is refused.
-# After a change: docker compose run --rm ctl catalogue apply && docker compose run --rm routes
+# After a change: docker compose run --rm ctl catalogue apply
 # Every key with an explanation: deploy/proxies/services.yaml
 services:
   app:
@@ -154,10 +156,12 @@ def initialise(directory: Path, settings: dict[str, str], edges: int, clock: Clo
     secrets = directory / "secrets"
     kept = secrets.exists()
     date = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).strftime("%Y%m%d")
-    (directory / "accounts").mkdir(exist_ok=True)  # world-readable: no secret belongs into it
+    for name in ("accounts", "gateway"):
+        (directory / name).mkdir(exist_ok=True)  # world-readable: no secret belongs into them
     names = [f"edge-{number}" for number in range(1, edges + 1)]
     others = ("auth", "mailer", "revocation", "operator", "provisioner")
     create_secrets(secrets, date=date, credentials=(*others, *names))
+    make_edge_keys(secrets, tuple(names))
     write_accounts(secrets)
     if not (secrets / "smtp.password").exists():
         write_private(secrets / "smtp.password", _password(server))

@@ -10,6 +10,7 @@
     jwks.json           the public halves of signing/                     auth, edge, services
     operator/<kid>.pem  signs the documents (keys, catalogue)             ctl alone
     operator.jwks.json  the public halves of operator/                    auth, edge, services, ctl
+    edges/, edges.jwks.json   see shared/edge_keys.py                     each edge; auth, edge, services, ctl
     nats/<name>.seed    one nkey seed per credential                      its owner
     nats/accounts.conf  accounts and permissions, rendered from the contract; public keys only
 

@@ -1,10 +1,11 @@
-"""``edges list``: who is there, how fresh, and by which keys and catalogue."""
+"""``edges list`` and, from `ctl.commands.edge_keys`, their keys: who is there, how fresh, by which documents."""
 
 import argparse
 from collections.abc import Sequence
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
+from ctl.commands import edge_keys
 from ctl.heartbeats import live_edges
 from ctl.output import complain, date_time, one_line, say, say_json, table
 from ctl.session import Session, operate
@@ -13,15 +14,21 @@ from shared.contract import BLOCKLIST
 from shared.messages import SeenEdge
 
 SILENT_MS = 3_000  # edges beat once a second
+GENERATIONS = (
+    ("keys", "keys_generation"),
+    ("catalogue", "catalogue_generation"),
+    ("edges' keys", "edges_generation"),
+)
 UNPROVEN_MS = 2**31 - 1  # what an edge says before its first proof
 
 
 def register(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add ``edges list``."""
+    """Add ``edges``."""
     parser = add_command(commands, "edges", "the edges on the bus")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     listing = add_command(actions, "list", "each live edge: ready, how far, how fresh")
     listing.set_defaults(run=run)
+    edge_keys.register(actions)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -61,7 +68,7 @@ def warnings_of(edges: Sequence[SeenEdge]) -> list[str]:
     return [
         f"edge {one_line(e.beat.edge_id)} goes by generation {getattr(e.beat, field)} of the {name}, "
         f"another by {newest}"
-        for name, field in (("keys", "keys_generation"), ("catalogue", "catalogue_generation"))
+        for name, field in GENERATIONS
         for newest in [max((getattr(e.beat, field) for e in edges), default=0)]
         for e in edges
         if getattr(e.beat, field) < newest and e.age_ms <= SILENT_MS

@@ -50,6 +50,7 @@ class Heartbeat(Message):
     max_staleness_ms: Annotated[int, Field(ge=0, le=LONGEST_STALENESS_MS)] = 10_000
     keys_generation: Count = 0
     catalogue_generation: Count = 0
+    edges_generation: Count = 0
 
 
 class ListEdges(Message):
@@ -108,7 +109,10 @@ class ExplainedRecord(Message):
 class ExplainedRule(Message):
     """The rule of the catalogue that counts for the request: *path* is its prefix that matched.
 
-    *public*: open to everybody. Else a person needs one of *roles* and one of *emails*, where given.
+    *public*: open to everybody. Else a person (``user`` in *token_types*) needs one of *roles* and every one of
+    *all_roles*, one of *emails*, one of *organisations* active, and a login at most *login_age_ms* old; a service
+    needs to be one of *callers*; both need one of *permissions* and every one of *all_permissions*; each where
+    given. *exposed*: routed where everybody gets. *origins*: whose pages may call it, with *credentials* or not.
     """
 
     service: ShortText
@@ -118,6 +122,16 @@ class ExplainedRule(Message):
     roles: tuple[str, ...] = ()
     emails: tuple[str, ...] = ()
     max_staleness_ms: int = 0
+    all_roles: tuple[str, ...] = ()
+    organisations: tuple[str, ...] = ()
+    login_age_ms: int = 0
+    token_types: tuple[str, ...] = ("user",)
+    callers: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+    all_permissions: tuple[str, ...] = ()
+    exposed: bool = True
+    origins: tuple[str, ...] = ()
+    credentials: bool = False
 
 
 class Explanation(Message):

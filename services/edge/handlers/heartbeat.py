@@ -53,6 +53,7 @@ async def beat(
             max_staleness_ms=int(checker.longest_staleness * 1000),
             keys_generation=checker.keys_generation,
             catalogue_generation=checker.catalogue_generation,
+            edges_generation=checker.passing.generation,
         )
         await bus.signal(subject, heartbeat)
         await _until_due(applied)
