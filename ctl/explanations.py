@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ctl.output import date_time, masked, one_line
+from ctl.rules_in_words import beside, who
 from shared.messages import ExplainedRecord, ExplainedRule, Explanation
 
 # What each refusal of the edge's decision table means, in words.
@@ -117,14 +118,7 @@ def _exact(ms: int) -> str:
 
 def _rule(rule: ExplainedRule) -> str:
     place = f"{rule.host}{rule.path}" if rule.host else rule.path
-    who = "open to everybody" if rule.public else "for " + (_people(rule) or "everybody signed in")
-    return one_line(f"Rule {rule.service}: {place} is {who}.")
-
-
-def _people(rule: ExplainedRule) -> str:
-    roles = f"a role of {', '.join(rule.roles)}" if rule.roles else ""
-    emails = f"an address of {', '.join(masked(e) for e in rule.emails)}" if rule.emails else ""
-    return " and ".join(part for part in (roles, emails) if part)
+    return one_line(" ".join((f"Rule {rule.service}: {place} is {who(rule)}.", *beside(rule))))
 
 
 def _token(told: Explanation, now_ms: int) -> str:

@@ -13,6 +13,7 @@ from shared.catalogue.reading import (
     load_catalogue,
     parse_catalogue,
 )
+from shared.catalogue.schema import schema
 from shared.catalogue.service import (
     ANY,
     NOTHING,
@@ -39,4 +40,5 @@ __all__ = [
     "is_under",
     "load_catalogue",
     "parse_catalogue",
+    "schema",
 ]

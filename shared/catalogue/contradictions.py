@@ -23,6 +23,7 @@ _ANY_PAGE: Final = (
     '"*" with allow_credentials lets any page on the internet act as whoever visits it, with their '
     "cookies: write the origins out, or remove allow_credentials"
 )
+_LAST_PORT: Final = 65_535
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
 
@@ -50,6 +51,7 @@ def _within(service: Service, entry: ServiceDocument) -> _Found:
     yield from _paths(service)
     yield from _who(service, entry)
     yield from _spans(service)
+    yield from _addresses(service)
     yield from _origins(service)
     yield from _headers(service)
     yield from (("middlewares", what) for what in disagreements(entry))
@@ -132,6 +134,18 @@ def _spans(service: Service) -> _Found:
         yield "login_age", "must be from 1m, or nobody is back from the login in time, to 720h"
 
 
+def _addresses(service: Service) -> _Found:
+    for email in service.emails:
+        if "*" in email or "@." in email:
+            yield (
+                "emails",
+                f"{email} is no pattern here: @acme.com means everybody of that very domain",
+            )
+    port = service.upstream.rpartition(":")[2]
+    if port.isdigit() and not 1 <= int(port) <= _LAST_PORT:
+        yield "upstream", f"has the port {port}: ports go from 1 to {_LAST_PORT}"
+
+
 def _origins(service: Service) -> _Found:
     origins = service.allowed_origins
     if service.allow_credentials and not origins:
@@ -146,7 +160,9 @@ def _origins(service: Service) -> _Found:
     for origin in origins:
         scheme, _, rest = origin.partition("://")
         port = rest.rpartition(":")[2] if ":" in rest else ""
-        if port and (port == _DEFAULT_PORTS[scheme] or port.startswith("0") or int(port) > 65_535):
+        if port and (
+            port == _DEFAULT_PORTS[scheme] or port.startswith("0") or int(port) > _LAST_PORT
+        ):
             yield "allowed_origins", f"{origin}: no browser writes this port: remove :{port}"
 
 

@@ -1,8 +1,19 @@
-"""The keys of ``services.yaml`` with their types and bounds; `model_json_schema` gives editors its schema."""
+"""The keys of ``services.yaml`` with their types and bounds; `shared.catalogue.schema` is made of them.
+
+The sentences below the keys are what editors show.
+"""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from shared.catalogue.service import TokenType
 
@@ -16,7 +27,13 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 Role = Annotated[str, StringConstraints(pattern=r"^[!-+\--~]{1,255}$")]
 Permission = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.:-]{0,63}$")]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\sA-Z]*@[^@\sA-Z]+$", max_length=254)]
-Upstream = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+$")]
+# A name, which in a network of containers may have "_", or an address; a port.
+Upstream = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^https?://(?:[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$"
+    ),
+]
 Duration = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,7}(?:ms|s|m|h)$")]
 Organisation = Annotated[str, StringConstraints(pattern=r"^(?:\*|[A-Za-z0-9_-]{1,64})$")]
 Caller = Annotated[str, StringConstraints(pattern=r"^(?:\*|[a-z][a-z0-9-]{0,62})$")]
@@ -40,7 +57,21 @@ Policy = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,2048}$")]
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_empty(cls, value: Any) -> Any:
+        """A key whose value was forgotten would mean "no rule"."""
+        if value is None:
+            raise PydanticCustomError("empty_key", "is empty: write a value, or remove the key")
+        return value
 
 
 class RoleNeeds(_Document):
@@ -79,33 +110,56 @@ Organisations = Annotated[
 
 
 class ServiceDocument(_Document):
-    """One entry under ``services``."""
+    """One service behind the gateway."""
 
     host: Host | None = None
+    """Where it answers: the bare host name. Without it: every host."""
     paths: list[PathPrefix] = Field(default=["/"], min_length=1)
+    """Prefixes by segment: /shop and /shop/basket, never /shopping. The longest one wins."""
     upstream: Upstream
+    """Where the gateway sends what may pass: http://host:port, without a path."""
     expose_publicly: bool = True
+    """false: only the gateway's internal entry point has a route to it."""
     require_auth: bool = True
+    """false: everybody may, without a token."""
     public_paths: list[PathPrefix] = []
+    """Open to everybody nevertheless. The service gets empty identity headers there."""
     token_types: list[TokenType] = Field(default=["user"], min_length=1)
+    """Who may call: people (user), services with a token of their own (service), or both."""
     roles: Roles = RoleNeeds()
+    """What a person needs: one of a list, or {any: [...], all: [...]}."""
     permissions: Permissions = PermissionNeeds()
+    """What whoever calls needs: one of a list, or {any: [...], all: [...]}. Of a service: scopes."""
     organisation: Organisations = []
+    """Which organisation must be active for a person: "*" (any), or ids."""
     emails: list[Email] = []
+    """Which people: whole addresses, or domains as @acme.com; in lower case."""
     callers: list[Caller] = []
+    """Which services; "*": any that has the permissions."""
     login_age: Duration | None = None
+    """How long ago a person may have logged in, from 1m to 720h; who logged in before that does it again."""
     allowed_origins: list[Origin] = []
+    """Whose pages' scripts may call this service (CORS), as a browser writes it in Origin; "*": any page's."""
     allow_credentials: bool = False
+    """true: with the visitor's cookies too. Never together with "*"."""
     rate_limit: Rate | None = None
+    """Of one client address: standard (100/minute), strict (20/minute), or a number: 5/second, 100/hour."""
     rate_burst: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """How many at once; half the limit when it is not written."""
     middlewares: list[Middleware] = []
+    """Your own at the gateway by their full names (compress@file), after the check; or our words for keys."""
     headers: dict[HeaderName, Claim] = {}
+    """Claims as request headers for the service, beside the usual ones; empty where nobody is known."""
     security_headers: bool = True
+    """HSTS, nosniff, no framing, a referrer policy and a Content-Security-Policy on every answer."""
     content_security_policy: Policy | None = None
+    """Instead of the usual Content-Security-Policy."""
     max_staleness: Duration | None = None
+    """How old the edge's proof of a complete blocklist may be here, from 1s to 15m."""
 
 
 class CatalogueDocument(_Document):
-    """The whole file."""
+    """Which service answers where behind the gateway, and who may call it. What is not here is refused."""
 
     services: dict[Name, ServiceDocument]
+    """By name: lower-case letters, digits and dashes."""

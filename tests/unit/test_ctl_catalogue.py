@@ -1,5 +1,6 @@
 """``latchwire catalogue check`` reads the catalogue of the installation that is meant."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,51 @@ def test_the_example_shows_every_key_and_is_usable() -> None:
 
     assert len(load_catalogue(EXAMPLE).services) == len(written) > 2
     assert {key for service in written for key in service} == set(ServiceDocument.model_fields)
+
+
+def test_routes_are_every_place_of_the_file_with_whom_it_lets_in(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also the open ones, and those that are not for the internet."""
+    assert main(["catalogue", "routes", str(EXAMPLE), "--json"]) == exits.DONE
+    routes = json.loads(capsys.readouterr().out)["routes"]
+    told = {f"{r['host']}{r['path']}": (r["service"], r["who"]) for r in routes}
+
+    services = load_catalogue(EXAMPLE).services
+    assert len(routes) == sum(len(s.paths) + len(s.public_paths) for s in services)
+    assert told["auth.acme.com/shop/prices"] == ("shop", "open to everybody")
+    assert told["auth.acme.com/shop"] == ("shop", "for everybody signed in")
+    assert told["ledger.acme.com/"][1] == "for any service, with a permission of ledger.write"
+    assert [r["service"] for r in routes if not r["exposed"]] == ["ledger"]
+
+    assert main(["catalogue", "routes", str(EXAMPLE)]) == exits.DONE
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(routes) + 1
+    assert any(line.startswith("ledger.acme.com (internal)") for line in lines)
+
+
+def test_a_check_tells_what_is_open_to_everybody(capsys: pytest.CaptureFixture[str]) -> None:
+    """What nobody wants to find out from the internet."""
+    assert main(["catalogue", "check", str(EXAMPLE), "--json"]) == exits.DONE
+    answer = json.loads(capsys.readouterr().out)
+
+    assert answer["services"] == 10
+    assert answer["open"] == [
+        "auth.acme.com/shop/prices",
+        "auth.acme.com/shop/assets",
+        "auth.acme.com/status",
+        "app.acme.com/assets",
+    ]
+
+
+def test_a_check_of_a_broken_file_is_for_machines_too(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every problem, and exit 1."""
+    file = folder / "mine.yaml"
+    file.write_text(BAD)
+
+    assert main(["catalogue", "check", str(file), "--json"]) == exits.FAILED
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["usable"] is False
+    assert any("mine.yaml:3: services.app.upstraem: unknown key" in p for p in answer["problems"])

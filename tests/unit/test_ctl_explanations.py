@@ -136,6 +136,37 @@ def test_a_key_that_was_taken_away_is_told_with_its_revocation_or_as_unknown() -
             ExplainedRule(service="a", path="/", roles=("admin", "editor"), emails=("@acme.com", "sam@b.org")),
             "Rule a: / is for a role of admin, editor and an address of @acme.com, s…@b.org.",
         ),
+        (
+            ExplainedRule(
+                service="a", path="/", all_roles=("x", "y"), organisations=("*",), login_age_ms=900_000,
+            ),
+            "is for all roles of x, y and an active organisation: any, logged in at most 15 min ago.",
+        ),
+        (
+            ExplainedRule(
+                service="a", path="/", token_types=("service",), callers=("*",), all_permissions=("p.q",),
+            ),
+            "Rule a: / is for any service, with all permissions of p.q.",
+        ),
+        (
+            ExplainedRule(
+                service="a", path="/", token_types=("user", "service"), callers=("bot", "shop"),
+                permissions=("p", "q"),
+            ),
+            "Rule a: / is for everybody signed in or the services bot, shop, with a permission of p, q.",
+        ),
+        (
+            ExplainedRule(service="a", path="/", exposed=False, login_age_ms=90_000),
+            "at most 90 s ago. It is not for the internet: only the internal entry point has a route to it.",
+        ),
+        (
+            ExplainedRule(service="a", path="/", origins=("https://x.y",), credentials=True),
+            "Pages of https://x.y may call it, with the visitor's cookies.",
+        ),
+        (
+            ExplainedRule(service="a", path="/", origins=("*",)),
+            "Pages of any origin may call it, without the visitor's cookies.",
+        ),
     ],
 )  # fmt: skip
 def test_the_rule_is_told_with_whom_it_lets_in(rule: ExplainedRule, told: str) -> None:

@@ -11,7 +11,7 @@ from services.edge.domain.routes import Route
 from services.edge.flows.check import Checker
 from services.edge.handlers.heartbeat import staleness_ms
 from services.edge.ports import Revocations, StoredRecords
-from shared.catalogue import is_under
+from shared.catalogue.explained import explained_rule
 from shared.clock import Clock
 from shared.messages import ExplainedRecord, ExplainedRule, ExplainRequest, Explanation
 from shared.messages.base import MAX_TIME_MS
@@ -115,18 +115,7 @@ def _reason(decision: Decision | VerifiedToken) -> str:
 
 
 def _rule(route: Route, uri: str) -> ExplainedRule:
-    service = route.service
-    path = plain_path(uri) or ""
-    prefixes = [p for p in (*service.paths, *service.public_paths) if is_under(path, p)]
-    return ExplainedRule(
-        service=service.name,
-        host=service.host or "",
-        path=max(prefixes, key=len, default=""),
-        public=route.public,
-        roles=(*service.roles.any, *service.roles.all),
-        emails=tuple(service.emails),
-        max_staleness_ms=int((service.max_staleness_seconds or 0) * 1000),
-    )
+    return explained_rule(route.service, plain_path(uri) or "")
 
 
 def _of(token: VerifiedToken) -> dict[str, object]:

@@ -1,0 +1,45 @@
+"""What another catalogue changes, for people who are about to put it in force."""
+
+from dataclasses import dataclass, fields
+from typing import Literal, TypeAlias
+
+from shared.catalogue.service import Catalogue, Service
+
+Kind: TypeAlias = Literal["added", "removed", "changed"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A service that is *kind*; *keys* are what differs of a changed one, by the names of `Service`.
+
+    *opened* are places ("host/path") that everybody may call then and could not before.
+    """
+
+    kind: Kind
+    service: str
+    keys: tuple[str, ...] = ()
+    opened: tuple[str, ...] = ()
+
+
+def changes(old: Catalogue, new: Catalogue) -> tuple[Change, ...]:
+    """From *old* to *new*: what is added or changed in the new one's order, then what is removed."""
+    before = {service.name: service for service in old.services}
+    after = {service.name for service in new.services}
+    open_before = {place for service in old.services for place in open_places(service)}
+    found = [_change(before.get(service.name), service, open_before) for service in new.services]
+    gone = [Change("removed", name) for name in before if name not in after]
+    return (*(change for change in found if change is not None), *gone)
+
+
+def open_places(service: Service) -> tuple[str, ...]:
+    """Where nobody is asked for a token: the host (or \"*\" for any) and a prefix."""
+    paths = service.public_paths if service.require_auth else service.paths
+    return tuple(f"{service.host or '*'}{path}" for path in paths)
+
+
+def _change(old: Service | None, new: Service, open_before: set[str]) -> Change | None:
+    opened = tuple(place for place in open_places(new) if place not in open_before)
+    if old is None:
+        return Change("added", new.name, opened=opened)
+    names = tuple(f.name for f in fields(Service) if getattr(old, f.name) != getattr(new, f.name))
+    return Change("changed", new.name, names, opened) if names else None
