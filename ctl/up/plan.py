@@ -102,7 +102,7 @@ def make_plan(
         CatalogueError: services.yaml is not usable.
         NamedFileError: the table of roles or of providers that was named is missing.
     """
-    url = f"http://localhost:{port}"
+    url = f"http://{front_host(environ)}:{port}"
     catalogue = files.write_catalogue(layout, inside["demo"], app)
     nats_url = f"nats://{LOOPBACK}:{inside['nats']}"
     redis_url = f"redis://{LOOPBACK}:{inside['redis']}/0"
@@ -124,6 +124,16 @@ def make_plan(
         inside=inside,
         accounts_url=accounts_url,
     )
+
+
+def front_host(environ: Mapping[str, str]) -> str:
+    """The host of the front door: ``localhost``, or ``auth.`` in a cookie domain below it.
+
+    With ``LATCHWIRE_COOKIE_DOMAIN=house.localhost`` people log in at auth.house.localhost for every service
+    that has a host in house.localhost; browsers take all of these for this machine.
+    """
+    domain = environ.get("LATCHWIRE_COOKIE_DOMAIN", "")
+    return f"auth.{domain}" if domain.endswith(".localhost") else "localhost"
 
 
 def _settings(
@@ -202,7 +212,8 @@ class _Builder:
         argv = (_own_binary("traefik"), f"--configFile={configuration}")
         program = self._server(argv, "traefik")
         # Through the front door to auth: only then routes are loaded and people can log in.
-        return Part("traefik", program, url, probes.http(f"{url}/.well-known/jwks.json"))
+        ready = probes.http(f"http://localhost:{port}/.well-known/jwks.json")
+        return Part("traefik", program, url, ready)
 
     def _server(self, argv: tuple[str, ...], name: str) -> Program:
         """A server of somebody else's: it gets its configuration file and none of our environment."""
