@@ -14,9 +14,11 @@ from pydantic import ValidationError
 
 from shared import contract
 from shared.bus.answers import Answers
+from shared.bus.backlog import measured
 from shared.bus.consumer import Consumer, Delivery, Handler, decode_with
 from shared.bus.errors import BusUnavailableError, NoAnswerError
 from shared.bus.gate import Gate, OpenGate
+from shared.bus.headers import event_headers
 from shared.bus.intake import Intake, Refused
 from shared.bus.replies import guard
 from shared.bus.state import Ack, BlocklistState, Position, StateMessage
@@ -24,7 +26,7 @@ from shared.clock import Clock
 from shared.contract import Durable, M, Question, R, Role, Stream, Subject
 from shared.ids import Ids
 from shared.messages import DeadLetter
-from shared.trace import Trace, bound_trace, current_trace, onwards
+from shared.trace import bound_trace, current_trace, onwards
 
 log = structlog.get_logger()
 
@@ -79,7 +81,7 @@ class Bus:
         """
         patience = within / PUBLISH_TRIES
         identity = msg_id or getattr(message, "id", None) or self._ids.ulid(self._clock.now_ms())
-        headers = self._headers(subject.name, identity) | self._trace().headers
+        headers = event_headers(subject.name, identity, self.name) | self._trace()
         body = subject.encode(message)
         failure: Exception | None = None
         for _ in range(PUBLISH_TRIES):
@@ -100,7 +102,7 @@ class Bus:
         if not self.connected:
             return  # a buffered signal would arrive late and say something untrue
         with contextlib.suppress(nats.errors.Error):
-            headers = self._trace().headers if current_trace() else None  # a heartbeat needs none
+            headers = self._trace() if current_trace() else None  # a heartbeat needs none
             await self.client.publish(subject.name, subject.encode(message), headers=headers)
 
     async def ask(self, question: Question[M, R], message: M, *, timeout: float = 2.0) -> R:
@@ -114,8 +116,9 @@ class Bus:
             raise BusUnavailableError("not connected")
         body = message.model_dump_json(exclude_none=True).encode()
         try:
-            headers = self._trace().headers
-            reply = await self.client.request(question.name, body, timeout=timeout, headers=headers)
+            reply = await self.client.request(
+                question.name, body, timeout=timeout, headers=self._trace()
+            )
             return question.reply.model_validate_json(reply.data, extra="ignore")
         except (nats.errors.NoRespondersError, nats.errors.TimeoutError, ValidationError) as error:
             raise NoAnswerError(question.name) from error
@@ -210,7 +213,8 @@ class Bus:
         """Handle the messages of *durable* until *stopping*; see `shared.bus.consumer`."""
         decode = decode_with(subject)
         consumer = Consumer(self.js, durable, decode, handler, self, self._clock, self._ids)
-        await consumer.run(concurrency=concurrency, stopping=stopping)
+        work = consumer.run(concurrency=concurrency, stopping=stopping)
+        await measured(self.client, durable, work)
 
     async def take(
         self,
@@ -235,7 +239,7 @@ class Bus:
             window,
             gate or OpenGate(),
         )
-        await intake.run(stopping=stopping)
+        await measured(self.client, durable, intake.run(stopping=stopping))
 
     async def bury(self, delivery: Delivery, body: bytes, reason: str, *, decoded: bool) -> None:
         """Copy a message to the dead letters; once per stream, sequence and consumer."""
@@ -285,15 +289,5 @@ class Bus:
         """Give up the answers under way; their askers time out."""
         self._answers.stop()
 
-    def _trace(self) -> Trace:
-        return onwards(self._ids, self._clock.now_ms())
-
-    def _headers(self, subject: str, identity: str) -> dict[str, str]:
-        """CloudEvents 1.0, binary mode; the id is also what JetStream deduplicates by."""
-        return {
-            "Nats-Msg-Id": identity,
-            "ce-specversion": "1.0",
-            "ce-id": identity,
-            "ce-type": subject,
-            "ce-source": f"latchwire/{self.name}",
-        }
+    def _trace(self) -> dict[str, str]:
+        return onwards(self._ids, self._clock.now_ms()).headers

@@ -66,13 +66,15 @@ class Door:
     def answer(self, request: web.BaseRequest, chosen: str, rest: str) -> Answer:
         """The answer to the check *request* for the service *chosen*; *rest* is what follows ``/@``."""
         fields = self._reader.read(request.raw_headers)
+        request_id = self._request_id(fields)
         try:
             decision = self._decide(request, fields, chosen, rest)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody passes by it
             # The type only: the message could hold what the client sent.
-            log.error("check.failed", error=type(error).__name__)  # noqa: TRY400
+            name = type(error).__name__
+            log.error("check.failed", error=name, request_id=request_id.decode())  # noqa: TRY400
             decision = Denied("internal")
-        return self._answer(decision, fields)
+        return self._answer(decision, fields, request_id)
 
     def _decide(self, request: web.BaseRequest, fields: Fields, chosen: str, rest: str) -> Decision:
         if not self._peers.trusts(request.remote):
@@ -82,10 +84,12 @@ class Door:
             return Denied("bad_forwarded")
         return self._checker.check(asking, fields, chosen)
 
-    def _answer(self, decision: Decision, fields: Fields) -> Answer:
-        request_id = one(fields, b"x-request-id") or b""
-        if not _REQUEST_ID.fullmatch(request_id):
-            request_id = self._answers.new_request_id()
+    def _request_id(self, fields: Fields) -> bytes:
+        """The proxy's, or one of our own."""
+        sent = one(fields, b"x-request-id") or b""
+        return sent if _REQUEST_ID.fullmatch(sent) else self._answers.new_request_id()
+
+    def _answer(self, decision: Decision, fields: Fields, request_id: bytes) -> Answer:
         if isinstance(decision, Denied):
             return self._refuse(decision, fields, request_id)
         token = decision.token
@@ -104,7 +108,12 @@ class Door:
             answer = self._say_no(denied, fields, request_id)
         self._counts.add((self._contract.proxy, outcome, denied.code))
         self._refusals.write(
-            reason=denied.code, service=denied.service, outcome=outcome, detail=denied.detail
+            reason=denied.code,
+            service=denied.service,
+            outcome=outcome,
+            detail=denied.detail,
+            request_id=request_id,
+            traceparent=one(fields, b"traceparent") or b"",
         )
         return answer
 
@@ -141,6 +150,8 @@ class Doors:
         self._answers = answers
         self._pages = pages
         self.refusals = refusals
+        self._monotonic = answers.monotonic
+        self._times = counts.times
         self._doors = {
             contract.proxy: Door(
                 contract,
@@ -164,7 +175,10 @@ class Doors:
         door = self._doors.get(plain or envoy)
         if door is None:
             return self._answers.not_found()
-        return door.answer(request, service or its_service, rest)
+        began = self._monotonic()
+        answer = door.answer(request, service or its_service, rest)
+        self._times.add(self._monotonic() - began)
+        return answer
 
     def _without_check(self, request: web.BaseRequest) -> Answer:
         """The page of a 403, for a gateway that drops ours (nginx: ``error_page 403``); anybody may see it."""
