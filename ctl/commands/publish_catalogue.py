@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
+from ctl.commands.rehearse_catalogue import rehearse
 from ctl.documents import ConflictError, DocumentDesk, Words, tell
 from ctl.installation import NoInstallationError, find_catalogue
 from ctl.output import complain, date_time, one_line, say, say_json
@@ -32,6 +33,9 @@ def register(verbs: "Commands[argparse.ArgumentParser]") -> None:
     apply.add_argument(
         "file", nargs="?", type=Path, help="default: the one `catalogue check` reads"
     )
+    apply.add_argument(
+        "--dry-run", action="store_true", help="only say what would change, and for whom"
+    )
     apply.set_defaults(run=_run_apply)
     back = add_command(verbs, "rollback", "put an earlier catalogue in force again")
     back.add_argument("--to", type=int, metavar="GENERATION", help="default: the one before")
@@ -55,7 +59,8 @@ def _run_apply(arguments: argparse.Namespace) -> int:
     except (CatalogueError, NoInstallationError) as error:
         complain(str(error))
         return exits.FAILED
-    return _operate(arguments, partial(_apply, text=text))
+    work = rehearse if arguments.dry_run else _apply
+    return _operate(arguments, partial(work, text=text))
 
 
 def _operate(arguments: argparse.Namespace, work: Work) -> int:

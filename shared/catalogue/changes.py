@@ -1,16 +1,22 @@
 """What another catalogue changes, for people who are about to put it in force."""
 
 from dataclasses import dataclass, fields
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from shared.catalogue.service import Catalogue, Service
 
+# Where a `Service` has another name for what the file says.
+_KEYS: Final = {
+    "organisations": "organisation",
+    "max_staleness_seconds": "max_staleness",
+    "login_age_seconds": "login_age",
+}
 Kind: TypeAlias = Literal["added", "removed", "changed"]
 
 
 @dataclass(frozen=True)
 class Change:
-    """A service that is *kind*; *keys* are what differs of a changed one, by the names of `Service`.
+    """A service that is *kind*; *keys* are what differs of a changed one, by their names in the file.
 
     *opened* are places ("host/path") that everybody may call then and could not before.
     """
@@ -41,5 +47,6 @@ def _change(old: Service | None, new: Service, open_before: set[str]) -> Change 
     opened = tuple(place for place in open_places(new) if place not in open_before)
     if old is None:
         return Change("added", new.name, opened=opened)
-    names = tuple(f.name for f in fields(Service) if getattr(old, f.name) != getattr(new, f.name))
-    return Change("changed", new.name, names, opened) if names else None
+    names = [f.name for f in fields(Service) if getattr(old, f.name) != getattr(new, f.name)]
+    keys = tuple(_KEYS.get(name, name) for name in names)
+    return Change("changed", new.name, keys, opened) if keys else None

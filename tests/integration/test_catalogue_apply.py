@@ -9,6 +9,7 @@ import pytest
 
 from ctl import exits
 from ctl.commands.publish_catalogue import NothingToRollBackError, _apply, _back, _show
+from ctl.commands.rehearse_catalogue import rehearse
 from ctl.documents import DocumentDesk
 from ctl.up.documents import publish_changes
 from ctl.up.reload import adds_app
@@ -54,6 +55,16 @@ async def test_a_catalogue_is_in_force_everywhere_and_can_be_taken_back(
             assert await house.check(token, "/demo", edge) == "no_route"
         assert (applied["generation"], applied["complete"]) == (2, True)
         assert [e["edge_id"] for e in applied["edges"]] == ["edge-1", "edge-2"]  # type: ignore[attr-defined]
+
+        # A rehearsal says what would change, and changes nothing.
+        assert await run(house, partial(rehearse, text=CATALOGUE)) == exits.DONE
+        rehearsed = answer()
+        assert rehearsed["generation"] == 2
+        assert [(c["kind"], c["service"]) for c in rehearsed["changes"]] == [  # type: ignore[attr-defined]
+            ("added", "demo"),
+            ("removed", "shop"),
+        ]
+        assert await house.check(token, "/demo") == "no_route"
 
         # The same once more is no new generation.
         assert await run(house, partial(_apply, text=SHOP)) == exits.DONE
