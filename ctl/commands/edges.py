@@ -1,4 +1,4 @@
-"""``edges list`` and, from `ctl.commands.edge_keys`, their keys: who is there, how fresh, by which documents."""
+"""``edges list``: who is there, how fresh, and by which documents; `ctl.commands.edge_keys` adds their keys."""
 
 import argparse
 from collections.abc import Sequence

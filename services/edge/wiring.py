@@ -40,7 +40,7 @@ from shared.cookies import CookieNames
 from shared.doctor_facts import answer_doctor, networks
 from shared.edge_keys import EdgeKey, read_edge_jwks, ring_of
 from shared.lifecycle import Runtime
-from shared.secrets import load_blocklist_key, load_operator_keys
+from shared.secrets import SecretsError, load_blocklist_key, load_operator_keys
 
 log = structlog.get_logger()
 
@@ -76,6 +76,7 @@ async def start(
         file=settings.catalogue.read_text("utf-8"),
         api_prefix=EDGE_API,
         on_applied=applied.set,
+        on_certified=partial(_take_key, settings, assertions),
     )
     REGISTRY.register(EdgeCollector(counts, tokens, revocations, documents))
     runtime.health.note("edge key", partial(_key_remark, settings.edge_id, assertions, checker))
@@ -198,6 +199,18 @@ def _staleness_problem(checker: Checker, revocations: FeedRevocations) -> str | 
         seconds = revocations.staleness_seconds()
         return f"no proof that the blocklist is complete for {seconds:.0f} s"
     return None
+
+
+def _take_key(settings: EdgeSettings, assertions: Assertions) -> None:
+    """The key's file, read again: the operator may have made it, or another, since the start."""
+    try:
+        key = EdgeKey.load(settings.secrets_dir, settings.edge_id)
+    except SecretsError:
+        log.warning("edge_key.unusable")
+        return
+    if key is not None and key.kid != assertions.kid:
+        assertions.use(key)
+        log.info("edge_key.changed", kid=key.kid)
 
 
 def _key_remark(edge_id: str, assertions: Assertions, checker: Checker) -> str | None:

@@ -1,12 +1,14 @@
 """Latchwire for services: verify its access tokens offline and know within milliseconds what is revoked.
 
 `latchwire.verifier` answers for a request, `latchwire.aiohttp` and `latchwire.asgi` put it before an
-application, `latchwire.testing` stands in for all of it in tests. Underneath: `latchwire.tokens` verifies,
-`latchwire.keys` holds the public keys, `latchwire.feed` and `latchwire.blocklist` keep the revocations in
-memory, current, and say how current; `latchwire.events` tells what happens.
+application; `latchwire.assertions` says who calls behind the gateway; `latchwire.testing` stands in for all
+of it in tests. Underneath: `latchwire.tokens` verifies, `latchwire.keys` holds the public keys,
+`latchwire.feed` and `latchwire.blocklist` keep the revocations in memory, current, and say how current;
+`latchwire.events` tells what happens.
 """
 
 from latchwire._errors import LatchwireError
+from latchwire.assertions import Assertion, AssertionVerifier
 from latchwire.blocklist import Blocklist, Fingerprint, Hit
 from latchwire.claims import Claims
 from latchwire.events import Event, EventStream, Resync, Revoked
@@ -31,6 +33,8 @@ from latchwire.verifier import Verifier
 __version__ = "0.1.0"
 
 __all__ = [
+    "Assertion",
+    "AssertionVerifier",
     "Blocklist",
     "Claims",
     "Event",

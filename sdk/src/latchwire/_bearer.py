@@ -4,10 +4,12 @@ Parsers disagree about which of two equal headers counts, so two are refused. A 
 on a WebSocket: it may offer the token as a subprotocol instead, beside the one it really speaks.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from latchwire.assertions import Assertion, AssertionVerifier
 from latchwire.claims import Claims
 from latchwire.tokens import Refused
 from latchwire.verifier import STALE, Verifier
@@ -17,6 +19,8 @@ RETRY_AFTER_SECONDS: Final = 1
 CLOSE_REFUSED: Final = 4401  # the application range of RFC 6455, after HTTP's 401
 GRACE_SECONDS: Final = 5.0  # from the close of a WebSocket until its connection is cut
 CLOSE_LATER: Final = 1013  # "try again later"
+
+_log = logging.getLogger("latchwire.assertions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Refusal:
 
 
 NO_CREDENTIALS: Final = Refusal(401, "no_credentials", (("WWW-Authenticate", "Bearer"),))
+NO_ASSERTION: Final = Refusal(401, "no_assertion", (("WWW-Authenticate", "Bearer"),))
 TWO_CREDENTIALS: Final = Refusal(400, "two_credentials")
 MALFORMED: Final = Refused("token_invalid", "authorization")
 
@@ -49,6 +54,22 @@ def authenticate(
         return token
     outcome = verifier.verify(token)
     return refusal_of(outcome) if isinstance(outcome, Refused) else outcome
+
+
+def read_caller(verifier: AssertionVerifier, assertions: Sequence[bytes]) -> Assertion | Refusal:
+    """Who calls, by all its ``X-Latchwire-Assertion`` headers.
+
+    What is wrong with one is nobody's affair who comes around the gateway: the log says it, at debug.
+    """
+    if len(assertions) != 1:
+        return NO_ASSERTION
+    outcome = verifier.verify(assertions[0])
+    if not isinstance(outcome, Refused):
+        return outcome
+    if outcome.code == "stale":
+        return refusal_of(outcome)
+    _log.debug("assertion.refused code=%s %s", outcome.code, outcome.detail)
+    return NO_ASSERTION
 
 
 def _read_token(authorization: Sequence[bytes], protocols: Sequence[bytes]) -> bytes | Refusal:

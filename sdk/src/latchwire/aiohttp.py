@@ -10,6 +10,13 @@
             async for message in socket:
                 ...
 
+Behind the gateway, where its edges say who calls (`latchwire.assertions`):
+
+    app = web.Application(middlewares=[assertion_middleware(verifier, public=["/health"])])
+
+    async def basket(request):
+        caller = request[ASSERTION]
+
 Needs ``latchwire[aiohttp]``.
 """
 
@@ -21,12 +28,14 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from latchwire._bearer import GRACE_SECONDS, Refusal, authenticate, close_code
+from latchwire._bearer import GRACE_SECONDS, Refusal, authenticate, close_code, read_caller
 from latchwire._ending import end
+from latchwire.assertions import HEADER, Assertion, AssertionVerifier
 from latchwire.claims import Claims
 from latchwire.verifier import Verifier
 
 CLAIMS: Final = web.RequestKey("latchwire.claims", Claims)
+ASSERTION: Final = web.RequestKey("latchwire.assertion", Assertion)
 VERIFIER: Final = web.RequestKey("latchwire.verifier", Verifier)
 
 
@@ -48,6 +57,31 @@ def auth_middleware(verifier: Verifier, *, public: Collection[str] = ()) -> Midd
             return _answer(outcome)
         request[CLAIMS] = outcome
         request[VERIFIER] = verifier
+        return await handler(request)
+
+    return check
+
+
+def assertion_middleware(
+    verifier: AssertionVerifier, *, public: Collection[str] = ()
+) -> Middleware:
+    """Only requests that an edge vouches for reach a handler; ``request[ASSERTION]`` says who calls.
+
+    *public* are exact paths that anybody may call, around the gateway too; there it is missing. The others
+    hear 401 with the code ``no_assertion``, or 503 with ``Retry-After`` while nobody can tell what is revoked.
+    """
+    open_to_all = frozenset(public)
+    wanted = HEADER.lower().encode("ascii")
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.rel_url.raw_path in open_to_all:
+            return await handler(request)
+        values = [value for name, value in request.raw_headers if name.lower() == wanted]
+        outcome = read_caller(verifier, values)
+        if isinstance(outcome, Refusal):
+            return _answer(outcome)
+        request[ASSERTION] = outcome
         return await handler(request)
 
     return check

@@ -4,6 +4,12 @@
 
     claims = claims_of(scope)          # Starlette and FastAPI: request.state.claims
 
+Behind the gateway, where its edges say who calls (`latchwire.assertions`):
+
+    app = AssertionMiddleware(app, verifier, public=["/health"])
+
+    caller = assertion_of(scope)       # request.state.assertion
+
 Nothing is imported but this package: https://asgi.readthedocs.io/en/latest/specs/www.html is the interface.
 """
 
@@ -14,8 +20,16 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from latchwire._bearer import CLOSE_REFUSED, GRACE_SECONDS, Refusal, authenticate, close_code
+from latchwire._bearer import (
+    CLOSE_REFUSED,
+    GRACE_SECONDS,
+    Refusal,
+    authenticate,
+    close_code,
+    read_caller,
+)
 from latchwire._ending import end
+from latchwire.assertions import HEADER, Assertion, AssertionVerifier
 from latchwire.claims import Claims
 from latchwire.tokens import Refused
 from latchwire.verifier import Verifier
@@ -28,6 +42,8 @@ Refusing: TypeAlias = Callable[[], Awaitable[Refused]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 CLAIMS: Final = "claims"
+ASSERTION: Final = "assertion"
+_WANTED: Final = HEADER.lower().encode("ascii")
 
 
 class AuthMiddleware:
@@ -88,6 +104,44 @@ def claims_of(scope: Scope) -> Claims:
     """
     claims: Claims = scope["state"][CLAIMS]
     return claims
+
+
+class AssertionMiddleware:
+    """Only requests and WebSockets that an edge vouches for reach *app*.
+
+    *public* are exact paths (``scope["path"]``) that anybody may call, around the gateway too. The others hear
+    401 with the code ``no_assertion``, or 503 with ``Retry-After`` while nobody can tell what is revoked.
+    """
+
+    def __init__(
+        self, app: Application, verifier: AssertionVerifier, *, public: Collection[str] = ()
+    ) -> None:
+        self._app = app
+        self._verifier = verifier
+        self._public = frozenset(public)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, one WebSocket, or the application's own life."""
+        if scope["type"] not in {"http", "websocket"} or scope["path"] in self._public:
+            await self._app(scope, receive, send)
+            return
+        values = [value for name, value in scope["headers"] if name.lower() == _WANTED]
+        outcome = read_caller(self._verifier, values)
+        if isinstance(outcome, Refusal):
+            await _refuse(outcome, scope, receive, send)
+            return
+        state = {**scope.get("state", {}), ASSERTION: outcome}
+        await self._app({**scope, "state": state}, receive, send)
+
+
+def assertion_of(scope: Scope) -> Assertion:
+    """Who calls, behind `AssertionMiddleware`.
+
+    Raises:
+        KeyError: the path is public, or the middleware is missing.
+    """
+    assertion: Assertion = scope["state"][ASSERTION]
+    return assertion
 
 
 class _Guarded:

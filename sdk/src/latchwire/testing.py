@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from latchwire.assertions import AssertionVerifier
 from latchwire.blocklist import Blocklist
 from latchwire.feed import Feed, FeedClosedError
 from latchwire.keys import KeyRing
@@ -69,9 +70,7 @@ class FakeIssuer:
     @property
     def jwks(self) -> dict[str, Any]:
         """What ``/.well-known/jwks.json`` would serve."""
-        x = _b64url(self._private.public_key().public_bytes_raw())
-        names = {"kid": self.kid, "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig"}
-        return {"keys": [{**names, "x": x}]}
+        return _jwks(self.kid, self._private)
 
     @property
     def keys(self) -> KeyRing:
@@ -108,8 +107,76 @@ class FakeIssuer:
             **claims,
         }
         header = {"alg": "EdDSA", "typ": "at+jwt", "kid": self.kid}
-        signed = f"{_b64url(_json(header))}.{_b64url(_json(members))}"
-        return f"{signed}.{_b64url(self._private.sign(signed.encode('ascii')))}"
+        return _signed(header, members, self._private)
+
+
+class FakeEdge:
+    """Asserts who calls as an edge does, with a key of its own; *issuer* and *clock* as for `FakeIssuer`.
+
+    edge = FakeEdge(clock=clock)
+    verifier = edge.verifier("shop")
+    headers = {"X-Latchwire-Assertion": edge.assertion("shop", sub="ada@example.com")}
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: str = "https://auth.example.com",
+        kid: str = "edge-1.00000000",
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self.clock: Callable[[], int] = FakeClock() if clock is None else clock
+        self.issuer = issuer
+        self.kid = kid
+        self._private = Ed25519PrivateKey.generate()
+        self._numbers = count(1)
+
+    @property
+    def jwks(self) -> dict[str, Any]:
+        """What ``/.well-known/edges/jwks.json`` would serve."""
+        return _jwks(self.kid, self._private)
+
+    @property
+    def keys(self) -> KeyRing:
+        """The same as a ring."""
+        return KeyRing.from_jwks(self.jwks)
+
+    def verifier(self, audience: str, feed: Feed | None = None) -> AssertionVerifier:
+        """A verifier for the service *audience* that believes this edge, on its clock."""
+        return AssertionVerifier(self.keys, self.issuer, audience, feed, now_ms=self.clock)
+
+    def assertion(self, audience: str, *, sub: str = "ada@example.com", **claims: Any) -> str:
+        """A good assertion for the service *audience*, made now; *claims* replace what is in it.
+
+        With ``service="shop"`` that service calls, for itself; with *sub* (and *email*) beside it on behalf of
+        somebody, then give ``act={"sub": "shop"}`` too.
+        """
+        number, now_ms = next(self._numbers), self.clock()
+        service, now = claims.get("service", ""), now_ms // 1000
+        person = not service or "act" in claims
+        members = {
+            "iss": self.issuer,
+            "aud": audience,
+            "sub": sub if person else service,
+            "email": (sub if "@" in sub else f"{sub}@example.com") if person else "",
+            "roles": [],
+            "org": "",
+            "permissions": [],
+            "sid": f"session-{number}",
+            "client_id": service or "browser",
+            "service": service,
+            "token_type": "service" if service else "user",
+            "amr": ["email"] if person else [],
+            "auth_time": now,
+            "iat_ms": now_ms,
+            "sst": now_ms,
+            "iat": now,
+            "exp": now + 60,
+            "jti": f"token-{number}",
+            **claims,
+        }
+        header = {"alg": "EdDSA", "typ": "latchwire-assertion+jwt", "kid": self.kid}
+        return _signed(header, members, self._private)
 
 
 class FakeFeed(Feed):
@@ -191,6 +258,17 @@ class FakeFeed(Feed):
         self.seq += 1
         if self.blocklist.apply(key, record):
             self._hub.tell(self.seq, key, record, self._hash_key)
+
+
+def _jwks(kid: str, private: Ed25519PrivateKey) -> dict[str, Any]:
+    x = _b64url(private.public_key().public_bytes_raw())
+    names = {"kid": kid, "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig"}
+    return {"keys": [{**names, "x": x}]}
+
+
+def _signed(header: dict[str, Any], members: dict[str, Any], private: Ed25519PrivateKey) -> str:
+    signed = f"{_b64url(_json(header))}.{_b64url(_json(members))}"
+    return f"{signed}.{_b64url(private.sign(signed.encode('ascii')))}"
 
 
 def _json(value: dict[str, Any]) -> bytes:

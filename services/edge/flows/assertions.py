@@ -25,11 +25,15 @@ class Assertions:
     """Makes the header lines of everybody who may pass. Without a *key* the assertion is empty."""
 
     def __init__(self, key: AssertionKey | None, *, issuer: str, clock: Clock) -> None:
-        self._key = key
         self._issuer = issuer
         self._clock = clock
-        self._header = b"" if key is None else _header(key.kid)
         self._nobody: dict[str, tuple[Service, bytes]] = {}
+        self.use(key)
+
+    def use(self, key: AssertionKey | None) -> None:
+        """Sign with *key* from now on; what was signed before is told for half a minute more."""
+        self._key = key
+        self._header = b"" if key is None else _header(key.kid)
 
     @property
     def kid(self) -> str:

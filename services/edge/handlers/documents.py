@@ -27,8 +27,11 @@ def follow(
     file: str,
     api_prefix: str,
     on_applied: Callable[[], None],
+    on_certified: Callable[[], None] = lambda: None,
 ) -> Documents:
     """The feed's companion that keeps *checker* current; *on_applied* is called after each change.
+
+    *on_certified* when the operator has said which edges' keys count: this edge's own may be new.
 
     *file* is the catalogue of the start: where it differs, somebody may believe that it counts.
     """
@@ -54,6 +57,7 @@ def follow(
     def on_edges(body: Mapping[str, Any], generation: int) -> None:
         ring = KeyRing.from_jwks({"keys": body["keys"]})
         checker.passing.use(ring, generation)
+        on_certified()
         log.info("edges.in_force", generation=generation, kids=sorted(ring.kids))
         on_applied()
 
