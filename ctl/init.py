@@ -1,7 +1,7 @@
 """The command ``init``: writes what a production needs beside compose.yaml, and never overwrites.
 
 ``.env`` (settings), ``secrets/`` (keys), ``services.yaml`` (the catalogue), ``revokers.yaml`` (who else may
-revoke), ``accounts/`` (for roles.yaml and providers.yaml), ``gateway/`` (for middlewares of your own), ``data/``
+revoke), ``accounts/`` (for roles.yaml and providers.yaml), ``gateway/`` (middlewares of your own), ``data/``
 (what the stores keep).
 """
 

@@ -56,7 +56,6 @@ SECRETS = {
     "nats": {"nats/accounts.conf"},
     "redis": set(),
     "traefik": set(),
-    "routes": set(),
     "streams": {"nats/provisioner.seed"},
     "auth": {
         "signing", "link", "refresh", "csrf", "blocklist.key", "clients.json", "jwks.json",
@@ -73,7 +72,7 @@ SECRETS = {
 }  # fmt: skip
 # `keys rotate` makes a signing key; nobody else writes any.
 WRITABLE = {"ctl": {"signing", "jwks.json"}}
-ONCE = {"streams", "routes", "ctl", "accounts"}  # these end by themselves
+ONCE = {"streams", "ctl", "accounts"}  # these end by themselves
 PROFILE = {"postgres", "accounts"}  # only where people have accounts
 MODELS: dict[str, type[WorkerSettings]] = {
     "auth": AuthSettings,
@@ -85,6 +84,7 @@ MODELS: dict[str, type[WorkerSettings]] = {
 OF_THE_CONTAINER = {
     "SECRETS_DIR", "CATALOGUE", "REVOKERS", "EDGE_ID", "ROLES", "PROVIDERS",
     "AUTH_LISTEN", "AUTH_ADMIN", "EDGE_LISTEN", "EDGE_ADMIN", "MAILER_ADMIN", "REVOCATION_ADMIN",
+    "GATEWAY_AUTH", "GATEWAY_EDGE", "GATEWAY_ENTRY_POINT", "GATEWAY_INTERNAL", "GATEWAY_CERT_RESOLVER",
 }  # fmt: skip
 # Another value than the default for everything else.
 OTHER = {
@@ -212,20 +212,25 @@ def test_each_part_shares_a_network_with_whom_it_talks_to(document: dict[str, An
     """Every host:port in a command or a setting is a service there, which listens on that port."""
     services, seen = document["services"], set()
     for name, service in services.items():
-        texts = [*service["command"], *service.get("environment", {}).values()]
-        # The job `routes` has no network: what it writes down is for Traefik.
-        user = services["traefik"] if name == "routes" else service
-        for host, port in {pair for text in texts for pair in _HOST_PORT.findall(str(text))}:
+        told = service.get("environment", {})
+        # What auth tells Traefik is for Traefik.
+        passed_on = [text for setting, text in told.items() if "_GATEWAY_" in setting]
+        own = [*service["command"], *(text for text in told.values() if text not in passed_on)]
+        calls = [(name, text) for text in own] + [("traefik", text) for text in passed_on]
+        pairs = {(user, *pair) for user, text in calls for pair in _HOST_PORT.findall(str(text))}
+        for user, host, port in pairs:
             owners = owners_of(document, host)
             assert owners, f"{name}: nobody is called {host}"
             for owner in owners:
-                assert networks_of(user) & networks_of(services[owner]), f"{name} -> {owner}"
+                assert networks_of(services[user]) & networks_of(services[owner]), (
+                    f"{user} -> {owner}"
+                )
                 its = services[owner]
                 said = [*its["command"], *its.get("environment", {}).values()]
                 assert any(port in str(text) for text in said), f"{owner}: no port {port}"
-                seen.add((name, owner))
+                seen.add((user, owner))
 
-    expected = {("auth", "redis"), ("ctl", "nats"), ("edge-2", "nats"), ("routes", "edge-2")}
+    expected = {("auth", "redis"), ("ctl", "nats"), ("edge-2", "nats"), ("traefik", "edge-2")}
     assert expected <= seen
 
 
