@@ -97,8 +97,8 @@ def parse(data: bytes) -> Reply:
 
 
 @asynccontextmanager
-async def open_door(desk: Desk | None = None) -> AsyncIterator[Door]:
-    """An edge that listens on a free port."""
+async def open_door(desk: Desk | None = None, port: int = 0) -> AsyncIterator[Door]:
+    """An edge that listens on *port*, or on a free one."""
     desk = desk or make_desk()
     counts = CheckCounts()
     door = Doors(
@@ -113,7 +113,7 @@ async def open_door(desk: Desk | None = None) -> AsyncIterator[Door]:
     server = make_server(door)
     runner = web.ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
     try:
         yield Door(runner.addresses[0][1], desk, counts, server)

@@ -101,7 +101,8 @@ def traefik(directory: Path, ports: Ports, door: int) -> list[str]:
     (directory / "dynamic.yml").write_text(yaml.safe_dump(rendered))
     shipped = yaml.safe_load((SHIPPED / "traefik" / "traefik.yml").read_text())
     shipped["entryPoints"] = {"web": _as_shipped(shipped["entryPoints"]["websecure"], door)}
-    shipped["providers"]["file"]["filename"] = str(directory / "dynamic.yml")
+    # What auth would serve, as a file: there is no auth here.
+    shipped["providers"] = {"file": {"filename": str(directory / "dynamic.yml")}}
     del shipped["certificatesResolvers"]
     path = directory / "traefik.yml"
     path.write_text(yaml.safe_dump({**shipped, "log": {"level": "ERROR"}}))

@@ -70,7 +70,7 @@ async def _shake_hands(
 ) -> None:
     """101, and then every byte comes back."""
     key = seen.values("Sec-WebSocket-Key")[0].encode()
-    accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())  # noqa: S324 - RFC 6455 wants it
+    accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())
     writer.write(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"

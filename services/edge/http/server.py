@@ -10,6 +10,9 @@ from services.edge.http.refusals import RefusalLog
 
 # Longer than a proxy keeps an idle connection (Go: 90 s), so that it never writes into a closing one.
 KEEPALIVE_SECONDS: Final = 120.0
+# What the proxies themselves accept, or nearly: a browser with many cookies is not sent away.
+MAX_FIELD_BYTES: Final = 32 * 1024
+MAX_LINE_BYTES: Final = 16 * 1024
 
 
 def make_server(doors: Doors) -> web.Server:
@@ -20,6 +23,8 @@ def make_server(doors: Doors) -> web.Server:
         logger=_quiet_logger(doors.refusals),
         keepalive_timeout=KEEPALIVE_SECONDS,
         lingering_time=0,
+        max_field_size=MAX_FIELD_BYTES,
+        max_line_size=MAX_LINE_BYTES,
     )
 
 

@@ -1,0 +1,284 @@
+"""One contract, five real proxies, each with the configuration we ship: the same request ends the same way."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.support.edge import ORIGIN
+from tests.support.proxies import PROXIES
+from tests.support.proxy_world import NAVIGATION, World, bearer, cookie, running_world
+from tests.support.tokens import NOW_MS
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+IDENTITY = (
+    "X-User-Id X-User-Email X-User-Roles X-Org-Id X-Session-Id X-Token-Type X-Service-Name "
+    "X-Latchwire-Assertion"
+).split()
+HOUR_MS = 3_600_000
+KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+HANDSHAKE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", KEY)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """The proxies, once for this module."""
+    directory: Path = tmp_path_factory.mktemp("proxies")
+    async with running_world(directory) as running:
+        yield running
+
+
+@pytest.fixture(params=PROXIES)
+def proxy(request: pytest.FixtureRequest) -> str:
+    """Each of the five."""
+    return str(request.param)
+
+
+async def test_a_good_token_reaches_the_service_as_its_owner(world: World, proxy: str) -> None:
+    """Path and query as they were sent, and every header that says who it is."""
+    reply = await world.ask(proxy, "/private/a%20b?x=1&y=..%2F", bearer())
+    seen = world.app.seen[-1]
+
+    assert reply.status == 200
+    assert seen.line == "GET /private/a%20b?x=1&y=..%2F HTTP/1.1"
+    assert seen.values("X-User-Id") == ["ada@example.com"]
+    assert seen.values("X-User-Roles") == ["reader"]
+    assert seen.values("X-Token-Type") == ["user"]
+    assert len(seen.values("X-Latchwire-Assertion")[0].split(".")) == 3
+    assert len(seen.values("X-Request-Id")) == 1
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+async def test_every_method_is_decided_and_passed_on_as_itself(
+    world: World, proxy: str, method: str
+) -> None:
+    """Whatever method the proxy asks the edge with."""
+    body = () if method in {"HEAD", "OPTIONS"} else ("Content-Length: 0",)
+    good = await world.ask(proxy, "/private", bearer(), *body, method=method)
+    line = world.app.seen[-1].line
+    none = await world.ask(proxy, "/private", *body, method=method)
+
+    assert (good.status, none.status) == (200, 401)
+    assert line == f"{method} /private HTTP/1.1"
+    assert world.app.seen[-1].line == line
+
+
+async def test_a_body_reaches_the_service_whole(world: World, proxy: str) -> None:
+    """The check takes none of it."""
+    async with world.connection(proxy) as (reader, writer):
+        head = f"POST /private HTTP/1.1\r\nHost: localhost:8080\r\n{bearer()}\r\n"
+        writer.write(f"{head}Content-Length: 5\r\nConnection: close\r\n\r\nhello".encode())
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert world.app.seen[-1].values("Content-Length") == ["5"]
+
+
+async def test_who_is_nobody_is_told_how_to_become_somebody(world: World, proxy: str) -> None:
+    """401 with the challenge and the reason, for a script; nothing reaches the service."""
+    before = len(world.app.seen)
+    reply = await world.ask(proxy, "/private", "Sec-Fetch-Mode: cors", "Accept: */*")
+
+    assert (reply.status, reply.get("X-Latchwire-Reason")) == (401, "no_credentials")
+    assert reply.get("WWW-Authenticate").startswith("Bearer realm=")
+    assert "set-cookie" not in reply.headers
+    assert len(world.app.seen) == before
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_browser_is_sent_to_log_in_and_comes_back(
+    world: World, proxy: str, method: str
+) -> None:
+    """A form is not posted to the sign-in page; with the cookie the same address opens."""
+    body = ("Content-Length: 0",) if method == "POST" else ()
+    reply = await world.ask(proxy, "/private?x=1", *NAVIGATION, *body, method=method)
+    back = await world.ask(proxy, "/private?x=1", *NAVIGATION, cookie())
+
+    assert reply.status in ({302, 303} if method == "GET" else {303})
+    assert reply.get("Location").startswith(f"{ORIGIN}/auth/login?next=")
+    assert reply.get("Cache-Control") == "no-store"
+    assert back.status == 200
+
+
+async def test_a_cookie_that_ran_out_goes_by_way_of_its_renewal(world: World, proxy: str) -> None:
+    """Not to a page where there is nothing to do."""
+    reply = await world.ask(proxy, "/private", *NAVIGATION, cookie(now_ms=NOW_MS - HOUR_MS))
+
+    assert reply.get("Location").startswith(f"{ORIGIN}/auth/continue?next=")
+
+
+async def test_who_may_not_sees_so_and_is_not_sent_round(world: World, proxy: str) -> None:
+    """403: a page for a person, without a word of the service; a code alone for a script."""
+    foreign = {"sub": "eve@elsewhere.org", "email": "eve@elsewhere.org"}
+    page = await world.ask(proxy, "/private", *NAVIGATION, cookie(**foreign))
+    script = await world.ask(proxy, "/private", "Sec-Fetch-Mode: cors", cookie(**foreign))
+
+    assert (page.status, script.status) == (403, 403)
+    assert page.get("X-Latchwire-Reason") == script.get("X-Latchwire-Reason") == "not_allowed"
+    assert "location" not in page.headers
+    assert b"This is not for you" in page.rest
+    assert b"This is not for you" not in script.rest
+
+
+async def test_an_open_path_reaches_the_service_as_nobody(world: World, proxy: str) -> None:
+    """Even beside a good token, and whatever else the client claims."""
+    claims = [f"{name}: root" for name in IDENTITY if name != "X-Latchwire-Assertion"]
+    reply = await world.ask(proxy, "/public/x", bearer(), *claims)
+    seen = world.app.seen[-1]
+
+    assert reply.status == 200
+    assert {value for name in IDENTITY for value in seen.values(name)} <= {""}
+    assert (await world.ask(proxy, "/status")).status == 200
+
+
+PREFLIGHT = ("Access-Control-Request-Method: PUT",)
+
+
+async def test_a_preflight_from_an_allowed_page_is_not_asked_to_log_in(
+    world: World, proxy: str
+) -> None:
+    """It carries no credentials by design."""
+    allowed = "Origin: https://dashboard.example.com"
+    reply = await world.ask(proxy, "/private", allowed, *PREFLIGHT, method="OPTIONS")
+
+    assert reply.status in {200, 204}
+
+
+async def test_a_preflight_from_another_page_gets_no_permission(world: World, proxy: str) -> None:
+    """Refused, or without the header that a browser needs to go on; and the service never hears of it."""
+    before = len(world.app.seen)
+    foreign = "Origin: https://elsewhere.example"
+    reply = await world.ask(proxy, "/private", foreign, *PREFLIGHT, method="OPTIONS")
+
+    assert reply.status == 403 or "access-control-allow-origin" not in reply.headers
+    assert len(world.app.seen) == before
+
+
+async def test_a_websocket_opens_for_its_own_origin_and_carries_bytes(
+    world: World, proxy: str
+) -> None:
+    """The handshake is checked like a request; after it the proxy is a pipe."""
+    origin = f"Origin: {ORIGIN}"
+    async with world.connection(proxy) as (reader, writer):
+        lines = ["GET /socket HTTP/1.1", "Host: localhost:8080", cookie(), origin, *HANDSHAKE]
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+        async with asyncio.timeout(10):
+            head = await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"ping")
+            echo = await reader.readexactly(4)
+
+    assert head.startswith(b"HTTP/1.1 101")
+    assert echo == b"ping"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ((f"Origin: {ORIGIN}",), (401, "no_credentials")),
+        ((cookie(),), (403, "csrf_failed")),
+        ((cookie(), "Origin: http://sibling.localhost"), (403, "csrf_failed")),
+    ],
+    ids=["no login", "no origin", "another origin"],
+)
+async def test_a_websocket_opens_for_nobody_else(
+    world: World, proxy: str, lines: tuple[str, ...], expected: tuple[int, str]
+) -> None:
+    """Cross-site WebSocket hijacking; never 101."""
+    before = len(world.app.seen)
+    async with world.connection(proxy) as (reader, writer):
+        head = ["GET /socket HTTP/1.1", "Host: localhost:8080", *lines, *HANDSHAKE]
+        writer.write("\r\n".join([*head, "", ""]).encode())
+        async with asyncio.timeout(10):
+            answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+
+    assert int(answer.split()[1]) == expected[0]
+    assert f"x-latchwire-reason: {expected[1]}" in answer
+    assert len(world.app.seen) == before
+
+
+async def test_many_and_long_headers_change_nothing(world: World, proxy: str) -> None:
+    """A browser with many cookies is let in, and a stranger with as many is not."""
+    more = [f"X-Filler-{n}: {'f' * 1000}" for n in range(4)]
+    session = f"{cookie()}; other={'c' * 5000}"
+    good = await world.ask(proxy, "/private", session, *more)
+    none = await world.ask(proxy, "/private", f"Cookie: other={'c' * 6000}", *more)
+
+    assert (good.status, none.status) == (200, 401)
+
+
+async def test_a_cookie_beyond_all_measure_lets_nobody_in(world: World, proxy: str) -> None:
+    """Whoever refuses it first, it is a refusal."""
+    before = len(world.app.seen)
+    try:
+        reply = await world.ask(proxy, "/private", f"Cookie: other={'c' * 90_000}")
+    except (ConnectionError, IndexError):
+        pass  # closed without a word
+    else:
+        assert 400 <= reply.status < 600
+    assert len(world.app.seen) == before
+
+
+async def test_a_stale_edge_lets_nobody_in_and_logs_nobody_out(world: World, proxy: str) -> None:
+    """503 for who is logged in and who is not, no cookie ended; what is open stays open."""
+    before = len(world.app.seen)
+    async with world.stale():
+        replies = [
+            await world.ask(proxy, "/private", *NAVIGATION, cookie()),
+            await world.ask(proxy, "/private", bearer()),
+            await world.ask(proxy, "/private"),
+        ]
+        reached = len(world.app.seen)
+        public = await world.ask(proxy, "/public")
+
+    assert [reply.status for reply in replies] == [503, 503, 503]
+    assert all({"set-cookie", "location"}.isdisjoint(reply.headers) for reply in replies)
+    assert (reached, public.status) == (before, 200)
+
+
+async def test_without_an_edge_nothing_is_open(world: World, proxy: str) -> None:
+    """Not even what is public: nobody could remove what a client claims. And then it goes on."""
+    before = len(world.app.seen)
+    async with world.without_edge():
+        async with asyncio.TaskGroup() as group:
+            known = group.create_task(world.ask(proxy, "/private", bearer()))
+            public = group.create_task(world.ask(proxy, "/public"))
+        reached = len(world.app.seen)
+    after = await world.ask(proxy, "/private", bearer())
+
+    assert {known.result().status, public.result().status} <= {500, 502, 503}
+    assert reached == before
+    assert after.status == 200
+
+
+async def test_a_service_the_proxy_did_not_choose_is_not_opened(world: World, proxy: str) -> None:
+    """The check names what the proxy chose; where the edge reads another service, both are shut."""
+    other = """\
+services:
+  app:
+    host: elsewhere.example
+    upstream: http://127.0.0.1:{app}
+    require_auth: false
+  other:
+    host: localhost
+    upstream: http://127.0.0.1:{app}
+    require_auth: false
+"""
+    async with world.catalogue(other):
+        reply = await world.ask(proxy, "/public")
+
+    assert (reply.status, reply.get("X-Latchwire-Reason")) == (403, "wrong_service")
+
+
+async def test_the_way_to_log_in_needs_no_login(world: World, proxy: str) -> None:
+    """Past the check, to auth; what only begins like it, or leads out of it, gets to no service."""
+    for target in ("/auth/login", "/.well-known/jwks.json"):
+        assert (await world.ask(proxy, target)).status == 200
+        assert world.auth.seen[-1].target == target
+    before = len(world.app.seen)
+    assert (await world.ask(proxy, "/authors")).status == 401
+    await world.ask(proxy, "/auth/../private")
+    assert len(world.app.seen) == before
