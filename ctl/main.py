@@ -10,6 +10,7 @@ from ctl.commands import (
     catalogue,
     clients,
     deletions,
+    doctor,
     edges,
     events,
     explain,
@@ -24,8 +25,8 @@ from ctl.commands import (
 from ctl.up import command as up
 
 COMMANDS = (
-    up, init, worker, status, revoke, edges, users, deletions, explain, events, keys, catalogue, clients,
-    services, streams, accounts,
+    up, init, worker, status, revoke, doctor, edges, users, deletions, explain, events, keys, catalogue,
+    clients, services, streams, accounts,
 )  # fmt: skip
 
 

@@ -1,0 +1,122 @@
+"""``doctor``: attack one's own installation; what leaks, and the cure. 0 clean, 1 leaks, 4 out of reach."""
+
+import argparse
+import ipaddress
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ctl import exits
+from ctl.arguments import Commands, add_command
+from ctl.doctor.asking import ask_workers, catalogue_in_force, service_tokens
+from ctl.doctor.catalogue import judge_catalogue, judge_tokens
+from ctl.doctor.facts import judge_workers
+from ctl.doctor.files import judge_files, secret_files
+from ctl.doctor.findings import Examination, Finding, as_json, as_lines
+from ctl.doctor.grants import judge_grants
+from ctl.doctor.through import attack
+from ctl.doctor.wire import Front, front_of
+from ctl.installation import NoInstallationError, find_catalogue
+from ctl.output import complain, say, say_json
+from ctl.session import Session, operate
+from shared.catalogue import Catalogue
+
+NOT_YOURS = (
+    "the doctor attacks only what this installation serves, and {host} is neither LATCHWIRE_URL's host, "
+    "nor one of the catalogue's, nor an address of a private network"
+)
+NOTHING_SENT = "nothing was sent to the front door: --through URL does that"
+
+
+def register(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add ``doctor``."""
+    parser = add_command(commands, "doctor", "attack this installation: what leaks, and the cure")
+    parser.add_argument(
+        "--through",
+        metavar="URL",
+        help="send the attempts through this front door: https://auth.example.com",
+    )
+    parser.add_argument(
+        "--echo",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="an open path whose service shows the headers it gets (public routes are tried anyway)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when nothing leaks, 1 when something does, 2 for an address that cannot be meant, 4 out of reach."""
+    try:
+        front = front_of(arguments.through, arguments.timeout) if arguments.through else None
+        file = find_catalogue(arguments.context)
+    except (ValueError, NoInstallationError) as error:
+        complain(str(error))
+        return exits.USAGE
+    return operate(arguments, partial(_examine, front=front, echoes=arguments.echo, file=file))
+
+
+async def _examine(session: Session, *, front: Front | None, echoes: list[str], file: Path) -> int:
+    examination = Examination()
+    told = await ask_workers(session, examination)
+    now = session.clock.now_ms()
+    examination.add(judge_workers(told, now))
+    issuer = next((one.facts.url for one in told if one.facts.url), session.installation.url)
+    catalogue = await _catalogue(session, examination, file)
+    if front is not None and not is_own(front.host, issuer, catalogue):
+        complain(NOT_YOURS.format(host=front.host))
+        return exits.USAGE
+    tokens = await service_tokens(session)
+    examination.looked_at["service tokens"] = len(tokens or ())
+    examination.add(judge_tokens(tokens or (), now))
+    await _credentials(session, examination)
+    if front is None:
+        complain(NOTHING_SENT)
+    else:
+        await attack(front, issuer, catalogue, echoes, session, examination)
+    _tell(session, examination)
+    return exit_code(examination)
+
+
+async def _catalogue(session: Session, examination: Examination, file: Path) -> Catalogue:
+    found = await catalogue_in_force(session, file)
+    if isinstance(found, str):
+        examination.add([Finding("catalogue.unread", "catalogue", found)])
+        return Catalogue(())
+    examination.looked_at["services"] = len(found.services)
+    examination.add(judge_catalogue(found))
+    return found
+
+
+async def _credentials(session: Session, examination: Examination) -> None:
+    secrets = session.installation.secrets_dir
+    findings, tried = await judge_grants(session.installation.nats_url, secrets)
+    examination.add([*findings, *judge_files(secrets)])
+    examination.looked_at["credentials"] = tried
+    examination.looked_at["secret files"] = len(secret_files(secrets))
+
+
+def exit_code(examination: Examination) -> int:
+    """A leak counts more than what could not be reached."""
+    if any(found.is_leak for found in examination.findings):
+        return exits.FAILED
+    return exits.UNREACHABLE if examination.unreachable else exits.DONE
+
+
+def is_own(host: str, issuer: str, catalogue: Catalogue) -> bool:
+    """Whether an attack on *host* can only be meant for this installation."""
+    if host.lower() in {"localhost", urlsplit(issuer).hostname, *catalogue.hosts}:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return False
+
+
+def _tell(session: Session, examination: Examination) -> None:
+    if session.json:
+        say_json(as_json(examination))
+        return
+    for line in as_lines(examination):
+        say(line)

@@ -1,0 +1,164 @@
+"""Attempts through the front door: what is protected must stay closed, and services must believe nobody.
+
+No attempt has a credential that is worth anything, and none changes anything: what is sent with an unsafe
+method goes to a path that is protected.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ctl.doctor import tricks
+from ctl.doctor.findings import Finding
+from ctl.doctor.routes import LEAF, Route
+from ctl.doctor.wire import Answer, Front, Headers, NoAnswerFromDoorError, send
+from shared.ids import Ids
+
+AT_ONCE = 8  # a gateway is not to be brought down by its doctor
+NO_EDGE = frozenset({404, 405})  # what is not the edge's to say
+
+Attempt = tuple[str, str, str, Headers]  # what it is called, target, method, headers
+
+
+@dataclass
+class Door:
+    """The front door of one installation. *issuer*: LATCHWIRE_URL; *home*: its host."""
+
+    front: Front
+    issuer: str
+    home: str
+    ids: Ids
+    findings: list[Finding] = field(default_factory=list)
+    attempts: int = 0
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    async def attack(self, routes: Iterable[Route], echoes: Iterable[str]) -> None:
+        """Everything at every route; *echoes* are further open paths whose services show what they get."""
+        listed = list(routes)
+        await self._all(self._route(route) for route in listed)
+        shown = [(r.name, r.host, r.open) for r in listed if r.open and r.exposed]
+        shown += [("--echo", None, path) for path in echoes]
+        seen = [await self._identity(*place) for place in shown]
+        if not any(seen):
+            self.found("door.no_echo", "services", f"none of {len(shown)} open routes shows them")
+
+    async def ask(
+        self, target: str, *, host: str | None = None, method: str = "GET", headers: Headers = ()
+    ) -> Answer | None:
+        """One attempt; None where nothing that is HTTP came back."""
+        async with self._turns:
+            self.attempts += 1
+            try:
+                where = host or self.home
+                return await send(self.front, target, method=method, host=where, headers=headers)
+            except (NoAnswerFromDoorError, OSError):
+                return None
+
+    async def _route(self, route: Route) -> None:
+        if not route.closed:
+            return
+        plain = await self.ask(route.closed, host=route.host)
+        if plain is None or not self._is_closed(route, plain):
+            return
+        if route.exposed:
+            await self._all((self._headers(route), self._methods(route), self._paths(route)))
+
+    def _is_closed(self, route: Route, plain: Answer) -> bool:
+        """Whether the route refuses as it should; what is open needs no tricks."""
+        where = route.at(route.closed)
+        if plain.passed:
+            check = "door.open_route" if route.exposed else "door.unexposed"
+            self.found(check, where, f"{plain.status} without a credential")
+            return False
+        unclear = plain.status >= 500 or plain.status in NO_EDGE
+        if route.exposed and unclear and not plain.one("x-latchwire-reason"):
+            self.found("door.unclear", where, f"{plain.status}, and not by the edge")
+        return plain.status < 500
+
+    async def _headers(self, route: Route) -> None:
+        public = route.open or "/"
+        await self._try(
+            "door.header_opens",
+            route,
+            [
+                (name, route.closed, "GET", lines)
+                for name, lines in tricks.headers(public, self.issuer)
+            ],
+        )
+
+    async def _methods(self, route: Route) -> None:
+        preflight = (("Origin", tricks.EVIL), ("Access-Control-Request-Method", "GET"))
+        attempts: list[Attempt] = [(method, route.closed, method, ()) for method in tricks.METHODS]
+        override = ("X-HTTP-Method-Override", "GET")
+        attempts.append(("POST as GET", route.closed, "POST", (override,)))
+        await self._try("door.method_opens", route, attempts)
+        answer = await self.ask(route.closed, host=route.host, method="OPTIONS", headers=preflight)
+        if answer and reads_with_cookies(answer):
+            self.found("door.cors", route.at(route.closed), "a preflight from anywhere is granted")
+
+    async def _paths(self, route: Route) -> None:
+        nothing = await self.ask(f"/{LEAF}-{self._marker()}", host=route.host)
+        if nothing is None or nothing.passed:
+            return  # something open takes every path of this host: a 200 would tell nothing
+        targets = [*tricks.spellings(route.closed)]
+        targets += tricks.climbs(route.climb, LEAF) if route.climb else ()
+        await self._try("door.path_opens", route, [(t, t, "GET", ()) for t in targets])
+
+    async def _try(
+        self,
+        check: str,
+        route: Route,
+        attempts: Iterable[Attempt],
+    ) -> None:
+        async def one(name: str, target: str, method: str, headers: Headers) -> None:
+            answer = await self.ask(target, host=route.host, method=method, headers=headers)
+            if answer is None:
+                return
+            where = route.at(route.closed)
+            if answer.passed:
+                self.found(check, where, f"{name}: {answer.status}")
+            elif answer.status == 429:
+                self.found("door.limited", where, "429 Too Many Requests")
+            elif answer.status == 500:
+                self.found("door.server_error", where, f"{name}: 500")
+
+        await self._all(one(*attempt) for attempt in attempts)
+
+    async def _identity(self, name: str, host: str | None, path: str) -> bool:
+        """Send made-up identity headers to an open route; whether its service shows what it got."""
+        marker = self._marker()
+        control = f"{marker}echo"
+        listed = list(tricks.identity(marker))
+        lines = [("Accept", "application/json"), ("X-Latchwire-Doctor", control)]
+        lines += [(header, value) for _, header, value in listed]
+        answer = await self.ask(path, host=host, headers=lines)
+        if answer is None or control.encode() not in answer.body:
+            return False
+        for check, header, value in listed:
+            if value.encode() in answer.body:
+                self.found(check, f"{name} {host or ''}{path}", f"{header} reaches the service")
+        return True
+
+    def _marker(self) -> str:
+        letters = [char for char in self.ids.secret().lower() if char.isalnum()]
+        return f"lwd{''.join(letters[:12])}"
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        """Write them down, each once."""
+        self.findings += [found for found in findings if found not in self.findings]
+
+    def found(self, check: str, where: str, seen: str) -> None:
+        """Write one down, once."""
+        self.add([Finding(check, where, seen)])
+
+    async def _all(self, works: Iterable[Coroutine[Any, Any, None]]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+
+
+def reads_with_cookies(answer: Answer) -> bool:
+    """Whether a browser shows this answer to a page of somebody else's, asked with the visitor's cookies."""
+    mirrored = answer.one("access-control-allow-origin") == tricks.EVIL
+    return mirrored and answer.one("access-control-allow-credentials") == "true"

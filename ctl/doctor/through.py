@@ -1,0 +1,36 @@
+"""Everything that is sent through the front door, in order: TLS, auth's pages, every service."""
+
+from urllib.parse import urlsplit
+
+from ctl.doctor.door import Door
+from ctl.doctor.findings import Examination
+from ctl.doctor.pages import look_at_pages
+from ctl.doctor.routes import routes_of
+from ctl.doctor.transport import look_at_tls
+from ctl.doctor.wire import Front, NoAnswerFromDoorError, send
+from ctl.session import Session
+from shared.catalogue import Catalogue
+
+
+async def attack(
+    front: Front,
+    issuer: str,
+    catalogue: Catalogue,
+    echoes: list[str],
+    session: Session,
+    examination: Examination,
+) -> None:
+    """Add to *examination* what leaks; a door that does not answer is out of reach."""
+    home = urlsplit(issuer).hostname or front.host
+    try:
+        examination.add(await look_at_tls(front, home, session.clock.now_ms()))
+        await send(front.trusting(), "/", host=home)
+    except (NoAnswerFromDoorError, OSError) as error:
+        examination.unreachable.append(f"{front.scheme}://{front.named(None)} ({error})")
+        return
+    door = Door(front.trusting(), issuer, home, session.ids)
+    routes = routes_of(catalogue)
+    await look_at_pages(door, routes)
+    await door.attack(routes, echoes)
+    examination.add(door.findings)
+    examination.looked_at["attempts through the door"] = door.attempts
