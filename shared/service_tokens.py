@@ -29,6 +29,8 @@ LIVE_AT_MOST: Final = 2  # of one service: the one in use, and the one that take
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM, _CHECK = 30, 6
+_LIFETIME: Final = re.compile(r"(\d{1,6})([dhm])", re.ASCII)
+_UNITS: Final = {"d": DAY_MS, "h": 3_600_000, "m": 60_000}
 _FORM: Final = re.compile(rb"lws_(?:live|dev)_[0-9A-Za-z]{36}")
 
 
@@ -44,6 +46,24 @@ def make_service_token(secret: str, *, live: bool) -> str:
     # 256 bits folded into 178: no value is likelier than another by more than 2^-77.
     start = f"lws_{'live' if live else 'dev'}_" + _base62(int.from_bytes(entropy, "big"), _RANDOM)
     return start + _checksum(start.encode("ascii"))
+
+
+def variable_of(service: str) -> str:
+    """The environment variable that the token of *service* goes into, by convention."""
+    return "SERVICE_TOKEN_" + service.upper().replace("-", "_")
+
+
+def parse_lifetime(text: str) -> int:
+    """Milliseconds of ``90d``, ``36h`` or ``30m``, at most `MAX_LIFETIME_MS`.
+
+    Raises:
+        ValueError: another form, none, or longer; the message is the cure.
+    """
+    match = _LIFETIME.fullmatch(text)
+    lifetime_ms = int(match[1]) * _UNITS[match[2]] if match else 0
+    if not 0 < lifetime_ms <= MAX_LIFETIME_MS:
+        raise ValueError(f"write 90d, 36h or 30m, at most {MAX_LIFETIME_MS // DAY_MS}d")
+    return lifetime_ms
 
 
 def is_service_token(token: bytes) -> bool:

@@ -25,6 +25,7 @@ from services.auth.domain.link import Attempt, TokenProof
 from services.auth.domain.outcomes import SessionOpened
 from services.auth.http.context import Context
 from services.auth.ports import Budget, Budgets, Opened
+from services.auth.ports.service_tokens import ServiceTokenPorts
 from services.auth.settings import AuthSettings
 from services.auth.wiring.parts import Ports
 from services.revocation import wiring as revocation_wiring
@@ -38,6 +39,7 @@ from shared.links import link_token
 from shared.redis import connect_redis
 from shared.secrets import load_blocklist_key
 from tests.support.auth_workers import URL
+from tests.support.fakes.service_tokens import FakeRegisters, FakeTokenUses
 from tests.support.servers import NatsServer, RedisServer, free_port
 
 NO_LIMIT = Rate(1_000_000, 1_000)
@@ -116,6 +118,7 @@ class Installation:
         keys = auth_wiring.load_keys(settings)
         feed = await self.feed(bus, runtime)
         scripts = Scripts(redis, keys.index, runtime.clock)
+        registers = FakeRegisters()
         ports = Ports(
             attempts=RedisAttempts(scripts),
             sessions=RedisSessions(scripts),
@@ -130,6 +133,7 @@ class Installation:
             clock=runtime.clock,
             ids=runtime.ids,
             handshakes=RedisHandshakes(scripts),
+            service_tokens=ServiceTokenPorts(registers, registers, FakeTokenUses()),
         )
         core = auth_wiring.make_core(settings, ports)
         return Desk(auth_wiring.make_context(settings, ports, core), ports)

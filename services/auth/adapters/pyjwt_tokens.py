@@ -15,7 +15,7 @@ import jwt
 import structlog
 
 from latchwire.claims import Claims
-from latchwire.documents import DocumentError
+from latchwire.documents import DOCUMENT_TYPE, DocumentError
 from latchwire.keys import KeyRing
 from latchwire.tokens import Refused, TokenPolicy, decode_access_token, verify_access_token
 from shared.documents import read_keys_body
@@ -45,6 +45,12 @@ class Signer:
         headers = {"typ": "at+jwt", "kid": self.kid}
         algorithm = algorithm_of(self.key)
         return jwt.encode(dict(claims), self.key, algorithm=algorithm, headers=headers)
+
+    def sign_document(self, payload: Mapping[str, Any]) -> bytes:
+        """The compact JWS of a document: its type keeps it from ever being read as an access token."""
+        headers = {"typ": DOCUMENT_TYPE, "kid": self.kid}
+        algorithm = algorithm_of(self.key)
+        return jwt.encode(dict(payload), self.key, algorithm, headers).encode("ascii")
 
     def is_in(self, ring: KeyRing) -> bool:
         """Whether *ring* has the public half of this very key under this name."""
@@ -84,6 +90,15 @@ class PyJWTTokens:
     def kid(self) -> str:
         """The name of the key that signs now."""
         return self._signer.kid
+
+    @property
+    def recognised(self) -> KeyRing:
+        """Every key that was never compromised: what documents of auth are judged by here."""
+        return self._recognised
+
+    def sign_document(self, payload: Mapping[str, Any]) -> bytes:
+        """A document under the key that signs now."""
+        return self._signer.sign_document(payload)
 
     def follow(self, body: Mapping[str, Any], generation: int) -> None:
         """Take the operator's document: keys, and which of them signs once it is here.

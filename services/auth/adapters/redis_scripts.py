@@ -13,6 +13,7 @@ they compute (a person's sessions), so this is for one Redis with replicas, not 
     lw:subject:<hash>:browsers     sorted set: browser's hash -> last sign-in
     lw:subject:<hash>:<purpose>    sorted set: login_id -> expires_at
     lw:limit:<hash>                sorted set: login_id -> when
+    lw:service_tokens:used         hash: id of a service token -> when it was last used (ms)
 
 The hash is of the address for blocks, browsers and attempts, of the ``sub`` for sessions, and of either for
 ``voided_before``. Without accounts the ``sub`` is the address.

@@ -28,6 +28,7 @@ from services.auth.domain.roles import (
     is_permission,
     is_role_name,
 )
+from services.auth.domain.service_tokens import MANAGE
 from shared.lifecycle import StartRefusedError
 from shared.strict_yaml import Lines, StrictYAMLError, read_yaml
 
@@ -148,6 +149,7 @@ def _meaning(document: Mapping[str, Any]) -> Iterator[Found]:
         if not permissions:
             # Who may grant a role follows from its permissions: one without any could be granted by everybody.
             yield ("organisation", role), "permits nothing: give it a permission of its own"
+    yield from _of_everybody(organisation)
     for role, permissions in installation.items():
         for index, permission in enumerate(permissions):
             if permission in in_organisation | OWN_PERMISSIONS:
@@ -158,6 +160,14 @@ def _meaning(document: Mapping[str, Any]) -> Iterator[Found]:
                 )
     for section in SECTIONS:
         yield from _size(section, document.get(section) or {})
+
+
+def _of_everybody(organisation: Mapping[str, list[str]]) -> Iterator[Found]:
+    """Whoever makes an organisation owns it: what counts beyond it would be anybody's to have."""
+    for role, permissions in organisation.items():
+        if MANAGE in permissions:
+            where = ("organisation", role, permissions.index(MANAGE))
+            yield where, f"{MANAGE} is of the whole installation: grant it to a role of it"
 
 
 def _size(section: str, roles: Mapping[str, list[str]]) -> Iterator[Found]:

@@ -48,6 +48,14 @@ def describe_access(claims: Claims) -> Active:
     )
 
 
+def describe_service(claims: Claims) -> Active:
+    """A service's token, or an access token made of it: there is no user."""
+    fields = {
+        name: value for name, value in describe_access(claims).fields.items() if name != "username"
+    }
+    return Active({**fields, "scope": " ".join(claims.permissions)})
+
+
 def describe_refresh(session: Session, issuer: str) -> Active:
     """A refresh token: only its issuer can use it, so that is whom it is for."""
     issued = session.advanced_at_ms // 1000

@@ -13,11 +13,13 @@ from services.auth.domain.introspect import (
     Inactive,
     describe_access,
     describe_refresh,
+    describe_service,
     is_living,
     would_renew,
 )
 from services.auth.domain.session import FIRST_PARTY, RefreshToken, parse_refresh_token
 from services.auth.flows.revoked import is_revoked
+from services.auth.flows.service_tokens import ServiceTokenFlow
 from services.auth.flows.tokens import Issuer
 from services.auth.ports import AccessTokens, Revocations, Sessions
 from shared.clock import Clock
@@ -32,17 +34,23 @@ class IntrospectFlow:
     access_tokens: AccessTokens
     issuer: Issuer
     clock: Clock
+    services: ServiceTokenFlow
 
     async def introspect(self, token: str, client_id: str) -> Active | Inactive:
         """What *token* says, for the confidential client *client_id*."""
         refresh = parse_refresh_token(token)
         if refresh is not None:
             return await self._refresh(refresh, client_id)
+        row = self.services.known.find(token)
+        if row is not None:
+            return self._service(self.services.claims(row))
         claims = self.access_tokens.read(token, self.clock.now_ms())
         return Inactive() if isinstance(claims, str) else await self._access(claims)
 
     async def _access(self, claims: Claims) -> Active | Inactive:
         """Any service that is a client may ask: what is behind the gateway has one audience."""
+        if claims.service:
+            return self._service(claims)
         if self.revocations.refuses(claims, self.clock.now_ms()):
             return Inactive()
         self.revocations.require_fresh()
@@ -51,6 +59,15 @@ class IntrospectFlow:
             return Inactive()
         await self.sessions.require_settled()
         return describe_access(claims)
+
+    def _service(self, claims: Claims) -> Active | Inactive:
+        """Active while the token of the service is in the register; the store is not asked."""
+        row = self.services.known.by_id(claims.sid)
+        if row is None or not self.services.accepts(row):
+            return Inactive()
+        if self.revocations.refuses(claims, self.clock.now_ms()):
+            return Inactive()
+        return describe_service(claims)
 
     async def _refresh(self, token: RefreshToken, client_id: str) -> Active | Inactive:
         """Only who could renew with it may ask (§2.2: not every token is everybody's to know)."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from services.auth.domain.revoke import NotRevocable, Revoked
 from services.auth.domain.session import FIRST_PARTY, parse_refresh_token
 from services.auth.flows.ending import Ending
+from services.auth.flows.service_tokens import ServiceTokenFlow
 from services.auth.flows.tokens import Issuer
 from services.auth.ports import NOBODY, AccessTokens, Sessions, Watch
 from shared.links import parse_link_token
@@ -18,11 +19,15 @@ from shared.links import parse_link_token
 
 @dataclass(frozen=True)
 class Holding:
-    """The session a token is of. *client_id* is "" where it is over and nobody can tell any more."""
+    """The session a token is of. *client_id* is "" where it is over and nobody can tell any more.
+
+    What was made of a service's token (*is_service*) cannot end that: it lives a quarter of an hour itself.
+    """
 
     sid: str
     sub: str
     client_id: str
+    is_service: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class RevokeFlow:
     access_tokens: AccessTokens
     issuer: Issuer
     ending: Ending
+    services: ServiceTokenFlow
 
     async def revoke(
         self, token: str, *, client_id: str = FIRST_PARTY, watch: Watch = NOBODY
@@ -45,10 +51,16 @@ class RevokeFlow:
         if parse_link_token(token):
             # It would still sign in after a 200: a link is cancelled elsewhere.
             return NotRevocable("unsupported_token_type")
+        service_token = self.services.known.find(token)
+        if service_token is not None:  # whoever found one may end it: that is what scanners do
+            await self.services.revoke(
+                service_token.id, "revoked_by_client", service_token.service, watch=watch
+            )
+            return Revoked()
         held = await self._held(token)
         if held is None:
             return Revoked()
-        if held.client_id not in {"", FIRST_PARTY, client_id}:
+        if held.is_service or held.client_id not in {"", FIRST_PARTY, client_id}:
             return NotRevocable("invalid_grant")
         await self.ending.end_session(
             held.sid, held.sub, "revoked_by_client", client_id, watch=watch
@@ -58,7 +70,7 @@ class RevokeFlow:
     async def _held(self, token: str) -> Holding | None:
         claims = self.access_tokens.read_expired(token)
         if claims is not None:
-            return Holding(claims.sid, claims.sub, claims.client_id)
+            return Holding(claims.sid, claims.sub, claims.client_id, bool(claims.service))
         refresh = parse_refresh_token(token)
         session = await self.sessions.find(refresh.sid) if refresh else None
         if refresh is None or session is None:

@@ -71,14 +71,21 @@ class SessionFlow:
     subjects: Subjects
     clock: Clock
 
-    def identify(self, credentials: Credentials) -> SignedIn | NotSignedIn:
-        """Who is this? The access token is checked as an edge does it, revocations included."""
+    def identify(
+        self, credentials: Credentials, *, services: bool = False
+    ) -> SignedIn | NotSignedIn:
+        """Who is this? The access token is checked as an edge does it, revocations included.
+
+        A service is nobody who could be signed in: its access token counts only where *services* may come.
+        """
         if not credentials.access:
             return NotSignedIn("no_credentials")
         now_ms = self.clock.now_ms()
         claims = self.access_tokens.read(credentials.access, now_ms)
         if isinstance(claims, str):
             return NotSignedIn("token_expired" if claims == "token_expired" else "token_invalid")
+        if claims.service and not services:
+            return NotSignedIn("token_invalid")
         self.revocations.require_fresh()
         if self.revocations.refuses(claims, now_ms):
             return NotSignedIn("token_revoked")
@@ -257,9 +264,12 @@ class SessionFlow:
         await self.ending.announce(end, watch=watch)
 
     def _proven_by_access(self, credentials: Credentials) -> dict[str, str]:
-        """sid -> sub of a genuine access token of any age; needs no store."""
+        """sid -> sub of a person's genuine access token of any age; needs no store.
+
+        A service logs out by having its own token revoked: one of a quarter of an hour cannot end it.
+        """
         claims = credentials.access and self.access_tokens.read_expired(credentials.access)
-        return {claims.sid: claims.sub} if claims else {}
+        return {claims.sid: claims.sub} if claims and not claims.service else {}
 
     async def _proven_by_refresh(
         self, credentials: Credentials, known: frozenset[str] = frozenset()

@@ -10,6 +10,7 @@ from services.auth.http import (
     oauth_routes,
     org_routes,
     password_routes,
+    service_token_routes,
     session_routes,
     social_routes,
     wellknown_routes,
@@ -30,6 +31,7 @@ def make_app(context: Context) -> web.Application:
     app.on_response_prepare.extend([add_headers, name_sibling])
     app.add_routes([*link_routes.ROUTES, *session_routes.ROUTES])
     app.add_routes([*oauth_routes.ROUTES, *wellknown_routes.ROUTES, *gateway_routes.ROUTES])
+    app.add_routes(service_token_routes.ROUTES)
     if context.accounts is not None:
         app.add_routes([*account_routes.ROUTES, *password_routes.ROUTES])
         app.add_routes([*social_routes.ROUTES, *org_routes.ROUTES, *deletion_routes.ROUTES])

@@ -39,10 +39,18 @@ def read_client_id(request: web.Request, clients: ClientList) -> str | None:
     headers = request.headers.getall("Authorization", [])
     if not headers or headers[0][:6].lower() != "basic ":
         return None
-    client_id, secret = _decode_basic(headers[0][6:])
-    if len(headers) > 1 or not clients.accepts(client_id, secret):
+    client_id, secret = read_basic(request)
+    if not clients.accepts(client_id, secret):
         raise Problem(401, "invalid_client", headers={"WWW-Authenticate": 'Basic realm="auth"'})
     return client_id
+
+
+def read_basic(request: web.Request) -> tuple[str, str]:
+    """Name and secret of HTTP Basic (RFC 7617); both "" where it is not there, or there twice."""
+    headers = request.headers.getall("Authorization", [])
+    if len(headers) != 1 or headers[0][:6].lower() != "basic ":
+        return "", ""
+    return _decode_basic(headers[0][6:])
 
 
 def _decode_basic(text: str) -> tuple[str, str]:

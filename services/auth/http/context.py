@@ -22,6 +22,8 @@ from services.auth.flows.reach import Watching
 from services.auth.flows.register import RegisterFlow
 from services.auth.flows.reset import ResetFlow
 from services.auth.flows.revoke import RevokeFlow
+from services.auth.flows.service_access import ServiceAccess
+from services.auth.flows.service_tokens import ServiceTokenFlow
 from services.auth.flows.session import SessionFlow
 from services.auth.flows.social import SocialFlow
 from services.auth.flows.tokens import Issuer
@@ -86,6 +88,8 @@ class Context:
     sessions: SessionFlow
     revoking: RevokeFlow
     introspecting: IntrospectFlow
+    services: ServiceTokenFlow
+    service_access: ServiceAccess
     watching: Watching
     issuer: Issuer
     csrf_keys: SymmetricKeys

@@ -96,14 +96,24 @@ def read_requester(request: web.Request, fields: Mapping[str, str]) -> str:
     """
     client_id = _authenticated(request)
     if client_id is None:
-        _count(request, context_of(request).throttles.networks, read_client(request).network)
+        count_stranger(request)
         if "client_secret" in fields or fields.get("client_id", FIRST_PARTY) != FIRST_PARTY:
             raise invalid_client()
         return FIRST_PARTY
-    _count(request, context_of(request).throttles.clients, client_id)
+    count_client(request, client_id)
     if fields.get("client_id", client_id) != client_id:
         raise invalid_request("client_id names another client than the Authorization header.")
     return client_id
+
+
+def count_stranger(request: web.Request) -> None:
+    """One more of a network that has proven nothing. Raises: OAuthError: too many."""
+    _count(request, context_of(request).throttles.networks, read_client(request).network)
+
+
+def count_client(request: web.Request, name: str) -> None:
+    """One more of somebody who has. Raises: OAuthError: too many."""
+    _count(request, context_of(request).throttles.clients, name)
 
 
 def invalid_request(description: str) -> OAuthError:
@@ -123,7 +133,7 @@ def _authenticated(request: web.Request) -> str | None:
     try:
         return read_client_id(request, context.clients)
     except Problem:
-        _count(request, context.throttles.networks, read_client(request).network)
+        count_stranger(request)
         raise
 
 

@@ -8,12 +8,13 @@
 ``fresh``       the same, of a session that began at most `FRESH_SECONDS` ago (RFC 9470)
 ``member``      the same, of a member of the organisation ``{org}`` who holds *permission* in it ("": any
                 member); to everybody else the organisation is not there: 404
+``permitted``   a bearer token, a person's or a service's, with *permission*; never a cookie
 ``client``      a confidential client's id and secret, which the route judges
 ``gateway``     the gateway itself, from an address of ours and for nobody else, which the route judges
 ==============  ==========================================================================================
 
-`guard` enforces ``signed_in``, ``fresh`` and ``member`` before a route's own code runs. Where *answers* is
-``page`` the route does it itself, because it sends the person to sign in instead of refusing.
+`guard` enforces `GUARDED` before a route's own code runs. Where *answers* is ``page`` the route does it itself,
+because it sends the person to sign in instead of refusing.
 
 What changes something for who is signed in counts against their budget (`Throttles.count_change`), where
 *paced*; forms count where they find out who is signed in. Ending sessions is never refused for that.
@@ -22,7 +23,8 @@ What changes something for who is signed in counts against their budget (`Thrott
 ``form`` (a token in a form of ours, bound to the browser), ``bodies`` (no cookie of ours counts there).
 
 *siblings*: pages on the catalogue's other hosts that share the login may call it with their cookies
-(`services.auth.http.cross_origin`). Nothing that says who somebody is, and nothing that gives more than they have.
+(`services.auth.http.cross_origin`). Nothing that says who somebody is, and nothing that gives more than they
+have.
 """
 
 from collections.abc import Mapping
@@ -36,21 +38,25 @@ from aiohttp.typedefs import Handler
 from latchwire.claims import Claims
 from services.auth.domain.csrf import SAFE_METHODS
 from services.auth.domain.roles import DELETE, INVITE, RENAME, SEE_MEMBERS, SET_ROLES
+from services.auth.domain.service_tokens import MANAGE
 from services.auth.http.context import context_of
 from services.auth.http.problems import Problem
-from services.auth.http.reading import require_same_site, require_signed_in
+from services.auth.http.reading import require_bearer, require_same_site, require_signed_in
 
 log = structlog.get_logger()
 
 FRESH_SECONDS = 600
+GUARDED = frozenset({"signed_in", "fresh", "member", "permitted"})
 
-Access = Literal["public", "proof", "signed_in", "fresh", "member", "client", "gateway"]
+Access = Literal[
+    "public", "proof", "signed_in", "fresh", "member", "permitted", "client", "gateway"
+]
 CrossSite = Literal["guarded", "form", "bodies"]
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A row. *permission* only with ``member``; *cross_site* counts for unsafe methods."""
+    """A row. *permission* with ``member`` and ``permitted``; *cross_site* counts for unsafe methods."""
 
     access: Access
     permission: str = ""
@@ -62,7 +68,7 @@ class Policy:
     @property
     def guarded(self) -> bool:
         """Whether `guard` decides, and not the route."""
-        return self.answers == "json" and self.access in {"signed_in", "fresh", "member"}
+        return self.answers == "json" and self.access in GUARDED
 
 
 def _page(access: Access = "public") -> Policy:
@@ -82,6 +88,7 @@ PUBLIC, PROOF, SIGNED_IN, FRESH = (
 )
 SHARED = Policy("proof", siblings=True)
 MEMBER = Policy("member")
+MANAGING = Policy("permitted", MANAGE, cross_site="bodies")
 ENDING = Policy("signed_in", paced=False)
 
 ROWS: Mapping[Route, Policy] = {
@@ -113,6 +120,12 @@ ROWS: Mapping[Route, Policy] = {
     ("GET", "/gateway/traefik"): Policy("gateway"),
     ("DELETE", "/auth/me"): FRESH,
     ("DELETE", "/auth/delete"): FRESH,
+    # Service tokens.
+    ("POST", "/auth/token"): Policy("client", cross_site="bodies"),
+    ("GET", "/auth/service-tokens"): MANAGING,
+    ("POST", "/auth/service-tokens"): MANAGING,
+    ("POST", "/auth/service-tokens/{id}/rotate"): MANAGING,
+    ("DELETE", "/auth/service-tokens/{id}"): MANAGING,
     # Organisations.
     ("POST", "/auth/orgs"): SIGNED_IN,
     ("GET", "/auth/orgs"): SIGNED_IN,
@@ -221,7 +234,10 @@ def claims_of(request: web.Request) -> Claims:
 
 
 async def _require(request: web.Request, policy: Policy) -> None:
-    claims = require_signed_in(request).claims
+    if policy.access == "permitted":
+        claims = require_permitted(request, policy.permission)
+    else:
+        claims = require_signed_in(request).claims
     if policy.access == "fresh":
         require_fresh(request, claims)
     if policy.paced and request.method not in SAFE_METHODS:
@@ -230,6 +246,14 @@ async def _require(request: web.Request, policy: Policy) -> None:
     if policy.access == "member":
         await _require_member(request, claims, policy.permission)
     request[CLAIMS] = claims
+
+
+def require_permitted(request: web.Request, permission: str) -> Claims:
+    """Whose bearer token this is, a service's or a person's, if it has *permission*. Raises: Problem."""
+    claims = require_bearer(request)
+    if permission not in claims.permissions:
+        raise Problem(403, "permission_missing")
+    return claims
 
 
 def require_fresh(request: web.Request, claims: Claims) -> None:

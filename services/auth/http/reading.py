@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from latchwire.claims import Claims
 from services.auth.domain import csrf
 from services.auth.domain.client import (
     Client,
@@ -107,6 +108,23 @@ def require_signed_in(request: web.Request) -> SignedIn:
     if isinstance(result, NotSignedIn):
         raise unauthorized(result.code)
     return result
+
+
+def require_bearer(request: web.Request) -> Claims:
+    """What the bearer token says: a service's own token, or an access token of a service or a person.
+
+    Raises:
+        Problem: there is none, or it does not count (401).
+        FeedStaleError: it cannot be said for now.
+    """
+    context, token = context_of(request), read_bearer(request)
+    claims = context.services.identify(token)
+    if claims is not None:
+        return claims
+    result = context.sessions.identify(Credentials(access=token), services=True)
+    if isinstance(result, NotSignedIn):
+        raise unauthorized(result.code)
+    return result.claims
 
 
 def unauthorized(code: str) -> Problem:

@@ -12,18 +12,23 @@ async def jwks(request: web.Request) -> web.Response:
     return web.json_response(dict(context_of(request).jwks), headers=_CACHE)
 
 
+async def edges_jwks(request: web.Request) -> web.Response:
+    """GET /.well-known/edges/jwks.json: whose assertions count; no access token is signed by these."""
+    return web.json_response(dict(context_of(request).edges_jwks), headers=_CACHE)
+
+
 async def metadata(request: web.Request) -> web.Response:
     """GET /.well-known/oauth-authorization-server: what is true of this server, and no more.
 
-    There is no authorization endpoint and no token endpoint in the sense of RFC 6749, so no response type and
-    no grant type is supported.
+    There is no authorization endpoint, so no response type is supported; the token endpoint is for services.
     """
     url = context_of(request).url
     document = {
         "issuer": url,
         "jwks_uri": f"{url}/.well-known/jwks.json",
         "response_types_supported": [],
-        "grant_types_supported": [],
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint": f"{url}/auth/token",
         "token_endpoint_auth_methods_supported": ["client_secret_basic"],
         "revocation_endpoint": f"{url}/auth/revoke",
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "none"],
@@ -35,5 +40,6 @@ async def metadata(request: web.Request) -> web.Response:
 
 ROUTES = (
     web.get("/.well-known/jwks.json", jwks),
+    web.get("/.well-known/edges/jwks.json", edges_jwks),
     web.get("/.well-known/oauth-authorization-server", metadata),
 )

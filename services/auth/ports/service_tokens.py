@@ -11,15 +11,13 @@ from shared.messages import ServiceToken
 class Register:
     """The document as its stream has it: *rows*, their *generation*, and where the subject ends (*seq*).
 
-    *kid* names the key it is signed with, "" before the first. *readable* is False when the last of it is
-    signed by nobody we know: what it says is not believed, and nothing may take its place unseen.
+    *kid* names the key it is signed with, "" when nothing there is believed.
     """
 
     rows: tuple[ServiceToken, ...] = ()
     generation: int = 0
     seq: int = 0
     kid: str = ""
-    readable: bool = True
 
 
 class RegisterTooLargeError(Exception):
@@ -29,16 +27,33 @@ class RegisterTooLargeError(Exception):
 class Registers(Protocol):
     """The document, from its stream's leader. Raises: BusUnavailableError."""
 
+    @property
+    def signs_with(self) -> str:
+        """The name of the key that the next document would be signed with."""
+        ...
+
     async def read(self) -> Register:
         """As it is now."""
         ...
 
-    async def write(self, rows: tuple[ServiceToken, ...], after: Register) -> int | None:
-        """Sign and store *rows* in place of *after*; the generation, None when somebody was faster.
+    async def write(self, rows: tuple[ServiceToken, ...], after: Register) -> Register | None:
+        """Sign and store *rows* in place of *after*; None when somebody was faster.
 
         Raises:
             RegisterTooLargeError: nothing was stored.
         """
+        ...
+
+
+class KnownTokens(Protocol):
+    """The tokens of the generation in force here, in memory."""
+
+    def find(self, token: str) -> ServiceToken | None:
+        """The row of *token*, in its time or not."""
+        ...
+
+    def by_id(self, token_id: str) -> ServiceToken | None:
+        """The row named *token_id*, in its time or not."""
         ...
 
 
@@ -56,3 +71,12 @@ class TokenUses(Protocol):
     async def forget(self, token_ids: frozenset[str]) -> None:
         """Of tokens that are no more."""
         ...
+
+
+@dataclass(frozen=True)
+class ServiceTokenPorts:
+    """All three."""
+
+    registers: Registers
+    known: KnownTokens
+    uses: TokenUses

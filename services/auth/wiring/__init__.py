@@ -28,6 +28,7 @@ from services.auth.flows.opening import Opening
 from services.auth.flows.proving import Proving
 from services.auth.flows.reach import Watching
 from services.auth.flows.revoke import RevokeFlow
+from services.auth.flows.service_access import ServiceAccess
 from services.auth.flows.session import SessionFlow
 from services.auth.flows.subjects import EmailSubjects
 from services.auth.flows.tokens import Issuer
@@ -44,6 +45,11 @@ from services.auth.wiring.documents import follow_documents
 from services.auth.wiring.gateway import open_gateway
 from services.auth.wiring.operators import answer_operators
 from services.auth.wiring.parts import Core, Ports
+from services.auth.wiring.service_tokens import (
+    keep_service_tokens,
+    make_service_tokens,
+    service_token_ports,
+)
 from shared.bus import Bus
 from shared.clock import Clock
 from shared.contract import BLOCKLIST_PROBE, Role
@@ -96,6 +102,7 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
         clock=runtime.clock,
         ids=runtime.ids,
         handshakes=RedisHandshakes(scripts),
+        service_tokens=service_token_ports(bus, followed.tokens, access_tokens, scripts, runtime),
     )
     core = make_core(settings, ports)
     announcer = Announcer(ports.sessions, core.ending)
@@ -104,6 +111,7 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     subjects = accounts.subjects if accounts else EmailSubjects()
     users = UserFlow(ports.people, ports.sessions, revocations, core.ending, subjects, ports.clock)
     match = MatchFlow(ports.attempts, ports.sessions, revocations, subjects, runtime.clock)
+    await keep_service_tokens(runtime, bus, feed, core.services)
     await answer_operators(bus, users, match, accounts, runtime, settings, scripts)
     gateway = open_gateway(settings, bus, followed.catalogue, revocations)
     context = make_context(settings, ports, core, accounts, followed.catalogue)
@@ -186,7 +194,8 @@ def make_core(settings: AuthSettings, ports: Ports) -> Core:
         ids=ports.ids,
     )
     proving = Proving(ports.attempts, ports.keys)
-    return Core(issuer, ending, make_asking(settings, ports), opening, proving)
+    services = make_service_tokens(settings, ports)
+    return Core(issuer, ending, make_asking(settings, ports), opening, proving, services)
 
 
 def make_context(
@@ -214,10 +223,19 @@ def make_context(
             subjects=subjects,
             clock=ports.clock,
         ),
-        revoking=RevokeFlow(ports.sessions, ports.access_tokens, core.issuer, core.ending),
-        introspecting=IntrospectFlow(
-            ports.sessions, ports.revocations, ports.access_tokens, core.issuer, ports.clock
+        revoking=RevokeFlow(
+            ports.sessions, ports.access_tokens, core.issuer, core.ending, core.services
         ),
+        introspecting=IntrospectFlow(
+            ports.sessions,
+            ports.revocations,
+            ports.access_tokens,
+            core.issuer,
+            ports.clock,
+            core.services,
+        ),
+        services=core.services,
+        service_access=ServiceAccess(core.services, ports.access_tokens, ports.clock, ports.ids),
         watching=Watching(ports.signals, ports.clock),
         issuer=core.issuer,
         csrf_keys=ports.keys.csrf,

@@ -6,6 +6,7 @@ from services.auth.flows.asking import Asking
 from services.auth.flows.ending import Ending
 from services.auth.flows.opening import Opening
 from services.auth.flows.proving import Proving
+from services.auth.flows.service_tokens import ServiceTokenFlow
 from services.auth.flows.tokens import Issuer
 from services.auth.ports import (
     AccessTokens,
@@ -19,6 +20,7 @@ from services.auth.ports import (
 )
 from services.auth.ports.deletions import Memory
 from services.auth.ports.providers import Handshakes
+from services.auth.ports.service_tokens import ServiceTokenPorts
 from services.auth.ports.tries import Tries
 from shared.clock import Clock
 from shared.ids import Ids
@@ -41,6 +43,7 @@ class Ports:
     clock: Clock
     ids: Ids
     handshakes: Handshakes
+    service_tokens: ServiceTokenPorts
 
 
 @dataclass(frozen=True)
@@ -52,3 +55,4 @@ class Core:
     asking: Asking
     opening: Opening
     proving: Proving
+    services: ServiceTokenFlow

@@ -1,0 +1,81 @@
+"""The register of service tokens: the document ``tokens``, signed with the key that signs access tokens.
+
+What counts is what every reader goes by: of all that the stream keeps, the greatest generation that a key of
+ours has signed. Where this process goes by a later one than the stream has (it was lost, or the key that had
+signed it was compromised), what is in memory counts. A generation is a time in ms, so that it rises even over
+a stream that was lost with the processes that knew it.
+"""
+
+from typing import Any
+
+from latchwire._strict import decode_base64url, parse_json_object
+from latchwire.documents import MAX_DOCUMENT_BYTES, TOKENS, Document, read_document
+from services.auth.adapters.live_tokens import LiveTokens
+from services.auth.adapters.pyjwt_tokens import PyJWTTokens
+from services.auth.ports.service_tokens import Register, RegisterTooLargeError
+from shared.bus.documents import DocumentStore, StoredDocument
+from shared.clock import Clock
+from shared.messages import ServiceToken
+from shared.service_tokens import read_tokens_body, tokens_body
+
+
+class DocumentRegisters:
+    """`services.auth.ports.service_tokens.Registers`."""
+
+    def __init__(
+        self, store: DocumentStore, signer: PyJWTTokens, live: LiveTokens, clock: Clock
+    ) -> None:
+        self._store = store
+        self._signer = signer
+        self._live = live
+        self._clock = clock
+
+    @property
+    def signs_with(self) -> str:
+        return self._signer.kid
+
+    async def read(self) -> Register:
+        last = await self._store.last(TOKENS)
+        if last is None:
+            return self._at_least_known(Register())
+        register = self._register(last)
+        if register is None or register.generation < self._live.generation:
+            stored = await self._store.kept(TOKENS)
+            found = [r for each in stored if (r := self._register(each)) is not None]
+            register = max(found, key=lambda each: each.generation, default=Register())
+            last = stored[-1] if stored else last
+        register = Register(register.rows, register.generation, last.seq, register.kid)
+        return self._at_least_known(register)
+
+    async def write(self, rows: tuple[ServiceToken, ...], after: Register) -> Register | None:
+        now_ms = self._clock.now_ms()
+        generation = max(after.generation + 1, now_ms)
+        kid, body = self.signs_with, tokens_body(rows)
+        payload: dict[str, Any] = {"name": TOKENS, "generation": generation, "at": now_ms}
+        jws = self._signer.sign_document(payload | {"body": body})
+        if len(jws) > MAX_DOCUMENT_BYTES:
+            raise RegisterTooLargeError
+        ack = await self._store.put(TOKENS, jws, after_seq=after.seq)
+        if ack is None:
+            return None
+        self._live.use(rows, generation)
+        return Register(rows, generation, ack.seq, kid)
+
+    def _register(self, stored: StoredDocument) -> Register | None:
+        document = read_document(stored.jws, self._signer.recognised, name=TOKENS)
+        rows = read_tokens_body(document.body) if isinstance(document, Document) else None
+        if rows is None or not isinstance(document, Document):
+            return None
+        return Register(rows, document.generation, stored.seq, _kid(stored.jws))
+
+    def _at_least_known(self, register: Register) -> Register:
+        if self._live.generation <= register.generation:
+            return register
+        return Register(self._live.rows, self._live.generation, register.seq, "")
+
+
+def _kid(jws: bytes) -> str:
+    """The name of the key that signed *jws*, whose header `read_document` has accepted."""
+    header = decode_base64url(jws.partition(b".")[0])
+    members = parse_json_object(header) if header else None
+    return str(members["kid"]) if members else ""

@@ -1,0 +1,51 @@
+"""The service tokens in force, as auth follows its own document: in memory, by hash and by id."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from latchwire.documents import DocumentError
+from shared.messages import ServiceToken
+from shared.service_tokens import NO_TOKENS, TokenTable, read_tokens_body
+
+log = structlog.get_logger()
+
+
+class LiveTokens:
+    """`services.auth.ports.service_tokens.KnownTokens`; *generation* 0: no document yet."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self._table = NO_TOKENS
+        self._by_id: dict[str, ServiceToken] = {}
+
+    @property
+    def rows(self) -> tuple[ServiceToken, ...]:
+        """All of them."""
+        return self._table.rows
+
+    def find(self, token: str) -> ServiceToken | None:
+        return self._table.find(token.encode("utf-8", "surrogatepass"))
+
+    def by_id(self, token_id: str) -> ServiceToken | None:
+        return self._by_id.get(token_id)
+
+    def follow(self, body: Mapping[str, Any], generation: int) -> None:
+        """Take the document.
+
+        Raises:
+            DocumentError: it is not one of service tokens; what is in force stays.
+        """
+        rows = read_tokens_body(body)
+        if rows is None:
+            raise DocumentError("body is not service tokens")
+        self.use(rows, generation)
+
+    def use(self, rows: tuple[ServiceToken, ...], generation: int) -> None:
+        """Go by *rows*, unless by a later generation already."""
+        if generation <= self.generation:
+            return
+        self._table, self.generation = TokenTable.of(rows), generation
+        self._by_id = {row.id: row for row in rows}
+        log.info("service_tokens.in_force", generation=generation, tokens=len(rows))

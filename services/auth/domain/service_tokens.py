@@ -1,0 +1,130 @@
+"""The register of service tokens: what may be added to it, and what leaves it. Times in Unix ms."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from shared.messages import ServiceToken
+from shared.messages.service_token import MAX_TOKENS
+from shared.service_tokens import LIVE_AT_MOST, MAX_LIFETIME_MS, OVERLAP_MS
+
+MANAGE = "service_tokens.manage"
+ACCESS_SECONDS = 900  # of an access token made of one
+
+Rows = tuple[ServiceToken, ...]
+Code = Literal[
+    "not_found",
+    "too_many",
+    "already_replaced",
+    "already_there",
+    "service_revoked",
+    "beyond_own_permissions",
+    "invalid_lifetime",
+]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A token to be kept: *scopes* None are those of the one it *replaces*, else none.
+
+    The one it replaces is good for *overlap_ms* more. *within* bounds the scopes: those of whoever asks; None:
+    an operator's, who may give any.
+    """
+
+    service: str
+    sha256: str
+    last_four: str
+    lifetime_ms: int
+    actor: str
+    scopes: tuple[str, ...] | None = None
+    replaces: str | None = None
+    overlap_ms: int = OVERLAP_MS
+    within: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Added:
+    """The register with the *new* row in it."""
+
+    rows: Rows
+    new: ServiceToken
+
+
+@dataclass(frozen=True)
+class NotDone:
+    """Nothing was changed, for this reason."""
+
+    code: Code
+
+
+def add(rows: Rows, wanted: Wanted, token_id: str, now_ms: int) -> Added | NotDone:
+    """*rows* with one more token, named *token_id*; what has run out leaves."""
+    living = alive(rows, now_ms)
+    old = next((row for row in living if row.id == wanted.replaces), None)
+    refused = _refusal(living, wanted, old)
+    if refused is not None:
+        return NotDone(refused)
+    new = ServiceToken(
+        id=token_id,
+        service=wanted.service,
+        sha256=wanted.sha256,
+        last_four=wanted.last_four,
+        scopes=_scopes(wanted, old),
+        created_at=now_ms,
+        expires_at=now_ms + wanted.lifetime_ms,
+        created_by=wanted.actor,
+    )
+    kept = tuple(_replaced(row, new, wanted, now_ms) if row is old else row for row in living)
+    return Added((*kept, new), new)
+
+
+def alive(rows: Rows, now_ms: int) -> Rows:
+    """Those that have not run out."""
+    return tuple(row for row in rows if now_ms < row.expires_at)
+
+
+def without(rows: Rows, gone: Callable[[ServiceToken], bool]) -> Rows:
+    """Those that are not *gone*; one that was replaced by one of these is its service's only one again."""
+    kept = tuple(row for row in rows if not gone(row))
+    ids = {row.id for row in kept}
+    return tuple(
+        row if row.replaced_by in ids or row.replaced_by is None else _restored(row) for row in kept
+    )
+
+
+def narrowed(held: tuple[str, ...], asked: str) -> tuple[str, ...] | None:
+    """The scopes *asked* for (RFC 6749 §3.3), all where none are; None when one of them is not *held*."""
+    wanted = tuple(dict.fromkeys(asked.split(" "))) if asked else held
+    return wanted if set(wanted) <= set(held) else None
+
+
+def _refusal(living: Rows, wanted: Wanted, old: ServiceToken | None) -> Code | None:
+    own = [row for row in living if row.service == wanted.service]
+    rules: tuple[tuple[bool, Code], ...] = (
+        (wanted.replaces is None or old in own, "not_found"),
+        (old is None or old.replaced_by is None, "already_replaced"),
+        (0 < wanted.lifetime_ms <= MAX_LIFETIME_MS, "invalid_lifetime"),
+        (all(row.sha256 != wanted.sha256 for row in living), "already_there"),
+        (len(own) < LIVE_AT_MOST and len(living) < MAX_TOKENS, "too_many"),
+        (
+            wanted.within is None or wanted.within.issuperset(_scopes(wanted, old)),
+            "beyond_own_permissions",
+        ),
+    )
+    return next((code for holds, code in rules if not holds), None)
+
+
+def _scopes(wanted: Wanted, old: ServiceToken | None) -> tuple[str, ...]:
+    if wanted.scopes is None:
+        return old.scopes if old is not None else ()
+    return tuple(dict.fromkeys(wanted.scopes))
+
+
+def _replaced(row: ServiceToken, new: ServiceToken, wanted: Wanted, now_ms: int) -> ServiceToken:
+    until = min(row.expires_at, now_ms + wanted.overlap_ms)
+    return row.model_copy(update={"replaced_by": new.id, "expires_at": until})
+
+
+def _restored(row: ServiceToken) -> ServiceToken:
+    """Its successor was revoked: it runs out all the same, but may be rotated once more."""
+    return row.model_copy(update={"replaced_by": None})

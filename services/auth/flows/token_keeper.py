@@ -1,0 +1,51 @@
+"""Keeps the register of service tokens tidy: on the feed's word, when another key signs, and once a minute."""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+
+from services.auth.flows.service_tokens import ServiceTokenFlow
+from services.auth.ports import BusUnavailableError
+from services.auth.ports.service_tokens import RegisterTooLargeError
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 1.0
+EVERY_SECONDS = 60.0
+
+
+class TokenKeeper:
+    """`wake` says that something was revoked; within a second the rows it hits are struck."""
+
+    def __init__(self, tokens: ServiceTokenFlow) -> None:
+        self._tokens = tokens
+        self._awake = True  # what was revoked while nobody was here
+        self._kid = ""
+        self._next = 0.0
+
+    def wake(self) -> None:
+        """Look soon."""
+        self._awake = True
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Until *stopping*."""
+        while not stopping.is_set():
+            if self._is_due():
+                await self._tidy()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), LOOK_SECONDS)
+
+    def _is_due(self) -> bool:
+        due = self._tokens.clock.monotonic() >= self._next
+        return due or self._awake or self._kid != self._tokens.registers.signs_with
+
+    async def _tidy(self) -> None:
+        self._awake, kid = False, self._tokens.registers.signs_with
+        try:
+            await self._tokens.tidy()
+        except (BusUnavailableError, RegisterTooLargeError) as error:
+            self._awake = True
+            log.info("service_tokens.not_tidied", error=type(error).__name__)
+        else:
+            self._kid, self._next = kid, self._tokens.clock.monotonic() + EVERY_SECONDS

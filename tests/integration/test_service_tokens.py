@@ -1,0 +1,411 @@
+"""Service tokens through auth on real NATS and Redis, and at an edge's process: made, used, rotated, ended."""
+
+import asyncio
+import json
+from base64 import b64encode, urlsafe_b64decode
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import ClientResponse
+
+from latchwire.claims import Claims
+from latchwire.keys import KeyRing
+from latchwire.tokens import TokenPolicy, verify_access_token
+from services.auth.domain.service_tokens import MANAGE
+from shared.clock import SystemClock
+from shared.contract import OP_TOKENS_CREATE, OP_TOKENS_LIST, OP_TOKENS_REVOKE, TOKEN_REVOKED
+from shared.ids import SystemIds
+from shared.messages import (
+    CreateServiceToken,
+    ListServiceTokens,
+    RevokeServiceToken,
+    ServiceTokenAnswer,
+    TokenRevoked,
+)
+from shared.service_tokens import DAY_MS, hash_service_token, make_service_token
+from tests.support.auth_workers import URL, bearer
+from tests.support.house import House, basic, running_house
+from tests.support.waiting import eventually
+
+IDS = SystemIds()
+SERVICES = """\
+services:
+  demo:
+    paths: [/demo]
+    upstream: http://127.0.0.1:9100
+    token_types: [user, service]
+    callers: ["*"]
+  orders:
+    paths: [/orders]
+    upstream: http://127.0.0.1:9101
+    token_types: [service]
+    callers: [till]
+    permissions: [orders.read]
+"""
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """Everything, once for all tests here."""
+    async with running_house(tmp_path_factory.mktemp("house"), services=SERVICES) as house:
+        yield house
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def make(
+    house: House,
+    service: str,
+    *scopes: str,
+    days: int = 90,
+    replaces: str | None = None,
+    **more: Any,
+) -> tuple[str, ServiceTokenAnswer]:
+    """As the command line does it: the token is made here, its hash sent."""
+    token = make_service_token(IDS.secret(), live=False)
+    request = CreateServiceToken(
+        service=service,
+        sha256=hash_service_token(token.encode()),
+        last_four=token[-4:],
+        scopes=scopes if replaces is None else None,
+        lifetime_ms=days * DAY_MS,
+        replaces=replaces,
+        **more,
+    )
+    return token, await house.bus.ask(OP_TOKENS_CREATE, request)
+
+
+async def opens(house: House, token: str, path: str = "/demo") -> int:
+    """What the edge answers to a request with *token*."""
+    status, _ = await house.edge.check(path, bearer=token.encode())
+    return status
+
+
+async def known(house: House, token: str, path: str = "/demo") -> None:
+    """Return once the edge lets *token* in."""
+
+    async def let_in() -> bool:
+        return await opens(house, token, path) == 200
+
+    await eventually(let_in)
+
+
+async def unknown(house: House, token: str, path: str = "/demo") -> None:
+    """Return once the edge refuses *token*."""
+
+    async def refused() -> bool:
+        return await opens(house, token, path) == 401
+
+    await eventually(refused)
+
+
+def credentials(service: str, token: str) -> dict[str, str]:
+    """HTTP Basic."""
+    return {"Authorization": "Basic " + b64encode(f"{service}:{token}".encode()).decode()}
+
+
+async def exchange(house: House, service: str, token: str, **fields: str) -> ClientResponse:
+    """``POST /auth/token``."""
+    data = {"grant_type": "client_credentials", **fields}
+    headers = credentials(service, token)
+    return await house.auth.call("POST", "/auth/token", data=data, headers=headers)
+
+
+def reads(house: House, access: str) -> Claims:
+    """What the SDK reads in an access token."""
+    ring = KeyRing.from_jwks((house.auth.secrets_dir / "jwks.json").read_text("ascii"))
+    policy = TokenPolicy(issuer=URL, audience="latchwire")
+    claims = verify_access_token(access.encode(), ring, policy, now_ms=SystemClock().now_ms())
+    assert isinstance(claims, Claims), claims
+    return claims
+
+
+async def test_a_service_calls_with_its_token_and_with_what_it_turns_it_into(house: House) -> None:
+    """The owner's flow, and client credentials: both open the same routes, with the same identity."""
+    token, answer = await make(house, "till", "orders.read", "orders.write")
+    assert answer.problem == ""
+    await known(house, token, "/orders")
+    granted = await exchange(house, "till", token, scope="orders.read")
+    assert granted.status == 200
+    body = await granted.json()
+    assert (body["token_type"], body["expires_in"], body["scope"]) == ("Bearer", 900, "orders.read")
+    assert granted.headers["Cache-Control"] == "no-store"
+    claims = reads(house, body["access_token"])
+    assert (claims.sub, claims.client_id, claims.service) == ("till", "till", "till")
+    assert (claims.sid, claims.permissions) == (answer.tokens[0].id, ("orders.read",))
+    assert await opens(house, body["access_token"], "/orders") == 200
+    assert house.sdk_accepts(body["access_token"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers", "status", "error"),
+    [
+        ({"grant_type": "password"}, "right", 400, "unsupported_grant_type"),
+        ({"grant_type": ""}, "right", 400, "unsupported_grant_type"),
+        ({}, "other service", 401, "invalid_client"),
+        ({}, "other secret", 401, "invalid_client"),
+        ({}, "a client's", 401, "invalid_client"),
+        ({}, "none", 401, "invalid_client"),
+        ({"client_id": "other"}, "right", 401, "invalid_client"),
+        ({"client_secret": "x"}, "right", 401, "invalid_client"),
+        ({"scope": "orders.write"}, "right", 400, "invalid_scope"),
+        ({"scope": "orders.read  orders.read"}, "right", 400, "invalid_scope"),
+    ],
+)
+async def test_no_access_token_for_anything_but_the_right_pair(
+    house: House, fields: dict[str, str], headers: str, status: int, error: str
+) -> None:
+    """RFC 6749 §5.2 in each case; a scope beyond the token's own is refused, not left out."""
+    service = "s" + IDS.ulid(1)[-8:].lower()
+    token, made = await make(house, service, "orders.read")
+    shown = {
+        "right": credentials(service, token),
+        "other service": credentials("demo", token),
+        "other secret": credentials(service, make_service_token(IDS.secret(), live=False)),
+        "a client's": basic("shop"),
+        "none": {},
+    }[headers]
+    data = {"grant_type": "client_credentials", **fields}
+    answer = await house.auth.call("POST", "/auth/token", data=data, headers=shown)
+    assert (answer.status, (await answer.json())["error"]) == (status, error)
+    await house.bus.ask(OP_TOKENS_REVOKE, RevokeServiceToken(id=made.tokens[0].id))
+
+
+async def test_a_revoked_token_is_refused_everywhere_and_leaves_the_register(house: House) -> None:
+    """The event first; then neither it nor what was made of it counts, and the list has it no more."""
+    token, answer = await make(house, "bot")
+    row = answer.tokens[0]
+    await known(house, token)
+    access = (await (await exchange(house, "bot", token)).json())["access_token"]
+    struck = await house.bus.ask(OP_TOKENS_REVOKE, RevokeServiceToken(id=row.id, reason="leaked"))
+    assert (struck.problem, struck.tokens[0].id) == ("", row.id)
+    events = await house.auth.hears(TOKEN_REVOKED, 1)
+    assert (struck.event_id, row.id, "leaked") in [(e.id, e.sid, e.reason) for e in events]
+    await unknown(house, token)
+    await unknown(house, access)
+    assert (await exchange(house, "bot", token)).status == 401
+    listed = await house.bus.ask(OP_TOKENS_LIST, ListServiceTokens(service="bot"))
+    assert row.id not in [r.id for r in listed.tokens]
+    again = await house.bus.ask(OP_TOKENS_REVOKE, RevokeServiceToken(id=row.id))
+    assert again.problem == "not_found"
+
+
+@pytest.mark.parametrize("scope", ["session", "token", "service"])
+async def test_what_an_operator_revokes_by_hand_leaves_the_register_too(
+    house: House, scope: str
+) -> None:
+    """A record of the blocklist lapses before a token of a year does: its row must not come back to life."""
+    service = f"by-{scope}"
+    _, answer = await make(house, service)
+    row = answer.tokens[0]
+    named = {"session": {"sid": row.id}, "token": {"jti": row.id}, "service": {"service": service}}
+    event = TokenRevoked.model_validate({"scope": scope, "reason": "test", **named[scope]})
+    await house.bus.publish(TOKEN_REVOKED, event, msg_id=IDS.ulid(1))
+
+    async def gone() -> bool:
+        listed = await house.bus.ask(OP_TOKENS_LIST, ListServiceTokens(service=service))
+        return not listed.tokens
+
+    await eventually(gone)
+    _, second = await make(house, service)
+    assert second.problem == ("service_revoked" if scope == "service" else "")
+
+
+async def test_a_rotation_leaves_both_good_for_a_while_and_no_third(house: House) -> None:
+    """Two at a time: the one in use and the one that takes its place."""
+    old, first = await make(house, "cron", "orders.read")
+    new, second = await make(house, "cron", replaces=first.tokens[0].id)
+    assert second.tokens[0].scopes == ("orders.read",)
+    await known(house, new)
+    assert await opens(house, old) == 200
+    for replaces, problem in ((None, "too_many"), (first.tokens[0].id, "already_replaced")):
+        assert (await make(house, "cron", replaces=replaces))[1].problem == problem
+    listed = await house.bus.ask(OP_TOKENS_LIST, ListServiceTokens(service="cron"))
+    rows = {row.id: row for row in listed.tokens}
+    before = rows[first.tokens[0].id]
+    assert before.replaced_by == second.tokens[0].id
+    assert 0 < before.expires_at - SystemClock().now_ms() <= DAY_MS
+
+
+async def test_after_a_rotation_without_overlap_the_old_one_is_refused(house: House) -> None:
+    """Within the leeway that clocks have."""
+    old, first = await make(house, "hasty")
+    new, _ = await make(house, "hasty", replaces=first.tokens[0].id, overlap_ms=0)
+    await known(house, new)
+    await unknown(house, old)
+
+
+async def test_what_is_stored_and_listed_is_no_token(house: House) -> None:
+    """The document holds the hash, a list not even that; neither could be used as the token."""
+    token, _ = await make(house, "secretive")
+    sha256 = hash_service_token(token.encode())
+    stored = (await house.bus.js.get_last_msg("DOCUMENT", "document.tokens")).data or b""
+    payload = urlsafe_b64decode(stored.split(b".")[1] + b"==").decode()
+    assert sha256 in payload
+    assert token not in payload
+    listed = (await house.bus.ask(OP_TOKENS_LIST, ListServiceTokens())).model_dump_json()
+    assert token not in listed
+    assert sha256 not in listed
+    assert await opens(house, sha256) == 401
+
+
+async def test_its_last_use_is_known_soon(house: House) -> None:
+    """An edge tells it, auth lists it; one that was never used has none."""
+    token, answer = await make(house, "busy")
+    _, idle = await make(house, "idle")
+    await known(house, token)
+
+    async def used() -> bool:
+        listed = await house.bus.ask(OP_TOKENS_LIST, ListServiceTokens())
+        at = {row.id: row.last_used_at for row in listed.tokens}
+        assert at[idle.tokens[0].id] is None
+        return at[answer.tokens[0].id] is not None
+
+    await eventually(used)
+
+
+async def manager(house: House, *more: str) -> tuple[str, dict[str, str]]:
+    """A service that may manage tokens."""
+    name = "m" + IDS.ulid(1)[-8:].lower()
+    token, answer = await make(house, name, MANAGE, *more)
+    assert not answer.problem, answer.problem
+    return name, bearer(token)
+
+
+async def test_a_service_with_the_permission_makes_tokens_over_http(house: House) -> None:
+    """201 with the token, once; rotate and revoke by its id; the list tells who made it."""
+    name, header = await manager(house, "orders.read")
+    body = {"service": "pos", "scopes": ["orders.read"], "lifetime": "30d"}
+    made = await house.auth.call("POST", "/auth/service-tokens", body, headers=header)
+    assert made.status == 201, await made.text()
+    first = await made.json()
+    assert first["variable"] == "SERVICE_TOKEN_POS"
+    assert first["expires_at"] - first["created_at"] == 30 * DAY_MS
+    await known(house, first["token"])
+    path = f"/auth/service-tokens/{first['id']}"
+    rotated = await house.auth.call("POST", path + "/rotate", headers=header)
+    assert rotated.status == 201, await rotated.text()
+    second = await rotated.json()
+    await known(house, second["token"])
+    listed = await house.auth.call("GET", "/auth/service-tokens", headers=header)
+    rows = {row["id"]: row for row in (await listed.json())["tokens"]}
+    assert rows[second["id"]]["created_by"] == name
+    assert first["token"] not in json.dumps(rows)
+    assert "sha256" not in json.dumps(rows)
+    ended = await house.auth.call("DELETE", path, headers=header)
+    assert ended.status == 204
+    await unknown(house, first["token"])
+    assert (await house.auth.call("DELETE", path, headers=header)).status == 404
+
+
+async def test_nobody_makes_a_token_that_may_more_than_himself(house: House) -> None:
+    """Neither in a new one nor by rotating somebody else's: 403 beyond_own_permissions, nothing is made."""
+    _, header = await manager(house)
+    body = {"service": "climber", "scopes": ["orders.read"]}
+    refused = await house.auth.call("POST", "/auth/service-tokens", body, headers=header)
+    assert (refused.status, (await refused.json())["code"]) == (403, "beyond_own_permissions")
+    _, mighty = await make(house, "mighty", "orders.write")
+    path = f"/auth/service-tokens/{mighty.tokens[0].id}/rotate"
+
+    async def answer() -> bool:
+        refused = await house.auth.call("POST", path, headers=header)
+        return (refused.status, (await refused.json())["code"]) == (403, "beyond_own_permissions")
+
+    await eventually(answer)
+
+
+@pytest.mark.parametrize("who", ["nobody", "no permission", "a person", "in a cookie", "basic"])
+async def test_who_may_not_manage_tokens_is_refused(house: House, who: str) -> None:
+    """Every route of them; a cookie never counts here, so that no page can make a browser do it."""
+    ada = await house.auth.sign_in()
+    plain, _ = await make(house, "p" + IDS.ulid(1)[-8:].lower())
+    name, header = await manager(house)
+    token = header["Authorization"].removeprefix("Bearer ")
+    headers, expected = {
+        "nobody": ({}, 401),
+        "no permission": (bearer(plain), 403),
+        "a person": (bearer(ada["access_token"]), 403),
+        "in a cookie": ({"Cookie": f"latchwire-dev-access={token}"}, 401),
+        "basic": (credentials(name, token), 401),
+    }[who]
+    one = "/auth/service-tokens/01HZZZZZZZZZZZZZZZZZZZZZZZ"
+    for method, path in (
+        ("GET", "/auth/service-tokens"),
+        ("POST", "/auth/service-tokens"),
+        ("POST", one + "/rotate"),
+        ("DELETE", one),
+    ):
+        answer = await house.auth.call(method, path, headers=headers)
+        assert answer.status == expected, (who, method, path, await answer.text())
+
+
+async def test_a_service_is_nobody_who_is_signed_in(house: House) -> None:
+    """Its access token opens no page and no session of people; a logout with it ends nothing."""
+    token, _ = await make(house, "guest")
+    await known(house, token)
+    access = (await (await exchange(house, "guest", token)).json())["access_token"]
+    for shown in (token, access):
+        for method, path in (
+            ("GET", "/auth/me"),
+            ("GET", "/auth/sessions"),
+            ("DELETE", "/auth/sessions"),
+        ):
+            answer = await house.auth.call(method, path, headers=bearer(shown))
+            assert (answer.status, (await answer.json())["code"]) == (401, "token_invalid"), path
+        assert (await house.auth.call("POST", "/auth/logout", headers=bearer(shown))).status in {
+            204,
+            401,
+        }
+    assert await opens(house, token) == 200
+    assert await opens(house, access) == 200
+
+
+async def test_whoever_finds_a_token_can_end_it_but_not_with_what_was_made_of_it(
+    house: House,
+) -> None:
+    """``POST /auth/revoke`` is what a secret scanner calls (RFC 7009); an access token ends nothing."""
+    token, _ = await make(house, "found")
+    await known(house, token)
+    access = (await (await exchange(house, "found", token)).json())["access_token"]
+    refused = await house.auth.call("POST", "/auth/revoke", data={"token": access})
+    assert (refused.status, (await refused.json())["error"]) == (400, "invalid_grant")
+    assert await opens(house, token) == 200
+    assert (await house.auth.call("POST", "/auth/revoke", data={"token": token})).status == 200
+    await unknown(house, token)
+    assert (await house.auth.call("POST", "/auth/revoke", data={"token": token})).status == 200
+
+
+async def test_introspection_knows_both_forms(house: House) -> None:
+    """Active with the service's name and scopes, and no user; inactive once it is revoked."""
+    token, answer = await make(house, "asked", "orders.read")
+    await known(house, token)
+    access = (await (await exchange(house, "asked", token)).json())["access_token"]
+
+    async def told(shown: str) -> dict[str, Any]:
+        form = {"token": shown}
+        told = await house.auth.call("POST", "/auth/introspect", data=form, headers=basic("shop"))
+        body: dict[str, Any] = await told.json()
+        return body
+
+    for shown in (token, access):
+        body = await told(shown)
+        assert (body["active"], body["sub"], body["scope"]) == (True, "asked", "orders.read")
+        assert "username" not in body
+    await house.bus.ask(OP_TOKENS_REVOKE, RevokeServiceToken(id=answer.tokens[0].id))
+
+    async def inactive() -> bool:
+        return await told(token) == await told(access) == {"active": False}
+
+    await eventually(inactive)
+
+
+async def test_many_at_once_lose_nothing(house: House) -> None:
+    """Twelve operators create at the same moment: compare and swap keeps every one that was answered for."""
+    made = await asyncio.gather(*(make(house, f"crowd{n}") for n in range(4)))
+    listed = await house.bus.ask(OP_TOKENS_LIST, ListServiceTokens())
+    ids = {row.id for row in listed.tokens}
+    assert {a.tokens[0].id for _, a in made if not a.problem} <= ids
+    assert all(not a.problem for _, a in made)
