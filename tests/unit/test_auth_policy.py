@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from services.auth.domain.csrf import SAFE_METHODS
 from services.auth.domain.outcomes import NotSignedIn
 from services.auth.domain.roles import OWN_PERMISSIONS
+from services.auth.domain.service_tokens import MANAGE
 from services.auth.http.app import make_app
 from services.auth.http.context import CONTEXT, Context
 from services.auth.http.policy import ROWS, Route
@@ -68,13 +69,14 @@ def test_what_needs_accounts_is_not_there_without() -> None:
 
 @pytest.mark.parametrize("route", sorted(ROWS), ids=" ".join)
 def test_a_row_contradicts_nothing(route: Route) -> None:
-    """Permissions are of organisations, and forms are of pages."""
+    """Permissions are of organisations, but for the one of the installation; forms are of pages."""
     method, path = route
     policy = ROWS[route]
-    assert policy.permission in OWN_PERMISSIONS | {""}
+    installation = policy.access == "permitted"
+    assert policy.permission in ({MANAGE} if installation else OWN_PERMISSIONS | {""})
     assert policy.access == "member" or "{org}" not in path
     assert "{org}" in path or not policy.guarded or policy.access != "member"
-    assert policy.access == "member" or not policy.permission
+    assert policy.access in {"member", "permitted"} or not policy.permission
     assert (policy.cross_site == "form") == path.startswith("/auth/form/")
     if method in SAFE_METHODS:
         assert policy.cross_site == "guarded"
@@ -116,7 +118,8 @@ async def test_who_is_not_signed_in_gets_nowhere() -> None:
     app = app_of(object())
     vars(app[CONTEXT]).update(
         cookies=SimpleNamespace(access="a", refresh="r", login="l"),
-        sessions=SimpleNamespace(identify=lambda _shown: NotSignedIn("no_credentials")),
+        sessions=SimpleNamespace(identify=lambda _shown, **_: NotSignedIn("no_credentials")),
+        services=SimpleNamespace(identify=lambda _token: None),
     )
     async with TestClient(TestServer(app)) as client:
         for method, path in GUARDED:
@@ -129,4 +132,8 @@ def test_whatever_somebody_changes_has_a_budget(route: Route) -> None:
     """But for ending sessions: nobody is kept from that."""
     policy = ROWS[route]
     if policy.guarded and route[0] not in SAFE_METHODS:
-        assert policy.paced != route[1].startswith("/auth/sessions")
+        ends = route[1].startswith("/auth/sessions") or route == (
+            "DELETE",
+            "/auth/service-tokens/{id}",
+        )
+        assert policy.paced != ends

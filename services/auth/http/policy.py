@@ -28,7 +28,7 @@ have.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
@@ -122,10 +122,10 @@ ROWS: Mapping[Route, Policy] = {
     ("DELETE", "/auth/delete"): FRESH,
     # Service tokens.
     ("POST", "/auth/token"): Policy("client", cross_site="bodies"),
-    ("GET", "/auth/service-tokens"): MANAGING,
+    ("GET", "/auth/service-tokens"): Policy("permitted", MANAGE),
     ("POST", "/auth/service-tokens"): MANAGING,
     ("POST", "/auth/service-tokens/{id}/rotate"): MANAGING,
-    ("DELETE", "/auth/service-tokens/{id}"): MANAGING,
+    ("DELETE", "/auth/service-tokens/{id}"): replace(MANAGING, paced=False),
     # Organisations.
     ("POST", "/auth/orgs"): SIGNED_IN,
     ("GET", "/auth/orgs"): SIGNED_IN,
