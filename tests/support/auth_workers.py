@@ -157,7 +157,8 @@ def _tables(directory: Path) -> dict[str, Path]:
     """No providers, and the built-in roles: not whatever a developer keeps in the checkout."""
     providers = directory / "no-providers.yaml"
     providers.write_text("{}\n")
-    return {"roles": ROOT / "deploy" / "roles.yaml", "providers": providers}
+    tables = {"roles": ROOT / "deploy" / "roles.yaml", "providers": providers}
+    return {**tables, "catalogue": directory / "no-services.yaml"}
 
 
 async def _start_auth(workers: AuthWorkers, runtime: Runtime, values: dict[str, Any]) -> None:
