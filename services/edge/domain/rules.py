@@ -63,7 +63,8 @@ def _judge_service(service: Service, claims: Claims) -> tuple[Code, str] | None:
 
 
 def _is_listed(emails: tuple[str, ...], email: str) -> bool:
-    return email in emails or email[email.rfind("@") :] in emails
+    name, _, domain = email.partition("@")  # the first: with two it is nobody's (GHSA-c5c4)
+    return bool(name) and (email in emails or f"@{domain}" in emails)
 
 
 def _is_member(organisations: tuple[str, ...], organisation: str) -> bool:
