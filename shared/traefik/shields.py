@@ -24,7 +24,14 @@ CORS_HEADERS: Final = (
     "X-Request-Id",
     "X-Requested-With",
 )
-CORS_EXPOSED: Final = ("ETag", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id")
+CORS_EXPOSED: Final = (
+    "ETag",
+    "Location",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Latchwire-Reason",  # by which latchwire.js knows a token that it can renew
+    "X-Request-Id",
+)
 CORS_REMEMBERED_SECONDS: Final = 600
 # One subscriber has as many addresses as they like within it.
 IPV6_SUBNET: Final = 64
