@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ctl.up import layout as files
 from ctl.up import ports, refusals, watch
+from ctl.up.certify import certify
 from ctl.up.documents import publish_changes
 from ctl.up.layout import ROOT, Layout
 from ctl.up.named import NamedFileError
@@ -167,6 +168,7 @@ async def _live(plan: Plan, supervisor: Supervisor, clock: SystemClock, began: f
     changes = await provision(plan.nats_url, plan.layout.secrets)
     say(f"  {'streams':<11} ready {clock.monotonic() - before:6.2f} s   {changes}")
     await publish_changes(plan.nats_url, plan.layout.secrets, plan.catalogue)
+    await certify(plan.nats_url, plan.layout.secrets)
     workers, gateway = plan.workers[:-1], plan.workers[-1:]
     await supervisor.start(workers)
     # After auth: whom it does not find at once it asks again at longer and longer intervals.
