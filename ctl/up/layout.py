@@ -33,7 +33,7 @@ CREDENTIALS = ("auth", "mailer", "revocation", *EDGES, "operator", "provisioner"
 
 _CATALOGUE = """\
 # The catalogue: which service is reached where, and who may call it. Yours: what you change is kept.
-# A request no service matches is refused. After a change: ./latchwire catalogue apply
+# A request no service matches is refused. While `up` runs, a change is in force as soon as it is saved.
 services:
   demo:
     paths: [/demo]
@@ -46,6 +46,7 @@ APP_STANZA = """\
     paths: [/]
     upstream: {upstream}
     require_auth: true
+    security_headers: false  # true: HSTS, nosniff, no framing, a Content-Security-Policy (docs/gateway.md)
 """
 
 
