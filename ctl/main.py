@@ -14,11 +14,13 @@ from ctl.commands import (
     edges,
     events,
     explain,
+    gateway,
     keys,
     revoke,
     services,
     status,
     streams,
+    tokens,
     users,
     worker,
 )
@@ -26,7 +28,7 @@ from ctl.up import command as up
 
 COMMANDS = (
     up, init, worker, status, revoke, doctor, edges, users, deletions, explain, events, keys, catalogue,
-    clients, services, streams, accounts,
+    clients, services, tokens, gateway, streams, accounts,
 )  # fmt: skip
 
 

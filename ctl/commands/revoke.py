@@ -103,7 +103,13 @@ async def _rehearse(session: Session, *, event: TokenRevoked) -> int:
 
 
 async def _revoke(session: Session, *, event: TokenRevoked, wait: bool) -> int:
-    match = await _match(session, event)
+    return await publish_and_wait(session, event, await _match(session, event), wait=wait)
+
+
+async def publish_and_wait(
+    session: Session, event: TokenRevoked, match: Match | None, *, wait: bool
+) -> int:
+    """Say *event* to the bus, then tell which edges refuse; the exit code."""
     identified = event.model_copy(update={"id": session.ids.ulid(session.clock.now_ms())})
     assert identified.id is not None
     roll, word = RollCall(session.clock), Word(identified.id)

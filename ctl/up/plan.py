@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctl.access_log import traefik_access_log
 from ctl.up import layout as files
 from ctl.up import probes
 from ctl.up.layout import ROOT, Layout
@@ -208,6 +209,7 @@ class _Builder:
     def traefik(self, port: int, url: str) -> Part:
         doors = {ENTRY_POINT: port, INTERNAL: self.inside["gateway-internal"]}
         static = traefik_static(doors, f"http://{LOOPBACK}:{self.inside['auth']}/gateway/traefik")
+        static["accessLog"] = traefik_access_log(self.layout.log("access"))
         configuration = str(files.write_traefik(self.layout, static))
         argv = (_own_binary("traefik"), f"--configFile={configuration}")
         program = self._server(argv, "traefik")

@@ -1,0 +1,216 @@
+"""``tokens``: what services prove themselves with. The token is made here; auth is told its hash alone."""
+
+import argparse
+from functools import partial
+
+from pydantic import TypeAdapter, ValidationError
+
+from ctl import exits
+from ctl.arguments import Commands, add_command
+from ctl.commands.revoke import publish_and_wait
+from ctl.output import complain, say
+from ctl.session import Session, operate
+from ctl.targets import TargetError, revocation_of
+from ctl.token_desk import (
+    CURES,
+    NotKeptError,
+    ask_tokens,
+    end_of,
+    keep_token,
+    living,
+    say_tokens,
+    tell_made,
+    tell_made_as_owner_does,
+)
+from shared.bus import NoAnswerError
+from shared.messages import ServiceTokenRow
+from shared.messages.base import ULID
+from shared.messages.service_token import Scope, ServiceName
+from shared.service_tokens import LIFETIME_MS, OVERLAP_MS, REGEX, parse_lifetime
+
+_ULID: TypeAdapter[str] = TypeAdapter(ULID)
+_NAME: TypeAdapter[str] = TypeAdapter(ServiceName)
+_SCOPE: TypeAdapter[str] = TypeAdapter(Scope)
+
+
+def register(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add ``tokens``."""
+    parser = add_command(commands, "tokens", "the tokens of services: make, list, rotate, revoke")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    add_create(actions, "create", "make one; it is printed once and kept nowhere")
+    add_list(actions, "list", "every living token: whose, until when, when last used")
+    rotate = add_command(actions, "rotate", "make the one that takes its place; both work a while")
+    rotate.add_argument("id", type=token_id, help="the id `tokens list` shows")
+    rotate.add_argument("--overlap", type=lifetime, default=OVERLAP_MS, metavar="24h")
+    _add_lifetime(rotate)
+    rotate.set_defaults(run=_run_rotate)
+    revoke = add_command(actions, "revoke", "end one, or all of a service, everywhere, now")
+    revoke.add_argument("id", nargs="?", type=token_id, help="the id `tokens list` shows")
+    revoke.add_argument("--service", type=service_name, help="all tokens of this service")
+    revoke.add_argument("--reason", required=True, help="kept with the event")
+    revoke.set_defaults(run=_run_revoke)
+    regex = add_command(actions, "regex", "the regular expression that finds one in a text")
+    regex.set_defaults(run=_run_regex)
+
+
+def add_create(
+    actions: "Commands[argparse.ArgumentParser]", verb: str, summary: str, *, owner: bool = False
+) -> None:
+    """The command that makes one; *owner*: told in the words of the owner's document."""
+    create = add_command(actions, verb, summary)
+    create.add_argument("service", type=service_name, help="the service's name: discord-bot")
+    create.add_argument(
+        "--scope", action="append", default=[], type=scope, help="a permission it carries"
+    )
+    _add_lifetime(create)
+    create.set_defaults(run=_run_create, owner=owner)
+
+
+def add_list(actions: "Commands[argparse.ArgumentParser]", verb: str, summary: str) -> None:
+    """The command that lists them."""
+    listing = add_command(actions, verb, summary)
+    listing.add_argument("--service", type=service_name, help="only those of this service")
+    listing.set_defaults(run=_run_list)
+
+
+def token_id(text: str) -> str:
+    """Raises: argparse.ArgumentTypeError; the text may be a token, so it is not repeated."""
+    try:
+        return _ULID.validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError(
+            "is no id: `latchwire tokens list` shows them; a token itself does not belong here"
+        ) from None
+
+
+def service_name(text: str) -> str:
+    """Raises: argparse.ArgumentTypeError."""
+    try:
+        return _NAME.validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError(
+            "is no service's name: a letter, then letters, digits and -, all small"
+        ) from None
+
+
+def scope(text: str) -> str:
+    """Raises: argparse.ArgumentTypeError."""
+    try:
+        return _SCOPE.validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError("is no permission's name: orders.read") from None
+
+
+def lifetime(text: str) -> int:
+    """Milliseconds. Raises: argparse.ArgumentTypeError."""
+    try:
+        return 0 if text == "0" else parse_lifetime(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _add_lifetime(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--lifetime", type=lifetime, default=LIFETIME_MS, metavar="90d", help="at most 366d"
+    )
+
+
+def _run_create(arguments: argparse.Namespace) -> int:
+    """0 when edges can know it: the token is all of standard output."""
+    return operate(arguments, partial(_create, arguments=arguments))
+
+
+def _run_list(arguments: argparse.Namespace) -> int:
+    return operate(arguments, partial(_list, service=arguments.service))
+
+
+def _run_rotate(arguments: argparse.Namespace) -> int:
+    return operate(arguments, partial(_rotate, arguments=arguments))
+
+
+def _run_revoke(arguments: argparse.Namespace) -> int:
+    if (arguments.id is None) == (arguments.service is None):
+        complain("name one token by its id, or all of a service with --service")
+        return exits.USAGE
+    try:
+        revocation_of("session", [arguments.id or arguments.service], arguments.reason)
+    except TargetError as error:
+        complain(str(error))
+        return exits.USAGE
+    return operate(arguments, partial(_revoke, arguments=arguments))
+
+
+def _run_regex(_arguments: argparse.Namespace) -> int:
+    say(REGEX)
+    return exits.DONE
+
+
+async def _create(session: Session, *, arguments: argparse.Namespace) -> int:
+    try:
+        made = await keep_token(
+            session,
+            arguments.service,
+            scopes=tuple(dict.fromkeys(arguments.scope)),
+            lifetime_ms=arguments.lifetime,
+        )
+    except NotKeptError as error:
+        complain(str(error))
+        return exits.FAILED
+    (tell_made_as_owner_does if arguments.owner else tell_made)(session, made)
+    return exits.DONE
+
+
+async def _list(session: Session, *, service: str | None) -> int:
+    say_tokens(session, await ask_tokens(session, service))
+    return exits.DONE
+
+
+async def _rotate(session: Session, *, arguments: argparse.Namespace) -> int:
+    old = next((row for row in await living(session) if row.id == arguments.id), None)
+    if old is None:
+        complain(CURES["not_found"])
+        return exits.FAILED
+    try:
+        made = await keep_token(
+            session,
+            old.service,
+            scopes=None,
+            lifetime_ms=arguments.lifetime,
+            replaces=old.id,
+            overlap_ms=arguments.overlap,
+        )
+    except NotKeptError as error:
+        complain(str(error))
+        return exits.FAILED
+    tell_made(session, made)
+    complain(f"the one before works until {end_of(old, session, arguments.overlap)}")
+    return exits.DONE
+
+
+async def _revoke(session: Session, *, arguments: argparse.Namespace) -> int:
+    """As `revoke session` does it, auth away or not: it strikes the row once it has heard of it."""
+    try:
+        rows = await living(session, arguments.service)
+    except NoAnswerError:
+        if arguments.id is None:
+            raise
+        complain(
+            "auth does not answer: whose token that is cannot be said, and it is ended all the same"
+        )
+        return await _end(session, arguments.id, arguments.reason)
+    found = [row for row in rows if arguments.id in {None, row.id}]
+    if not found:
+        complain(f"there is no living token of that {'id' if arguments.id else 'service'}")
+        return exits.FAILED
+    return max([await _end_row(session, row, arguments.reason) for row in found])
+
+
+async def _end_row(session: Session, row: ServiceTokenRow, reason: str) -> int:
+    if not session.json:
+        say(f"ends        {row.id} of {row.service}, …{row.last_four}")
+    return await _end(session, row.id, reason)
+
+
+async def _end(session: Session, token_id: str, reason: str) -> int:
+    event = revocation_of("session", [token_id], reason)
+    return await publish_and_wait(session, event, None, wait=True)
