@@ -146,7 +146,7 @@ class Door:
 
     def add(self, findings: Iterable[Finding]) -> None:
         """Write them down, each once."""
-        self.findings += [found for found in findings if found not in self.findings]
+        self.findings = list(dict.fromkeys([*self.findings, *findings]))
 
     def found(self, check: str, where: str, seen: str) -> None:
         """Write one down, once."""

@@ -39,7 +39,7 @@ class Examination:
 
     def add(self, findings: Iterable[Finding]) -> None:
         """Take them in, each once."""
-        self.findings += [found for found in findings if found not in self.findings]
+        self.findings = list(dict.fromkeys([*self.findings, *findings]))
 
     @property
     def ordered(self) -> list[Finding]:

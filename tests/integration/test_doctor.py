@@ -1,0 +1,185 @@
+"""The doctor on the bus: a good installation is clean, a leaky one is found out, and neither is changed."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ctl import exits
+from ctl.doctor.checks import BUS
+from ctl.doctor.findings import Finding
+from ctl.doctor.grants import judge_grants
+from shared import contract
+from shared.redis import connect_redis
+from shared.secrets import new_seed, write_private
+from tests.conftest import BusFactory
+from tests.support.auth_workers import running_workers
+from tests.support.command_line import Answer, CommandLine
+from tests.support.leaky_door import CATALOGUE, leaky_door
+from tests.support.revocation import environment
+from tests.support.servers import (
+    CREDENTIALS,
+    NatsServer,
+    RedisServer,
+    Server,
+    binary,
+    free_port,
+)
+
+LEAKY_REDIS = {"maxmemory-policy": "allkeys-lru", "appendfsync": "everysec", "maxmemory": "0"}
+
+
+@pytest.fixture
+def latchwire(nats_server: NatsServer, tmp_path: Path) -> CommandLine:
+    """The command line, set for the test's servers."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    return CommandLine(environment(nats_server), folder)
+
+
+@pytest.fixture
+def open_nats(tmp_path: Path) -> Iterator[Server]:
+    """A NATS that was started without our configuration."""
+    port = free_port()
+    command = [binary("nats-server"), "-a", "127.0.0.1", "-p", str(port)]
+    server = Server(command, port, tmp_path / "open-nats.log")
+    server.start()
+    yield server
+    server.kill()
+
+
+def checks(findings: list[Finding]) -> set[tuple[str, str]]:
+    """Which check failed for which credential."""
+    return {(found.check, found.where) for found in findings}
+
+
+async def test_credentials_as_the_contract_grants_them_are_clean(nats_server: NatsServer) -> None:
+    """Every subject that is not theirs is refused to each of them by the server."""
+    assert await judge_grants(nats_server.url, nats_server.secrets_dir) == ([], len(CREDENTIALS))
+
+
+async def test_a_grant_that_is_too_wide_is_found_and_nothing_is_done_with_it(
+    nats_server: NatsServer, bus_of: BusFactory
+) -> None:
+    """Auth may publish everything and the mailer hear everything: no stream has a message more for it."""
+    operator = await bus_of("operator")
+    accounts = nats_server.log.parent / "accounts.conf"
+    lines = accounts.read_text().splitlines()
+    widen(lines, "auth", "publish")
+    widen(lines, "mailer", "subscribe")
+    accounts.write_text("\n".join(lines))
+    await nats_server.restart()
+
+    findings, _ = await judge_grants(nats_server.url, nats_server.secrets_dir)
+
+    assert checks(findings) == {("bus.may_publish", "auth"), ("bus.may_hear", "mailer")}
+    assert "publishes document.keys" in {found.seen for found in findings}
+    assert "hears user.registered" in {found.seen for found in findings}
+    for stream in contract.STREAMS:
+        facts = await operator.js.stream_info(stream.name)
+        assert facts.state.last_seq == 0, stream.name
+
+
+def widen(lines: list[str], name: str, what: str) -> None:
+    """Let *name* publish, or subscribe to, everything."""
+    begin = lines.index(f"      # {name}")
+    row = next(n for n in range(begin, len(lines)) if lines[n].strip().startswith(f"{what}:"))
+    lines[row] = f'        {what}: {{ allow: [">"] }}'
+
+
+async def test_a_nats_that_lets_anybody_in_is_found(
+    nats_server: NatsServer, open_nats: Server
+) -> None:
+    """It was started without accounts.conf: nobody needs a credential, and each may do everything."""
+    url = f"nats://127.0.0.1:{open_nats.port}"
+
+    findings, _ = await judge_grants(url, nats_server.secrets_dir)
+
+    assert ("bus.open", url) in checks(findings)
+    assert {("bus.may_publish", name) for name in CREDENTIALS} <= checks(findings)
+
+
+async def test_a_credential_nats_does_not_know_is_found(nats_server: NatsServer) -> None:
+    """Somebody believes that this edge can be started."""
+    write_private(nats_server.secrets_dir / "nats" / "edge-9.seed", new_seed())
+
+    findings, _ = await judge_grants(nats_server.url, nats_server.secrets_dir)
+
+    assert checks(findings) == {("bus.not_let_in", "edge-9")}
+
+
+def test_every_check_of_the_bus_is_seen_failing() -> None:
+    """`files.readable` among the facts, the others above."""
+    seen = {"bus.open", "bus.may_publish", "bus.may_hear", "bus.not_let_in", "files.readable"}
+
+    assert BUS.keys() == seen
+
+
+async def test_a_leaky_installation_fails_the_command_with_each_leak_and_its_cure(
+    nats_server: NatsServer, redis_server: RedisServer, secrets_dir: Path, latchwire: CommandLine
+) -> None:
+    """Redis as a cache, a gateway that believes everybody: exit 1, and nobody's secret in the answer."""
+    (latchwire.folder / "services.yaml").write_text(CATALOGUE)
+    (secrets_dir / "copy-of-a-key.pem").write_text("readable\n")
+    async with (
+        running_workers(
+            nats_server,
+            redis_server,
+            secrets_dir,
+            doors=1,
+            trusted_proxies="10.0.0.0/8,127.0.0.0/8",
+        ),
+        leaky_door() as port,
+    ):
+        async with connect_redis(redis_server.url) as redis:
+            for name, value in LEAKY_REDIS.items():
+                await redis.config_set(name, value)
+        answer = await latchwire.run("doctor", "--json", "--through", f"http://127.0.0.1:{port}")
+        words = await latchwire.run("doctor")
+
+    assert answer.code == words.code == exits.FAILED, answer
+    assert found_in(answer) >= {
+        "redis.eviction", "redis.fsync", "redis.memory", "proxies.wide", "files.readable", "worker.silent",
+        "door.open_route", "door.identity_passes", "door.internals", "door.redirects_away", "door.cors",
+    }  # fmt: skip
+    assert not found_in(answer) & {"bus.may_publish", "bus.may_hear", "worker.clock", "redis.clock"}
+    assert "LEAK     redis.eviction" in words.out
+    assert "cure:  maxmemory-policy noeviction" in words.out
+    assert "nothing was sent to the front door" in words.err
+
+
+async def test_what_is_out_of_reach_is_not_called_clean(
+    nats_server: NatsServer, latchwire: CommandLine
+) -> None:
+    """No worker, no catalogue, and a door that is shut: exit 4, and each is named."""
+    url = f"http://127.0.0.1:{free_port()}"
+    answer = await latchwire.run("doctor", "--json", "--timeout", "1", "--through", url)
+
+    assert answer.code == exits.UNREACHABLE, answer
+    assert found_in(answer) == {"worker.silent", "catalogue.unread"}
+    assert answer.json["unreachable"] == [f"{url} (ConnectionRefusedError)"]
+
+
+async def test_without_a_bus_nothing_is_known(latchwire: CommandLine, tmp_path: Path) -> None:
+    """As for every command: exit 4."""
+    latchwire.variables["LATCHWIRE_NATS_URL"] = f"nats://127.0.0.1:{free_port()}"
+
+    assert (await latchwire.run("doctor", "--timeout", "1")).code == exits.UNREACHABLE
+
+
+async def test_it_refuses_to_attack_what_is_not_this_installation(latchwire: CommandLine) -> None:
+    """Before anything is sent: exit 2."""
+    answer = await latchwire.run(
+        "doctor", "--timeout", "1", "--through", "https://somebody-else.example"
+    )
+    nonsense = await latchwire.run("doctor", "--through", "ftp://localhost")
+
+    assert (answer.code, nonsense.code) == (exits.USAGE, exits.USAGE)
+    assert "attacks only what this installation serves" in answer.err
+
+
+def found_in(answer: Answer) -> set[str]:
+    """The checks that failed."""
+    findings: list[dict[str, str]] = json.loads(answer.out)["findings"]
+    return {found["check"] for found in findings}
