@@ -122,12 +122,25 @@ def _rule(rule: ExplainedRule) -> str:
 
 
 def _token(told: Explanation, now_ms: int) -> str:
-    org = f" in organisation {told.org}" if told.org else ""
-    roles = f" with {', '.join(told.roles)}" if told.roles else ""
     end = told.expires_at or 0
     expires = f"{'expires' if end > now_ms else 'expired'} {date_time(end)}"
-    who = f"person {_person(told)}{org}{roles}"
-    return one_line(f"Token: {who}, session {told.sid}, jti {told.jti}, key {told.kid}, {expires}.")
+    key = f"key {told.kid}, " if told.kid else ""
+    who = _service(told) if told.service else _whose(told, now_ms)
+    return one_line(f"Token: {who}, session {told.sid}, jti {told.jti}, {key}{expires}.")
+
+
+def _service(told: Explanation) -> str:
+    scopes = f" with {', '.join(told.permissions)}" if told.permissions else ""
+    return f"service {told.service}{scopes}"
+
+
+def _whose(told: Explanation, now_ms: int) -> str:
+    org = f" in organisation {told.org}" if told.org else ""
+    held = (*told.roles, *told.permissions)
+    roles = f" with {', '.join(held)}" if held else ""
+    since = told.logged_in_at
+    login = f", logged in {ago(now_ms - since)}" if since is not None else ""
+    return f"person {_person(told)}{org}{roles}{login}"
 
 
 def _person(told: Explanation) -> str:

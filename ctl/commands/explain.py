@@ -41,6 +41,9 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
         metavar="REQUEST",
         help="'GET https://app.example.com/path', with or without a token",
     )
+    parser.add_argument(
+        "--service", metavar="NAME", default="", help="as a gateway asks that is about to call it"
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--edge", metavar="NAME", help="ask this edge, not any")
     which.add_argument("--all", action="store_true", help="ask each live edge")
@@ -66,7 +69,8 @@ def _asked(arguments: argparse.Namespace) -> ExplainRequest:
     described = read_request(arguments.request) if arguments.request is not None else {}
     token = _read_token() if arguments.token_stdin else ""
     try:
-        return ExplainRequest.model_validate({"token": token, **described})
+        asked = {"token": token, "chosen": arguments.service, **described}
+        return ExplainRequest.model_validate(asked)
     except ValueError:
         raise RequestError("the request is too long, or has control characters in it") from None
 

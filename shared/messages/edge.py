@@ -81,7 +81,8 @@ class EdgeList(Message):
 class ExplainRequest(Message):
     """``op.token.explain``: decide this as a check would, and say why. Never stored, never logged.
 
-    *token* "" asks about the request alone: what would the rule do with nobody's credentials?
+    *token* "" asks about the request alone: what would the rule do with nobody's credentials? *chosen* is the
+    service that the check names, as a gateway's may; the services that are not exposed answer to nothing else.
     """
 
     token: str = ""
@@ -89,6 +90,7 @@ class ExplainRequest(Message):
     host: ShortText = ""
     uri: Annotated[str, StringConstraints(max_length=2048)] = "/"
     method: ShortText = "GET"
+    chosen: ShortText = ""
 
 
 class ExplainedRecord(Message):
@@ -110,9 +112,10 @@ class ExplainedRule(Message):
     """The rule of the catalogue that counts for the request: *path* is its prefix that matched.
 
     *public*: open to everybody. Else a person (``user`` in *token_types*) needs one of *roles* and every one of
-    *all_roles*, one of *emails*, one of *organisations* active, and a login at most *login_age_ms* old; a service
-    needs to be one of *callers*; both need one of *permissions* and every one of *all_permissions*; each where
-    given. *exposed*: routed where everybody gets. *origins*: whose pages may call it, with *credentials* or not.
+    *all_roles*, one of *emails*, one of *organisations* active, and a login at most *login_age_ms* old.
+    A service needs to be one of *callers*; both need one of *permissions* and every one of *all_permissions*;
+    each where given. *exposed*: routed for everybody. *origins*: whose pages may call it, with or without
+    *credentials*.
     """
 
     service: ShortText
@@ -139,7 +142,8 @@ class Explanation(Message):
 
     *record* is there when the token is revoked, whatever else refuses it. *kid* without *sub*: the token only
     names that key, which this edge does not have (any more); *record* is then the key's. *email* is there where
-    the token's *sub* is not the address, *org* where an organisation is active.
+    the token's *sub* is not the address, *org* where an organisation is active. *service*: its owner is no
+    person but this service. *logged_in_at* is the login that `login_age` counts from.
     """
 
     edge_id: Identifier
@@ -165,3 +169,6 @@ class Explanation(Message):
     catalogue_generation: int = 0
     email: ShortText = ""
     org: ShortText = ""
+    service: ShortText = ""
+    permissions: tuple[str, ...] = ()
+    logged_in_at: Millis | None = None

@@ -66,6 +66,19 @@ async def test_a_token_is_explained_alone_and_for_a_request(desk: Desk, bus_of: 
     )
 
 
+async def test_a_request_is_explained_as_a_gateway_asks_that_chose_a_service(
+    desk: Desk, bus_of: BusFactory
+) -> None:
+    """For services that are not exposed that is the only question with another answer."""
+    good = token().decode()
+
+    right = await ask(bus_of, token=good, host=HOST, uri="/demo", chosen="demo")
+    other = await ask(bus_of, token=good, host=HOST, uri="/demo", chosen="staff")
+
+    assert (right.outcome, other.reason) == ("allow", "wrong_service")
+    assert right.logged_in_at is not None
+
+
 async def test_an_account_is_told_by_id_and_address(desk: Desk, bus_of: BusFactory) -> None:
     """Where the sub is the address, it is not said twice."""
     account = await ask(bus_of, token=token(sub="01ADA", org="01ORG").decode())

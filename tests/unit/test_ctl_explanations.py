@@ -236,3 +236,22 @@ def test_what_is_no_request_is_refused_with_the_cure(text: str, cure: str) -> No
     with pytest.raises(RequestError, match=cure) as caught:
         read_request(text)
     assert "secret" not in str(caught.value)
+
+
+def test_a_service_is_no_person() -> None:
+    """By its name and scopes, without an address or a key that it does not have."""
+    told = an_explanation(
+        outcome="allow", reason="token", sub="bot", service="bot", permissions=("orders.read",), kid=""
+    )  # fmt: skip
+
+    assert "Token: service bot with orders.read, session" in text_of(told)
+    assert "key " not in text_of(told)
+
+
+def test_a_persons_login_is_told_with_its_age() -> None:
+    """It is what login_age counts from."""
+    told = an_explanation(
+        outcome="allow", reason="token", sub="01ADA", logged_in_at=NOW_MS - 7_200_000
+    )
+
+    assert ", logged in 2 h ago, session" in text_of(told)

@@ -36,7 +36,7 @@ class Explainer:
         token_bytes = request.token.strip().encode("utf-8", "replace")
         asking, fields = _asking(request), _fields(token_bytes)
         found = self.checker.check_token(token_bytes) if token_bytes else None
-        decision = _decided(self.checker, asking, fields, found)
+        decision = _decided(self.checker, request, fields, found)
         token = found.token if isinstance(found, Denied) else found
         route = self.checker.route_of(asking) if request.host else None
         explanation = Explanation(
@@ -83,12 +83,12 @@ class Explainer:
 
 def _decided(
     checker: Checker,
-    asking: Asking,
+    request: ExplainRequest,
     fields: Fields,
     found: VerifiedToken | Denied | None,
 ) -> Decision | VerifiedToken:
-    if asking.host:
-        return checker.check(asking, fields)
+    if request.host:
+        return checker.check(_asking(request), fields, request.chosen)
     return Denied("no_credentials") if found is None else found
 
 
@@ -128,6 +128,9 @@ def _of(token: VerifiedToken) -> dict[str, object]:
         "sid": claims.sid,
         "jti": claims.jti,
         "roles": tuple(claims.roles),
+        "service": claims.service,
+        "permissions": tuple(claims.permissions),
+        "logged_in_at": None if claims.service else _time(claims.auth_time * 1000),
         "expires_at": claims.exp * 1000,
         "issued_at": _time(claims.iat_ms),
         "session_began_at": _time(claims.sst),
