@@ -20,8 +20,8 @@ CATALOGUE = f"services:\n  app: {{host: app.{DOMAIN}, upstream: 'http://127.0.0.
 FOREIGN = [
     "null", "http://evil.test", f"http://other.{DOMAIN}:8080", f"http://app.{DOMAIN}",
     f"http://app.{DOMAIN}:8081", f"https://app.{DOMAIN}:8080", f"http://APP.{DOMAIN}:8080",
-    f"http://app.{DOMAIN}.:8080", f"http://app.{DOMAIN}:8080.evil.test", f"{APP}/", f"{APP}@evil.test", f"{APP},{OWN}",
-    f"http://evil.test/{APP}", "*", "",
+    f"http://app.{DOMAIN}.:8080", f"http://app.{DOMAIN}:8080.evil.test", f"{APP}/", f"{APP}@evil.test",
+    f"{APP},{OWN}", f"http://evil.test/{APP}", "*", "",
 ]  # fmt: skip
 
 
