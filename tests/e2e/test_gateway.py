@@ -172,7 +172,7 @@ async def test_a_service_that_wants_no_security_headers_keeps_its_own(
 async def test_a_service_that_is_not_exposed_answers_at_the_internal_entry_point_alone(
     gateway: Stack, http: aiohttp.ClientSession
 ) -> None:
-    """At the front door Traefik takes its path for the demo's, and the edge does not; inside it needs a login."""
+    """At the front door Traefik calls the demo, and the edge refuses; inside it needs a login."""
     inside = f"http://127.0.0.1:{gateway.run['ports']['gateway-internal']}"
     async with open_client(gateway.url) as client:
         tokens = await log_in(client, gateway.inbox, "hidden@example.com")

@@ -60,18 +60,27 @@ SECRETS = {
     "auth": {
         "signing", "link", "refresh", "csrf", "blocklist.key", "clients.json", "jwks.json",
         "operator.jwks.json", "nats/auth.seed", "accounts.password",
-        "providers",
+        "providers", "edges.jwks.json",
     },
     "postgres": {"accounts.password"},
     "accounts": {"accounts.password"},
     "mailer": {"link", "smtp.password", "nats/mailer.seed"},
     "revocation": {"blocklist.key", "nats/revocation.seed"},
-    "edge-1": {"jwks.json", "operator.jwks.json", "blocklist.key", "nats/edge-1.seed"},
-    "edge-2": {"jwks.json", "operator.jwks.json", "blocklist.key", "nats/edge-2.seed"},
-    "ctl": {"nats/operator.seed", "operator", "operator.jwks.json", "signing", "jwks.json"},
+    "edge-1": {
+        "jwks.json", "operator.jwks.json", "blocklist.key", "nats/edge-1.seed",
+        "edges/edge-1.key", "edges.jwks.json",
+    },
+    "edge-2": {
+        "jwks.json", "operator.jwks.json", "blocklist.key", "nats/edge-2.seed",
+        "edges/edge-2.key", "edges.jwks.json",
+    },
+    "ctl": {
+        "nats/operator.seed", "operator", "operator.jwks.json", "signing", "jwks.json",
+        "edges", "edges.jwks.json",
+    },
 }  # fmt: skip
-# `keys rotate` makes a signing key; nobody else writes any.
-WRITABLE = {"ctl": {"signing", "jwks.json"}}
+# `keys rotate` makes a signing key, `edges certify` an edge's; nobody else writes any.
+WRITABLE = {"ctl": {"signing", "jwks.json", "edges", "edges.jwks.json"}}
 ONCE = {"streams", "ctl", "accounts"}  # these end by themselves
 PROFILE = {"postgres", "accounts"}  # only where people have accounts
 MODELS: dict[str, type[WorkerSettings]] = {
@@ -378,7 +387,9 @@ def install(tmp_path: Path, doors: dict[str, int]) -> Iterator[Install]:
 @pytest.mark.parametrize("name", sorted(KNOWN_NAMES - OF_THE_CONTAINER))
 def test_a_setting_in_env_reaches_every_worker_that_knows_it(install: Install, name: str) -> None:
     """And what may hold a password reaches nobody else."""
-    production = install(**{name: OTHER[name]})
+    # A cookie of a domain is for a site within it.
+    besides = {"URL": OTHER["URL"]} if name == "COOKIE_DOMAIN" else {}
+    production = install(**besides, **{name: OTHER[name]})
     field = name.lower()
     for service, model in MODELS.items():
         environment = production.environment_of(production.document["services"][service])
@@ -544,6 +555,7 @@ async def _log_in_by_page(browser: Browser, doors: dict[str, int], address: str)
     demo = await browser.submit(sent, "/auth/form/code", code=code)
     assert (demo.status, path_of(demo)) == (200, "/demo")
     assert address in demo.text
+    assert demo.headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
 async def _routed(client: Client) -> None:
