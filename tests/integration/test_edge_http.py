@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from latchwire.records import Record
+from services.edge.http.server import MAX_FIELD_BYTES
 from shared.unreadable import refuse_by, refuse_plainly
 from tests.support.edge import COOKIE, ORIGIN, token
 from tests.support.edge_http import HEAD, Door, open_door, parse
@@ -348,7 +349,7 @@ async def test_a_flood_of_what_cannot_be_read_is_a_few_lines_and_a_count(
     ours: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A header beyond aiohttp's limit, from anybody: with the answer of our own, and without it."""
-    huge = LINE + b"Authorization: Bearer " + b"a" * 9_000 + b"\r\n\r\n"
+    huge = LINE + b"Authorization: Bearer " + b"a" * (MAX_FIELD_BYTES + 1_000) + b"\r\n\r\n"
     caplog.set_level("INFO")
     async with open_door() as door:
         if ours:

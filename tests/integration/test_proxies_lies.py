@@ -11,7 +11,7 @@ import pytest_asyncio
 from shared.traefik import IDENTITY_HEADERS
 from tests.support.edge_http import Reply
 from tests.support.proxies import PROXIES
-from tests.support.proxy_world import NAVIGATION, World, bearer, running_world
+from tests.support.proxy_world import NAVIGATION, World, bearer, cookie, running_world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -241,6 +241,27 @@ async def test_no_header_shuts_what_a_credential_opens(world: World, proxy: str)
         if reply is None or reply.status != 200
     ]
     assert refused == []
+
+
+async def test_a_client_chooses_neither_scheme_nor_host_of_its_origin(
+    world: World, proxy: str
+) -> None:
+    """A form of another site's, sent with the cookie: no forwarded line makes that site the service's own."""
+    claims = [
+        ("Origin: https://localhost:8080", "X-Forwarded-Proto: https"),
+        ("Origin: https://localhost:8080", "X-Forwarded-Ssl: on", "Forwarded: proto=https"),
+        ("Origin: http://elsewhere.example", "X-Forwarded-Host: elsewhere.example"),
+        ("Origin: http://elsewhere.example", "X-Original-Url: http://elsewhere.example/private"),
+    ]
+    before = len(world.app.seen)
+    for claim in claims:
+        lines = (cookie(), "Content-Length: 0", *claim)
+        reply = await world.ask(proxy, "/private", *lines, method="POST")
+        assert (reply.status, reply.get("X-Latchwire-Reason")) == (403, "csrf_failed"), claim
+    own = ("Origin: http://localhost:8080", cookie(), "Content-Length: 0")
+
+    assert len(world.app.seen) == before
+    assert (await world.ask(proxy, "/private", *own, method="POST")).status == 200
 
 
 async def test_two_credentials_or_two_hosts_are_one_too_many(world: World, proxy: str) -> None:

@@ -1,7 +1,7 @@
 """An edge's door on a real socket, spoken to in raw bytes as a hostile proxy or client would."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from services.edge.flows.assertions import Assertions
 from services.edge.flows.counts import CheckCounts
 from services.edge.http.answers import Answers
 from services.edge.http.doors import Doors
-from services.edge.http.peers import TrustedPeers
+from services.edge.http.peers import Network, TrustedPeers
 from services.edge.http.refusals import RefusalLog
 from services.edge.http.refused_page import Pages
 from services.edge.http.server import make_server
@@ -97,13 +97,15 @@ def parse(data: bytes) -> Reply:
 
 
 @asynccontextmanager
-async def open_door(desk: Desk | None = None, port: int = 0) -> AsyncIterator[Door]:
-    """An edge that listens on *port*, or on a free one."""
+async def open_door(
+    desk: Desk | None = None, port: int = 0, trusted: Iterable[Network] = LOOPBACK
+) -> AsyncIterator[Door]:
+    """An edge that listens on *port*, or on a free one, and believes proxies in *trusted*."""
     desk = desk or make_desk()
     counts = CheckCounts()
     door = Doors(
         checker=desk.checker,
-        peers=TrustedPeers(LOOPBACK),
+        peers=TrustedPeers(trusted),
         answers=Answers(clock=desk.clock, ids=FakeIds(), url=ORIGIN),
         assertions=Assertions(EDGE_KEY, issuer=ORIGIN, clock=desk.clock),
         refusals=RefusalLog(desk.clock),

@@ -1,0 +1,162 @@
+"""Five doors of one edge over raw sockets: the same decision, told so that each proxy understands it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.edge import COOKIE, ORIGIN, token
+from tests.support.edge_http import Door, Reply, open_door, parse
+
+GOOD = token()
+BEARER = b"Authorization: Bearer " + GOOD + b"\r\n"
+FOREIGN = b"Authorization: Bearer " + token(roles=["guest"]) + b"\r\n"
+NAVIGATION = b"Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"
+PROXIES = ["traefik", "caddy", "haproxy", "nginx", "envoy"]
+# What is asked for -> its own lines; Envoy's stands in the path of the check.
+FORWARDED = (
+    "X-Forwarded-Method: {0}\r\nX-Forwarded-Proto: http\r\n"
+    "X-Forwarded-Host: localhost:8080\r\nX-Forwarded-Uri: {1}\r\n"
+)
+ORIGINAL = "X-Original-Method: {0}\r\nX-Original-URL: http://localhost:8080{1}\r\n"
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Door]:
+    """A fresh edge."""
+    async with open_door() as door:
+        yield door
+
+
+async def check(
+    door: Door,
+    proxy: str,
+    target: str,
+    extra: bytes = b"",
+    *,
+    method: str = "GET",
+    service: str = "",
+) -> Reply:
+    """One check as *proxy* asks it."""
+    path = f"/check/{proxy}" + (f"/{service}" if service else "")
+    if proxy == "envoy":
+        line, head = f"{method} {path}/@{target} HTTP/1.1", "X-Forwarded-Proto: http\r\n"
+    else:
+        line = f"GET {path} HTTP/1.1"
+        head = (ORIGINAL if proxy == "nginx" else FORWARDED).format(method, target)
+    host = "localhost:8080" if proxy == "envoy" else "edge"
+    data = f"{line}\r\nHost: {host}\r\n{head}".encode() + extra + b"\r\n"
+    return parse(await door.send(data))
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+@pytest.mark.parametrize(
+    ("target", "extra", "status", "code"),
+    [
+        ("/demo", BEARER, 200, ""),
+        ("/demo/public", b"", 200, ""),
+        ("/open?x=/demo", b"", 200, ""),
+        ("/demo", b"", 401, "no_credentials"),
+        ("/demo", b"Authorization: Bearer x.y.z\r\n", 401, "token_invalid"),
+        ("/staff", FOREIGN, 403, "not_allowed"),
+        ("/nowhere", BEARER, 403, "no_route"),
+        ("/demo/../staff", BEARER, 403, "ambiguous_path"),
+        ("/demo", BEARER + BEARER, 403, "two_credentials"),
+    ],
+)
+async def test_the_same_request_ends_the_same_way_at_every_door(
+    door: Door, proxy: str, target: str, extra: bytes, status: int, code: str
+) -> None:
+    """200, 401 or 403 and nothing else: what all five understand."""
+    reply = await check(door, proxy, target, extra)
+
+    assert (reply.status, reply.get("x-latchwire-reason")) == (status, code)
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+async def test_a_stale_edge_says_503_at_every_door(door: Door, proxy: str) -> None:
+    """nginx makes 500 of it, and our configuration 503 again; never 401."""
+    door.desk.revocations.staleness = 60.0
+    reply = await check(door, proxy, "/demo", BEARER)
+
+    assert (reply.status, reply.get("x-latchwire-reason")) == (503, "stale")
+    assert reply.get("retry-after") == "1"
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 302), ("POST", 303)])
+@pytest.mark.parametrize("proxy", ["traefik", "caddy", "haproxy", "envoy"])
+async def test_a_browser_is_redirected_where_the_proxy_hands_it_on(
+    door: Door, proxy: str, method: str, status: int
+) -> None:
+    """By the edge itself."""
+    reply = await check(door, proxy, "/demo", NAVIGATION, method=method)
+
+    assert reply.status == status
+    assert reply.get("location").startswith(f"{ORIGIN}/auth/login?next=")
+
+
+async def test_nginx_hears_401_and_the_address_beside_it(door: Door) -> None:
+    """It knows no redirect as an answer: 302 would be a 500 to the client."""
+    reply = await check(door, "nginx", "/demo", NAVIGATION)
+
+    assert reply.status == 401
+    assert reply.get("x-latchwire-location").startswith(f"{ORIGIN}/auth/login?next=")
+    assert "location" not in reply.headers
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+async def test_every_door_is_bound_to_the_service_it_names(door: Door, proxy: str) -> None:
+    """The edge's reading and the proxy's choice have to agree."""
+    right = await check(door, proxy, "/demo", BEARER, service="demo")
+    wrong = await check(door, proxy, "/demo", BEARER, service="open")
+
+    assert right.status == 200
+    assert (wrong.status, wrong.get("x-latchwire-reason")) == (403, "wrong_service")
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+async def test_no_stranger_may_say_what_was_asked_for(proxy: str) -> None:
+    """Only a configured proxy: from anywhere else even an open path is refused."""
+    async with open_door(trusted=()) as door:
+        reply = await check(door, proxy, "/open")
+
+    assert (reply.status, reply.get("x-latchwire-reason")) == (403, "untrusted_peer")
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+async def test_answers_are_counted_by_proxy(door: Door, proxy: str) -> None:
+    """Each under its own name."""
+    await check(door, proxy, "/demo", BEARER)
+    await check(door, proxy, "/demo")
+
+    assert dict(door.counts.items()) == {
+        (proxy, "allow", "token"): 1,
+        (proxy, "deny", "no_credentials"): 1,
+    }
+
+
+@pytest.mark.parametrize("proxy", ["traefik", "caddy", "haproxy", "nginx"])
+@pytest.mark.parametrize("query", ["?", "?x=1", "?/demo/public", "?service=open&rd=//evil.example"])
+async def test_a_query_on_the_check_says_nothing(door: Door, proxy: str, query: str) -> None:
+    """Caddy appends the client's own."""
+    lines = (ORIGINAL if proxy == "nginx" else FORWARDED).format("GET", "/demo").encode()
+    line = f"GET /check/{proxy}/demo{query} HTTP/1.1".encode()
+
+    assert (await door.check(line=line, head=lines)).status == 401
+    assert (await door.check(BEARER, line=line, head=lines)).status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "PROPFIND"])
+async def test_the_method_of_envoys_check_is_the_requests(door: Door, method: str) -> None:
+    """A cookie and an unsafe method need an origin there."""
+    session = f"Cookie: {COOKIE}=".encode() + GOOD + b"\r\n"
+    reply = await check(door, "envoy", "/demo", session, method=method)
+
+    assert reply.status == (200 if method in {"GET", "HEAD"} else 403)
+
+
+async def test_what_envoy_puts_behind_the_prefix_is_the_whole_target(door: Door) -> None:
+    """Its query belongs to the request, and nothing in it leads to another door or service."""
+    for target in ("/demo?a=/@/open", "/demo/@/open", "/demo?/check/traefik/open"):
+        assert (await check(door, "envoy", target)).status == 401, target
+    assert (await check(door, "envoy", "/open/@/demo")).status == 200
+    assert (await check(door, "envoy", "/check/envoy/open/@/open")).status == 403
