@@ -13,7 +13,7 @@ from shared.edge_keys import (
     read_edge_jwks,
     write_edge_jwks,
 )
-from shared.secrets import SecretsError, new_private_pem, write_private
+from shared.secrets import SecretsError, load_operator_key, new_private_pem, write_private
 
 MAX_KEYS = 64
 
@@ -39,19 +39,22 @@ class EdgeFiles:
         return read_edge_jwks(self._secrets_dir)
 
     def make(self, edge_id: str, *, renew: bool) -> JWK:
-        """The public half of the edge's key, made when it is missing or another is wanted.
+        """The public half of the edge's key, made when it is missing.
+
+        *renew*: of the one that waits to take its place, made when none does.
 
         Raises:
             SecretsError: the file that is there cannot be used, or none can be written.
         """
         try:
-            if renew:
-                write_private(key_path(self._secrets_dir, edge_id), new_private_pem("EdDSA"))
             made = ensure_edge_key(self._secrets_dir, edge_id).public
+            waiting = self._waiting(edge_id)
+            if renew and not waiting.exists():
+                write_private(waiting, new_private_pem("EdDSA"))
             self._give_to_owner()
         except OSError as error:
             raise SecretsError(f"{self._directory} cannot be written: {error.strerror}") from error
-        return made
+        return EdgeKey.named(edge_id, load_operator_key(waiting)).public if renew else made
 
     def publish(self, keys: Sequence[JWK]) -> bool:
         """Keep the file, the start state, in step with the document; False when it is not writable."""
@@ -63,12 +66,31 @@ class EdgeFiles:
         return True
 
     def put_away(self, kids: Sequence[str]) -> None:
-        """Let no edge find the private halves of *kids* any more; they stay on disk under another name."""
+        """Let no edge use the private halves of *kids*; a key that waits takes the place of its edge's.
+
+        They stay on disk under another name.
+        """
         for edge_id in sorted({edge_of(kid) for kid in kids}):
+            waiting = self._waiting(edge_id)
+            if waiting.exists() and EdgeKey.named(edge_id, load_operator_key(waiting)).kid in kids:
+                waiting.unlink()
             own = EdgeKey.load(self._secrets_dir, edge_id)
             if own is not None and own.kid in kids:
-                path = key_path(self._secrets_dir, edge_id)
-                path.rename(path.with_name(f"{own.kid}.withdrawn"))
+                self._replace(edge_id, own.kid)
+
+    def _replace(self, edge_id: str, kid: str) -> None:
+        path, waiting = key_path(self._secrets_dir, edge_id), self._waiting(edge_id)
+        write_private(path.with_name(f"{kid}.withdrawn"), path.read_text("ascii").strip())
+        if waiting.exists():
+            # In place: the edge's container has this very file mounted.
+            path.write_text(waiting.read_text("ascii"), "ascii")
+            waiting.unlink()
+        else:
+            path.unlink()
+        self._give_to_owner()
+
+    def _waiting(self, edge_id: str) -> Path:
+        return key_path(self._secrets_dir, edge_id).with_suffix(".key.next")
 
     def _give_to_owner(self) -> None:
         """A production's secrets belong to the user who runs the containers."""

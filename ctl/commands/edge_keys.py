@@ -33,7 +33,9 @@ def register(actions: "Commands[argparse.ArgumentParser]") -> None:
     )
     certify.add_argument("name", nargs="?", help="the edge; default: every one with a credential")
     certify.add_argument(
-        "--renew", action="store_true", help="another key; the one before stays until withdrawn"
+        "--renew",
+        action="store_true",
+        help="a further key, in use once the one before is withdrawn",
     )
     certify.set_defaults(run=_run_certify)
     withdraw = add_command(actions, "withdraw", "believe an edge's keys no more, everywhere")
@@ -104,6 +106,11 @@ async def _certify(desk: CertificateDesk, *, name: str | None, renew: bool) -> i
         raise EdgeKeyError("no edge has a credential here: name one")
     own = [desk.files.make(edge_id, renew=renew) for edge_id in names]
     await desk.put(with_keys(desk.keys, own))
+    if renew:
+        complain(
+            "once every service knows it (those that ask auth for the keys: after six minutes), withdraw the "
+            "one before: `latchwire edges withdraw KID`"
+        )
     return await _confirm(desk, "certified", [key["kid"] for key in own])
 
 
@@ -111,8 +118,10 @@ async def _withdraw(desk: CertificateDesk, *, name: str) -> int:
     kept, gone = without(desk.keys, name)
     for kid in gone:  # first: who has the feed refuses it within milliseconds
         await desk.session.bus.publish(TOKEN_REVOKED, _revoked(desk.session, kid))
+    desk.files.put_away(
+        gone
+    )  # before the document: the edge looks at its file when it hears of that
     await desk.put(kept)
-    desk.files.put_away(gone)
     return await _confirm(desk, "withdrawn", gone)
 
 

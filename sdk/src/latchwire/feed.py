@@ -26,7 +26,7 @@ from latchwire._stream import FeedReadError, Freshness
 from latchwire._strict import decode_base64url
 from latchwire.blocklist import Blocklist, Revocable
 from latchwire.connect import FeedConnectError, connect
-from latchwire.documents import Documents
+from latchwire.documents import Documents, OnKeys
 from latchwire.events import CAPACITY, EventStream, Hub, keys_of
 from latchwire.keys import KeyRing
 from latchwire.records import Record
@@ -171,19 +171,22 @@ class RevocationFeed(Replica, Feed):
         connect_timeout: float | None = 10.0,
         operators: KeyRing | None = None,
         on_keys: Callable[[KeyRing], None] | None = None,
+        on_edges: Callable[[KeyRing], None] | None = None,
     ) -> AsyncIterator[Self]:
         """Connect as the credential *name* (``service-shop``), follow the feed, and close at the end.
 
         *nkey_seed* is the text of its seed file, *blocklist_key* the text of ``blocklist.key`` or its 32
         bytes. *servers*, *tls* and *connect_timeout* are those of `latchwire.connect.connect`. With
         *operators* (the public keys in ``operator.jwks.json``) and *on_keys* (`Verifier.replace_keys`) a
-        rotation of the token keys reaches this service by itself, signed by an operator.
+        rotation of the token keys reaches this service by itself, signed by an operator; with *on_edges*
+        (`AssertionVerifier.replace_keys`) one of the edges' keys.
 
         Raises:
             FeedConnectError: no server let us in within *connect_timeout* seconds (None: wait for ever).
-            ValueError: *blocklist_key* is none, or only one of *operators* and *on_keys* is given.
+            ValueError: *blocklist_key* is none, or *operators* is given without one to tell, or one
+                without *operators*.
         """
-        documents = _follow_keys(operators, on_keys)
+        documents = _follow_keys(operators, on_keys, on_edges)
         hash_key = _read_key(blocklist_key)
         link = connect(servers, name=name, nkey_seed=nkey_seed, tls=tls, timeout=connect_timeout)
         async with link as client:
@@ -250,18 +253,32 @@ class RevocationFeed(Replica, Feed):
         await self.stop()
 
 
+OnRing = Callable[[KeyRing], None]
+
+
 def _follow_keys(
-    operators: KeyRing | None, on_keys: Callable[[KeyRing], None] | None
+    operators: KeyRing | None, on_keys: OnRing | None, on_edges: OnRing | None
 ) -> Documents | None:
-    if operators is None and on_keys is None:
+    if operators is None and on_keys is None and on_edges is None:
         return None
-    if operators is None or on_keys is None:
-        raise ValueError("operators and on_keys go together")
+    if operators is None or (on_keys is None and on_edges is None):
+        raise ValueError("operators and on_keys or on_edges go together")
+    return Documents(
+        operators,
+        on_keys=_telling(on_keys),
+        on_edges=_telling(on_edges),
+        api_prefix=SERVICE_API_PREFIX,
+    )
+
+
+def _telling(on_ring: OnRing | None) -> OnKeys | None:
+    if on_ring is None:
+        return None
 
     def take(body: Mapping[str, Any], _generation: int) -> None:
-        on_keys(KeyRing.from_jwks({"keys": body["keys"]}))
+        on_ring(KeyRing.from_jwks({"keys": body["keys"]}))
 
-    return Documents(operators, on_keys=take, api_prefix=SERVICE_API_PREFIX)
+    return take
 
 
 def _read_key(key: bytes | str) -> bytes:

@@ -80,9 +80,10 @@ class VerifiedToken:
 
 
 class Spoken(NamedTuple):
-    """Header *lines* for *service*, made at *made_ms* and good until *renew_ms* (Unix ms)."""
+    """Header *lines* for *service*, by key number *era*, made at *made_ms*, good until *renew_ms* (Unix ms)."""
 
     service: Service
+    era: int
     made_ms: int
     renew_ms: int
     lines: bytes

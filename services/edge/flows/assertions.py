@@ -28,11 +28,13 @@ class Assertions:
         self._issuer = issuer
         self._clock = clock
         self._nobody: dict[str, tuple[Service, bytes]] = {}
+        self._era = 0
         self.use(key)
 
     def use(self, key: AssertionKey | None) -> None:
-        """Sign with *key* from now on; what was signed before is told for half a minute more."""
+        """Sign with *key* from now on; what was signed with the one before is told no more."""
         self._key = key
+        self._era += 1
         self._header = b"" if key is None else _header(key.kid)
 
     @property
@@ -54,6 +56,7 @@ class Assertions:
         if (
             known is not None
             and known.service is service
+            and known.era == self._era
             and known.made_ms <= now_ms < known.renew_ms
         ):
             return known.lines
@@ -68,7 +71,7 @@ class Assertions:
             token.spoken.clear()
         # One that was passed on ends with the first; another of it would say the same.
         until = passed.exp * 1000 if passed.exp else now_ms + RENEW_MS
-        token.spoken[service.name] = Spoken(service, now_ms, until, lines)
+        token.spoken[service.name] = Spoken(service, self._era, now_ms, until, lines)
         return lines
 
     def _sign(self, token: VerifiedToken, audience: str, now: int) -> bytes:
