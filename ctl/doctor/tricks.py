@@ -74,6 +74,9 @@ def _where(public: str) -> Iterator[tuple[str, Lines]]:
     yield "X-Forwarded-Port", (("X-Forwarded-Port", "443"),)
 
 
+OTHER_SEPARATORS: Final = (
+    "!#$%&'*+^`|~"  # what else a name may hold (RFC 9110 §5.6.2) and a reader may fold
+)
 METHODS: Final = ("HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND", "TRACE", "get", "DOCTOR")
 
 
@@ -130,6 +133,8 @@ def identity(marker: str) -> Iterator[tuple[str, str, str]]:
         yield "door.identity_passes", name.upper(), f"{marker}u{number}z"
         for letter, alias in _aliases(name):
             yield "door.alias_passes", alias, f"{marker}{letter}{number}z"
+    for number, char in enumerate(OTHER_SEPARATORS):
+        yield "door.alias_passes", f"X{char}User{char}Id", f"{marker}s{number}z"
 
 
 def _aliases(name: str) -> Iterator[tuple[str, str]]:
