@@ -127,7 +127,7 @@ def say_tokens(session: Session, answer: ServiceTokenAnswer) -> None:
     if not answer.tokens:
         say("no service has a token")
         return
-    heading = ("SERVICE", "ID", "ENDS IN", "UNTIL", "LAST USED", "SCOPES", "")
+    heading = ("SERVICE", "ID", "TOKEN", "UNTIL", "LAST USED", "SCOPES", "")
     say(table([heading, *(_cells(row, session, known) for row in answer.tokens)]))
     if not known:
         complain("when they were last used cannot be told now: Redis is away")

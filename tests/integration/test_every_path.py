@@ -20,7 +20,7 @@ from tests.support.credentials import ACCESS, sign_in
 from tests.support.doors import doors_that_end_sessions
 from tests.support.house import House, running_house
 from tests.support.waiting import eventually
-from tests.support.ways import KEY_PATHS, PATHS, is_out, nothing_is_left
+from tests.support.ways import KEY_PATHS, PATHS, SERVICE_TOKEN_PATHS, is_out, nothing_is_left
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -86,7 +86,7 @@ async def test_a_revoked_signing_key_ends_every_access_token(house: House) -> No
 async def test_every_door_that_can_end_a_session_has_its_row() -> None:
     """Also the next one."""
     rows = {door for path in (PATHS | ACCOUNT_PATHS).values() for door in path.doors}
-    rows |= KEY_PATHS | SAME_AS_BLOCK
+    rows |= KEY_PATHS | SAME_AS_BLOCK | SERVICE_TOKEN_PATHS
 
     assert (
         doors_that_end_sessions() == rows

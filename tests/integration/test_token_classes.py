@@ -24,8 +24,10 @@ from services.auth.adapters.redis_scripts import Scripts
 from services.auth.domain.exchange import Budget
 from services.auth.domain.limits import Rate
 from services.auth.domain.provider import Handshake
+from services.auth.domain.service_tokens import MANAGE
 from services.auth.http.form_tokens import FormTokens
 from services.auth.http.page_forms import FORM
+from shared.bus import Bus
 from shared.clock import SystemClock
 from shared.contract import LOGIN_REQUESTED
 from shared.ids import SystemIds
@@ -41,9 +43,11 @@ from tests.support.auth_workers import ORIGIN, URL, AuthWorkers, bearer, running
 from tests.support.house import SHOP, basic, write_clients
 from tests.support.people import Person, signed_in
 from tests.support.servers import NatsServer, RedisServer
+from tests.support.service_tokens import kept_token
 
 PASSWORD = "a long enough one of hers"
 OK = range(200, 300)
+SERVICE = "stock"
 MANY = Budget("x", Rate(100_000, 1_000))
 Door = Callable[[str], Awaitable[bool]]
 
@@ -51,7 +55,8 @@ Door = Callable[[str], Awaitable[bool]]
 MATRIX: dict[str, set[str]] = {
     "bearer": {"access"},
     "access cookie": {"access"},
-    "an edge's reading": {"access"},
+    # By signature: an opaque token is none. `test_edge_service_tokens` has what an edge does with those.
+    "an edge's reading": {"access", "service access"},
     "refresh body": {"refresh"},
     "refresh cookie": {"refresh"},
     # Both prove an address and open a session; which of the two it is stands in the MAC.
@@ -64,7 +69,10 @@ MATRIX: dict[str, set[str]] = {
     "invitation": {"invitation"},
     "notice": {"notice"},
     "provider's callback": {"provider state"},
-    "introspection": {"access", "refresh"},
+    "introspection": {"access", "refresh", "service token", "service access"},
+    # The one is its own credential, the other what it is turned into: at the edge both come as a bearer.
+    "service bearer": {"service token", "service access"},
+    "service's secret": {"service token"},
     "client secret": {"client secret"},
     "form token": {"form token"},
     "csrf header": {"csrf token"},
@@ -115,10 +123,14 @@ async def bag(
         )  # fmt: skip
         redis = await stack.enter_async_context(connect_redis(redis_server.url))
         scripts = Scripts(redis, load_blocklist_key(secrets_dir), SystemClock())
-        yield await fill(site, RedisHandshakes(scripts), secrets_dir)
+        operator = await stack.enter_async_context(nats_server.connect("operator"))
+        made = await service_tokens(site, operator)
+        yield await fill(site, RedisHandshakes(scripts), secrets_dir, made)
 
 
-async def fill(site: AuthWorkers, handshakes: RedisHandshakes, secrets_dir: Path) -> Bag:
+async def fill(
+    site: AuthWorkers, handshakes: RedisHandshakes, secrets_dir: Path, made: dict[str, str]
+) -> Bag:
     """One of each, all of them living at once."""
     ada = await signed_in(site, "ada")
     cookies = await site.sign_in_with_cookies(ada.email)
@@ -165,6 +177,7 @@ async def fill(site: AuthWorkers, handshakes: RedisHandshakes, secrets_dir: Path
         "csrf token": cookies["latchwire-dev-csrf"],
         "session handle": handle,
         "pre-login value": nonce,
+        **made,
         **signed_for_others(secrets_dir),
         # The right attempt and address, under the name of another purpose.
         "link as verification": site.token_of(login_ids["link"], purpose="verify_email"),
@@ -174,6 +187,16 @@ async def fill(site: AuthWorkers, handshakes: RedisHandshakes, secrets_dir: Path
         "reset code as verification": code("verify_email", login_ids["reset"], bob.email),
     }
     return Bag(site, ada, secrets, login_ids, cookies, handshakes)
+
+
+async def service_tokens(site: AuthWorkers, operator: Bus) -> dict[str, str]:
+    """A service's token that may manage tokens, and the access token made of it."""
+    token = await kept_token(operator, SERVICE, MANAGE)
+    form = {"grant_type": "client_credentials"}
+    pair = b64encode(f"{SERVICE}:{token}".encode()).decode()
+    headers = {"Authorization": f"Basic {pair}"}
+    answer = await site.call("POST", "/auth/token", data=form, headers=headers)
+    return {"service token": token, "service access": (await answer.json())["access_token"]}
 
 
 def cookies_nonce() -> str:
@@ -238,6 +261,8 @@ class Doors:
             "notice": lambda s: self.form("notice", {"token": s}, "/auth/session-ended"),
             "provider's callback": self.callback,
             "introspection": self.introspection,
+            "service bearer": self.service_bearer,
+            "service's secret": self.service_secret,
             "client secret": self.client_secret,
             "form token": self.form_token,
             "csrf header": self.csrf_header,
@@ -299,6 +324,15 @@ class Doors:
             "POST", "/auth/introspect", data={"token": secret or "x"}, headers=basic(SHOP)
         )
         return bool((await answer.json())["active"])
+
+    async def service_bearer(self, secret: str) -> bool:
+        return good(await self.site.call("GET", "/auth/service-tokens", headers=bearer(secret)))
+
+    async def service_secret(self, secret: str) -> bool:
+        pair = b64encode(f"{SERVICE}:{secret}".encode()).decode()
+        form = {"grant_type": "client_credentials"}
+        headers = {"Authorization": f"Basic {pair}"}
+        return good(await self.site.call("POST", "/auth/token", data=form, headers=headers))
 
     async def client_secret(self, secret: str) -> bool:
         pair = b64encode(f"{SHOP}:{secret}".encode()).decode()

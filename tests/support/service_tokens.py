@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from shared.bus import Bus
+from shared.contract import OP_TOKENS_CREATE
 from shared.ids import SystemIds
-from shared.messages import ServiceToken
+from shared.messages import CreateServiceToken, ServiceToken
 from shared.service_tokens import DAY_MS, hash_service_token, make_service_token
 from tests.support.tokens import NOW_MS
 
@@ -35,3 +37,18 @@ def made_token(service: str = "bot", *, now_ms: int = NOW_MS, **changes: Any) ->
         expires_at=now_ms + 90 * DAY_MS,
     )
     return Made(text, row.model_copy(update=changes))
+
+
+async def kept_token(bus: Bus, service: str, *scopes: str) -> str:
+    """A token that auth has taken in, as an operator's command line makes it."""
+    made = made_token(service)
+    request = CreateServiceToken(
+        service=service,
+        sha256=made.row.sha256,
+        last_four=made.row.last_four,
+        scopes=scopes,
+        lifetime_ms=DAY_MS,
+    )
+    answer = await bus.ask(OP_TOKENS_CREATE, request, timeout=5.0)
+    assert not answer.problem, answer.problem
+    return made.text

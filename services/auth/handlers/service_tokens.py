@@ -1,7 +1,7 @@
 """``op.tokens.*``, and what edges tell of the use of service tokens."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -25,65 +25,59 @@ log = structlog.get_logger()
 USES_UNKNOWN = "uses_unknown"
 
 
-@dataclass(frozen=True)
-class ServiceTokenDesk:
-    """What operators ask."""
+async def on_list(request: ListServiceTokens, *, tokens: ServiceTokenFlow) -> ServiceTokenAnswer:
+    """``uses_unknown``: all are there, and when they were used cannot be said now."""
+    listed = await tokens.listed(request.service)
+    rows = tuple(row_of(row, listed.uses or {}) for row in listed.rows)
+    return ServiceTokenAnswer(problem=USES_UNKNOWN if listed.uses is None else "", tokens=rows)
 
-    tokens: ServiceTokenFlow
 
-    async def list(self, request: ListServiceTokens) -> ServiceTokenAnswer:
-        """``uses_unknown``: all are there, and when they were used cannot be said now."""
-        listed = await self.tokens.listed(request.service)
-        rows = tuple(row_of(row, listed.uses or {}) for row in listed.rows)
-        return ServiceTokenAnswer(problem=USES_UNKNOWN if listed.uses is None else "", tokens=rows)
+async def on_create(request: CreateServiceToken, *, tokens: ServiceTokenFlow) -> ServiceTokenAnswer:
+    """Keep the hash of a token that the operator has."""
+    wanted = Wanted(
+        service=request.service,
+        sha256=request.sha256,
+        last_four=request.last_four,
+        lifetime_ms=request.lifetime_ms,
+        actor=request.actor,
+        scopes=request.scopes,
+        replaces=request.replaces,
+        overlap_ms=request.overlap_ms,
+    )
+    try:
+        kept = await tokens.keep(wanted)
+    except FeedStaleError:
+        return ServiceTokenAnswer(problem="feed_stale")
+    if isinstance(kept, NotDone):
+        return ServiceTokenAnswer(problem=kept.code)
+    return ServiceTokenAnswer(tokens=(row_of(kept.row, {}),), generation=kept.generation)
 
-    async def create(self, request: CreateServiceToken) -> ServiceTokenAnswer:
-        """Keep the hash of a token that the operator has."""
-        wanted = Wanted(
-            service=request.service,
-            sha256=request.sha256,
-            last_four=request.last_four,
-            lifetime_ms=request.lifetime_ms,
-            actor=request.actor,
-            scopes=request.scopes,
-            replaces=request.replaces,
-            overlap_ms=request.overlap_ms,
-        )
-        try:
-            kept = await self.tokens.keep(wanted)
-        except FeedStaleError:
-            return ServiceTokenAnswer(problem="feed_stale")
-        if isinstance(kept, NotDone):
-            return ServiceTokenAnswer(problem=kept.code)
-        return ServiceTokenAnswer(tokens=(row_of(kept.row, {}),), generation=kept.generation)
 
-    async def revoke(self, request: RevokeServiceToken) -> ServiceTokenAnswer:
-        """End one, everywhere."""
-        struck = await self.tokens.revoke(request.id, request.reason, request.actor)
-        if isinstance(struck, NotDone):
-            return ServiceTokenAnswer(problem=struck.code)
-        return ServiceTokenAnswer(
-            tokens=(row_of(struck.row, {}),),
-            event_id=struck.event_id,
-            generation=struck.generation,
-        )
+async def on_revoke(request: RevokeServiceToken, *, tokens: ServiceTokenFlow) -> ServiceTokenAnswer:
+    """End one, everywhere."""
+    struck = await tokens.revoke(request.id, request.reason, request.actor)
+    if isinstance(struck, NotDone):
+        return ServiceTokenAnswer(problem=struck.code)
+    return ServiceTokenAnswer(
+        tokens=(row_of(struck.row, {}),), event_id=struck.event_id, generation=struck.generation
+    )
 
-    async def used(self, told: TokensUsed) -> None:
-        """An edge's word; lost without harm."""
-        mine = {i: at for i, at in told.used.items() if self.tokens.known.by_id(i) is not None}
-        try:
-            await self.tokens.uses.note(mine)
-        except StoreUnavailableError:
-            log.info("service_token.use_not_noted")
+
+async def on_used(told: TokensUsed, *, tokens: ServiceTokenFlow) -> None:
+    """An edge's word; lost without harm."""
+    known = {i: at for i, at in told.used.items() if tokens.known.by_id(i) is not None}
+    try:
+        await tokens.uses.note(known)
+    except StoreUnavailableError:
+        log.info("service_token.use_not_noted")
 
 
 async def answer_service_tokens(bus: Bus, tokens: ServiceTokenFlow) -> None:
     """Begin to answer, and to hear edges."""
-    desk = ServiceTokenDesk(tokens)
-    await bus.answer(OP_TOKENS_LIST, desk.list)
-    await bus.answer(OP_TOKENS_CREATE, desk.create)
-    await bus.answer(OP_TOKENS_REVOKE, desk.revoke)
-    await bus.listen(EDGE_USAGE, desk.used)
+    await bus.answer(OP_TOKENS_LIST, partial(on_list, tokens=tokens))
+    await bus.answer(OP_TOKENS_CREATE, partial(on_create, tokens=tokens))
+    await bus.answer(OP_TOKENS_REVOKE, partial(on_revoke, tokens=tokens))
+    await bus.listen(EDGE_USAGE, partial(on_used, tokens=tokens))
 
 
 def row_of(row: ServiceToken, uses: Mapping[str, int]) -> ServiceTokenRow:
