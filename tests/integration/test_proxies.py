@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from shared.traefik import IDENTITY_HEADERS
 from tests.support.edge import ORIGIN
-from tests.support.proxies import PROXIES
+from tests.support.proxies import PROXIES, proxy_or_skip
 from tests.support.proxy_world import NAVIGATION, World, bearer, cookie, running_world
 from tests.support.tokens import NOW_MS
 
@@ -32,7 +32,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
 @pytest.fixture(params=PROXIES)
 def proxy(request: pytest.FixtureRequest) -> str:
     """Each of the five."""
-    return str(request.param)
+    return proxy_or_skip(request.param)
 
 
 async def test_a_good_token_reaches_the_service_as_its_owner(world: World, proxy: str) -> None:

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from shared.traefik import IDENTITY_HEADERS
 from tests.support.edge_http import Reply
-from tests.support.proxies import PROXIES
+from tests.support.proxies import PROXIES, proxy_or_skip
 from tests.support.proxy_world import NAVIGATION, World, bearer, cookie, running_world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -112,7 +112,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
 @pytest.fixture(params=PROXIES)
 def proxy(request: pytest.FixtureRequest) -> str:
     """Each of the five."""
-    return str(request.param)
+    return proxy_or_skip(request.param)
 
 
 def readings(target: str) -> set[str]:

@@ -1,15 +1,18 @@
 """The five proxies, real, each with the configuration that this project ships for it."""
 
+import os
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import yaml
 
 from shared.catalogue import parse_catalogue
 from shared.traefik import Gateway, render
-from tests.support.servers import ROOT, Server, binary, free_port
+from tests.support.servers import ROOT, Server, free_port
 
 SHIPPED: Final = ROOT / "deploy" / "proxies"
 CATALOGUE: Final = """\
@@ -25,6 +28,12 @@ services:
     upstream: http://127.0.0.1:{status}
     require_auth: false
 """
+
+
+def _program(name: str) -> str:
+    found = find_proxy(name)
+    assert found is not None, name
+    return found
 
 
 class Ports(dict[str, int]):
@@ -55,7 +64,7 @@ def nginx(directory: Path, ports: Ports, door: int) -> list[str]:
         + "".join(f"{store}_temp_path {directory}/{store};\n" for store in stores)
         + f"include {directory}/latchwire.conf;\ninclude {directory}/example.conf;\n}}\n"
     )
-    return [binary("nginx"), "-p", str(directory), "-c", str(directory / "nginx.conf")]
+    return [_program("nginx"), "-p", str(directory), "-c", str(directory / "nginx.conf")]
 
 
 def caddy(directory: Path, ports: Ports, door: int) -> list[str]:
@@ -66,7 +75,7 @@ def caddy(directory: Path, ports: Ports, door: int) -> list[str]:
     path.write_text(f"{{\n\tadmin off\n\tstorage file_system {directory}\n}}\n{text}")
     home = [f"HOME={directory}", f"XDG_DATA_HOME={directory}", f"XDG_CONFIG_HOME={directory}"]
     run = ["run", "--adapter", "caddyfile", "--config", str(path)]
-    return ["env", *home, binary("caddy"), *run]
+    return ["env", *home, _program("caddy"), *run]
 
 
 def haproxy(directory: Path, ports: Ports, door: int) -> list[str]:
@@ -77,7 +86,7 @@ def haproxy(directory: Path, ports: Ports, door: int) -> list[str]:
     text = text.replace("bind :443 ssl crt /etc/ssl/app.example.com.pem", f"bind 127.0.0.1:{door}")
     path = directory / "haproxy.cfg"
     path.write_text(text)
-    return [binary("haproxy"), "-db", "-f", str(path)]
+    return [_program("haproxy"), "-db", "-f", str(path)]
 
 
 def envoy(directory: Path, ports: Ports, door: int) -> list[str]:
@@ -89,7 +98,7 @@ def envoy(directory: Path, ports: Ports, door: int) -> list[str]:
     path = directory / "envoy.yaml"
     path.write_text(text)
     options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
-    return [binary("envoy"), "-c", str(path), *options]
+    return [_program("envoy"), "-c", str(path), *options]
 
 
 def traefik(directory: Path, ports: Ports, door: int) -> list[str]:
@@ -106,7 +115,7 @@ def traefik(directory: Path, ports: Ports, door: int) -> list[str]:
     del shipped["certificatesResolvers"]
     path = directory / "traefik.yml"
     path.write_text(yaml.safe_dump({**shipped, "log": {"level": "ERROR"}}))
-    return [binary("traefik"), "--configFile", str(path)]
+    return [_program("traefik"), "--configFile", str(path)]
 
 
 def _as_shipped(entry_point: dict[str, Any], door: int) -> dict[str, Any]:
@@ -120,6 +129,40 @@ PROXIES: Final[dict[str, Callable[[Path, Ports, int], list[str]]]] = {
     "haproxy": haproxy,
     "envoy": envoy,
 }
+
+
+# Beside the PATH of somebody who is not root.
+_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin")
+
+
+def find_proxy(name: str) -> str | None:
+    """The program of the proxy *name*."""
+    folders = (str(Path(sys.executable).parent), os.environ.get("PATH", ""), *_FOLDERS)
+    return shutil.which(name, path=os.pathsep.join(folders))
+
+
+def proxy_missing(environ: Mapping[str, str], name: str, found: str | None) -> str | None:
+    """Why the proxy *name* cannot be tested here, or None.
+
+    Raises:
+        RuntimeError: in CI (any value of ``CI``), where a test that was skipped proves nothing.
+    """
+    if found is not None:
+        return None
+    if environ.get("CI"):
+        raise RuntimeError(f"CI is set and {name} is missing: its tests have to run here")
+    return (
+        f"MISSING: {name}. It is not tested. On Debian: apt-get install nginx-light haproxy caddy"
+    )
+
+
+def proxy_or_skip(name: str) -> str:
+    """*name*; without its program the test is skipped with a warning, never in CI."""
+    missing = proxy_missing(os.environ, name, find_proxy(name))
+    if missing:
+        print(f"\n{missing}", file=sys.__stderr__)
+        pytest.skip(missing)
+    return name
 
 
 def make_proxy(name: str, directory: Path, ports: Ports) -> Server:

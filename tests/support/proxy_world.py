@@ -11,7 +11,7 @@ from services.edge.domain.routes import RouteTable
 from shared.catalogue import parse_catalogue
 from tests.support.edge import COOKIE, Desk, make_desk, token
 from tests.support.edge_http import Reply, open_door, parse
-from tests.support.proxies import CATALOGUE, PROXIES, Ports, make_proxy
+from tests.support.proxies import CATALOGUE, PROXIES, Ports, find_proxy, make_proxy
 from tests.support.servers import Server, start_in_thread
 from tests.support.upstreams import Upstream, running_upstream
 from tests.support.waiting import eventually
@@ -118,7 +118,7 @@ def cookie(**claims: object) -> str:
 
 @asynccontextmanager
 async def running_world(directory: Path) -> AsyncIterator[World]:
-    """Everything started."""
+    """Everything started, but for proxies that are not installed."""
     async with AsyncExitStack() as stack:
         app = await stack.enter_async_context(running_upstream())
         status = await stack.enter_async_context(running_upstream())
@@ -127,7 +127,7 @@ async def running_world(directory: Path) -> AsyncIterator[World]:
         world = World(make_desk(CATALOGUE.format(**ports)), app, status, auth, ports)
         await world.open_edge()
         stack.push_async_callback(world._edge.aclose)
-        for name in PROXIES:
+        for name in filter(find_proxy, PROXIES):
             world.servers[name] = make_proxy(name, directory / name, ports)
             stack.callback(world.servers[name].kill)
         async with asyncio.TaskGroup() as group:

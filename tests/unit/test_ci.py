@@ -10,6 +10,7 @@ import pytest
 from tests.support.chromium import browser_missing
 from tests.support.node import node_missing
 from tests.support.postgresql import postgresql_missing
+from tests.support.proxies import proxy_missing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,6 +42,15 @@ def test_without_postgresql_its_tests_fail_in_ci_and_are_skipped_elsewhere() -> 
         postgresql_missing({"CI": "true"}, None)
     assert "apt-get install postgresql" in (postgresql_missing({}, None) or "")
     assert postgresql_missing({"CI": "true"}, Path("/usr/lib/postgresql/15/bin")) is None
+
+
+@pytest.mark.parametrize("name", ["nginx", "haproxy", "caddy"])
+def test_without_a_proxy_its_tests_fail_in_ci_and_are_skipped_elsewhere(name: str) -> None:
+    """A contract that was shown at four of five proxies is not shown."""
+    with pytest.raises(RuntimeError, match=f"{name} is missing"):
+        proxy_missing({"CI": "true"}, name, None)
+    assert "apt-get install" in (proxy_missing({}, name, None) or "")
+    assert proxy_missing({"CI": "true"}, name, f"/usr/sbin/{name}") is None
 
 
 def test_no_test_is_left_out_for_want_of_a_package_without_asking_whether_this_is_ci() -> None:
