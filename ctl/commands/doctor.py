@@ -1,6 +1,7 @@
 """``doctor``: attack one's own installation; what leaks, and the cure. 0 clean, 1 leaks, 4 out of reach."""
 
 import argparse
+import asyncio
 import ipaddress
 from functools import partial
 from pathlib import Path
@@ -8,7 +9,12 @@ from urllib.parse import urlsplit
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
-from ctl.doctor.asking import ask_workers, catalogue_in_force, service_tokens
+from ctl.doctor.asking import (
+    ask_workers,
+    catalogue_in_force,
+    catalogue_of,
+    service_tokens,
+)
 from ctl.doctor.catalogue import judge_catalogue, judge_tokens
 from ctl.doctor.facts import judge_workers
 from ctl.doctor.files import judge_files, secret_files
@@ -16,10 +22,12 @@ from ctl.doctor.findings import Examination, Finding, as_json, as_lines
 from ctl.doctor.grants import judge_grants
 from ctl.doctor.through import attack
 from ctl.doctor.wire import Front, front_of
-from ctl.installation import NoInstallationError, find_catalogue
+from ctl.installation import NoInstallationError, find_catalogue, find_installation
 from ctl.output import complain, say, say_json
 from ctl.session import Session, operate
 from shared.catalogue import Catalogue
+from shared.clock import SystemClock
+from shared.ids import SystemIds
 
 NOT_YOURS = (
     "the doctor attacks only what this installation serves, and {host} is neither LATCHWIRE_URL's host, "
@@ -43,6 +51,11 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
         default=[],
         help="an open path whose service shows the headers it gets (public routes are tried anyway)",
     )
+    parser.add_argument(
+        "--no-bus",
+        action="store_true",
+        help="the front door alone, by services.yaml and LATCHWIRE_URL: for a machine outside",
+    )
     parser.set_defaults(run=run)
 
 
@@ -54,6 +67,15 @@ def run(arguments: argparse.Namespace) -> int:
     except (ValueError, NoInstallationError) as error:
         complain(str(error))
         return exits.USAGE
+    if not arguments.no_bus:
+        return _operate(front, arguments, file)
+    if front is None:
+        complain("--no-bus leaves the front door alone: give --through URL")
+        return exits.USAGE
+    return asyncio.run(_from_outside(front, arguments, file))
+
+
+def _operate(front: Front | None, arguments: argparse.Namespace, file: Path) -> int:
     return operate(arguments, partial(_examine, front=front, echoes=arguments.echo, file=file))
 
 
@@ -63,7 +85,7 @@ async def _examine(session: Session, *, front: Front | None, echoes: list[str], 
     now = session.clock.now_ms()
     examination.add(judge_workers(told, now))
     issuer = next((one.facts.url for one in told if one.facts.url), session.installation.url)
-    catalogue = await _catalogue(session, examination, file)
+    catalogue = _judged(await catalogue_in_force(session, file), examination)
     if front is not None and not is_own(front.host, issuer, catalogue):
         complain(NOT_YOURS.format(host=front.host))
         return exits.USAGE
@@ -74,13 +96,33 @@ async def _examine(session: Session, *, front: Front | None, echoes: list[str], 
     if front is None:
         complain(NOTHING_SENT)
     else:
-        await attack(front, issuer, catalogue, echoes, session, examination)
-    _tell(session, examination)
-    return exit_code(examination)
+        await attack(front, issuer, catalogue, echoes, examination, session.clock, session.ids)
+    return _tell(examination, as_machine=session.json)
 
 
-async def _catalogue(session: Session, examination: Examination, file: Path) -> Catalogue:
-    found = await catalogue_in_force(session, file)
+async def _from_outside(front: Front, arguments: argparse.Namespace, file: Path) -> int:
+    """The front door alone, by services.yaml and LATCHWIRE_URL: from a machine that NATS does not know."""
+    examination = Examination()
+    address = _address(arguments.context)
+    catalogue = _judged(await asyncio.to_thread(catalogue_of, file), examination)
+    if not is_own(front.host, address, catalogue):
+        complain(NOT_YOURS.format(host=front.host))
+        return exits.USAGE
+    clock, ids = SystemClock(), SystemIds()
+    issuer = address or f"{front.scheme}://{front.named(None)}"
+    await attack(front, issuer, catalogue, arguments.echo, examination, clock, ids)
+    return _tell(examination, as_machine=arguments.json)
+
+
+def _address(context: Path | None) -> str:
+    """The public address that is set here, or ""."""
+    try:
+        return find_installation(context).url
+    except NoInstallationError:
+        return ""
+
+
+def _judged(found: Catalogue | str, examination: Examination) -> Catalogue:
     if isinstance(found, str):
         examination.add([Finding("catalogue.unread", "catalogue", found)])
         return Catalogue(())
@@ -114,9 +156,9 @@ def is_own(host: str, issuer: str, catalogue: Catalogue) -> bool:
         return False
 
 
-def _tell(session: Session, examination: Examination) -> None:
-    if session.json:
+def _tell(examination: Examination, *, as_machine: bool) -> int:
+    if as_machine:
         say_json(as_json(examination))
-        return
-    for line in as_lines(examination):
-        say(line)
+    else:
+        say("\n".join(as_lines(examination)))
+    return exit_code(examination)

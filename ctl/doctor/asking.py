@@ -45,13 +45,21 @@ async def _ask(session: Session, question: Question[AskFacts, WorkerFacts]) -> T
 
 async def catalogue_in_force(session: Session, file: Path) -> Catalogue | str:
     """The one edges go by: the document, else *file*; or why neither can be read."""
-    desk = DocumentDesk(session, "catalogue")
     try:
+        desk = DocumentDesk(session, "catalogue")
         await desk.open()
         if desk.shelf.in_force is not None:
             return parse_catalogue(str(desk.shelf.in_force.body))
-        return await asyncio.to_thread(load_catalogue, file)
     except (CatalogueError, BusUnavailableError, SecretsError) as error:
+        return str(error).splitlines()[0]
+    return await asyncio.to_thread(catalogue_of, file)
+
+
+def catalogue_of(file: Path) -> Catalogue | str:
+    """What *file* says, or why it cannot be read."""
+    try:
+        return load_catalogue(file)
+    except CatalogueError as error:
         return str(error).splitlines()[0]
 
 

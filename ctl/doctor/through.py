@@ -8,8 +8,9 @@ from ctl.doctor.pages import look_at_pages
 from ctl.doctor.routes import routes_of
 from ctl.doctor.transport import look_at_tls
 from ctl.doctor.wire import Front, NoAnswerFromDoorError, send
-from ctl.session import Session
 from shared.catalogue import Catalogue
+from shared.clock import Clock
+from shared.ids import Ids
 
 
 async def attack(
@@ -17,18 +18,19 @@ async def attack(
     issuer: str,
     catalogue: Catalogue,
     echoes: list[str],
-    session: Session,
     examination: Examination,
+    clock: Clock,
+    ids: Ids,
 ) -> None:
     """Add to *examination* what leaks; a door that does not answer is out of reach."""
     home = urlsplit(issuer).hostname or front.host
     try:
-        examination.add(await look_at_tls(front, home, session.clock.now_ms()))
+        examination.add(await look_at_tls(front, home, clock.now_ms()))
         await send(front.trusting(), "/", host=home)
     except (NoAnswerFromDoorError, OSError) as error:
         examination.unreachable.append(f"{front.scheme}://{front.named(None)} ({error})")
         return
-    door = Door(front.trusting(), issuer, home, session.ids)
+    door = Door(front.trusting(), issuer, home, ids)
     routes = routes_of(catalogue)
     await look_at_pages(door, routes)
     await door.attack(routes, echoes)

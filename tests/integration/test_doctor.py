@@ -168,14 +168,30 @@ async def test_without_a_bus_nothing_is_known(latchwire: CommandLine, tmp_path: 
     assert (await latchwire.run("doctor", "--timeout", "1")).code == exits.UNREACHABLE
 
 
+async def test_from_outside_it_needs_no_bus(latchwire: CommandLine) -> None:
+    """A machine with services.yaml and the address alone: what the front door shows."""
+    (latchwire.folder / "services.yaml").write_text(CATALOGUE)
+    latchwire.variables["LATCHWIRE_NATS_URL"] = f"nats://127.0.0.1:{free_port()}"
+    async with leaky_door() as port:
+        url = f"http://127.0.0.1:{port}"
+        answer = await latchwire.run("doctor", "--no-bus", "--json", "--through", url)
+    alone = await latchwire.run("doctor", "--no-bus")
+
+    assert answer.code == exits.FAILED, answer
+    assert found_in(answer) >= {"door.open_route", "door.header_opens", "door.cookies"}
+    assert alone.code == exits.USAGE
+
+
 async def test_it_refuses_to_attack_what_is_not_this_installation(latchwire: CommandLine) -> None:
     """Before anything is sent: exit 2."""
     answer = await latchwire.run(
         "doctor", "--timeout", "1", "--through", "https://somebody-else.example"
     )
     nonsense = await latchwire.run("doctor", "--through", "ftp://localhost")
+    stranger = ("--no-bus", "--through", "https://somebody-else.example")
+    outside = await latchwire.run("doctor", *stranger)
 
-    assert (answer.code, nonsense.code) == (exits.USAGE, exits.USAGE)
+    assert answer.code == nonsense.code == outside.code == exits.USAGE
     assert "attacks only what this installation serves" in answer.err
 
 

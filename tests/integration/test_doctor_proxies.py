@@ -1,4 +1,4 @@
-"""The doctor at the five real proxies, each with the configuration we ship: nothing leaks, and it would tell."""
+"""The doctor at the five real proxies, each with the configuration we ship: nothing leaks."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
