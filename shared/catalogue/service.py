@@ -23,7 +23,9 @@ class Needs:
 
     def met_by(self, held: tuple[str, ...]) -> bool:
         """Whether who holds *held* has what is needed."""
-        return (not self.any or not set(self.any).isdisjoint(held)) and set(self.all) <= set(held)
+        if self.any and set(self.any).isdisjoint(held):
+            return False
+        return not self.all or set(self.all) <= set(held)
 
 
 NOTHING: Final = Needs()
