@@ -79,7 +79,7 @@ async def start(
         on_certified=partial(_take_key, settings, assertions),
     )
     REGISTRY.register(EdgeCollector(counts, tokens, revocations, documents))
-    runtime.health.note("edge key", partial(_key_remark, settings.edge_id, assertions, checker))
+    runtime.health.note("edge key", partial(key_remark, settings.edge_id, assertions, checker))
     for name in (KEYS, CATALOGUE, EDGES, TOKENS):
         runtime.health.note(f"{name} document", partial(documents.problems.get, name))
     runtime.health.check("blocklist", partial(_staleness_problem, checker, revocations))
@@ -213,7 +213,7 @@ def _take_key(settings: EdgeSettings, assertions: Assertions) -> None:
         log.info("edge_key.changed", kid=key.kid)
 
 
-def _key_remark(edge_id: str, assertions: Assertions, checker: Checker) -> str | None:
+def key_remark(edge_id: str, assertions: Assertions, checker: Checker) -> str | None:
     """Why services that ask for an assertion refuse what this edge lets through."""
     cure = f"`latchwire edges certify {edge_id}`"
     if not assertions.kid:

@@ -16,6 +16,8 @@ from latchwire import (
     Revoked,
     Verifier,
 )
+from latchwire.assertions import Assertion
+from latchwire.testing import FakeEdge
 from shared.bus.permissions import render_accounts
 from shared.clock import SystemClock
 from shared.secrets import public_key
@@ -163,6 +165,31 @@ async def test_a_rotation_of_the_token_keys_reaches_the_service_by_itself(
 
         assert accepts(old)
         assert not accepts(forged)
+
+
+async def test_an_edge_that_is_withdrawn_is_believed_no_more_by_itself(
+    nats_server: NatsServer, secrets_dir: Path, writer: Writer, bus_of: BusFactory
+) -> None:
+    """The operator's document takes its key away; a service that follows the feed asks nobody."""
+    one, two = FakeEdge(kid="edge-1.00000001"), FakeEdge(kid="edge-2.00000002")
+    operator = await bus_of("operator")
+    verifier = one.verifier("shop")
+    both = {"keys": [*one.jwks["keys"], *two.jwks["keys"]]}
+
+    def believed() -> tuple[bool, bool]:
+        found = [verifier.verify(edge.assertion("shop")) for edge in (one, two)]
+        return isinstance(found[0], Assertion), isinstance(found[1], Assertion)
+
+    options = feed_options(nats_server, secrets_dir)
+    async with RevocationFeed.open(
+        **options, operators=operators(), on_edges=verifier.replace_keys
+    ) as feed:
+        await feed.wait_ready(10)
+        assert believed() == (True, False)
+        await write(operator, "edges", signed(both, 1, name="edges"))
+        await eventually(lambda: believed() == (True, True))
+        await write(operator, "edges", signed(two.jwks, 2, name="edges"))
+        await eventually(lambda: believed() == (False, True))
 
 
 async def test_keys_need_both_their_operators_and_somebody_who_takes_them() -> None:

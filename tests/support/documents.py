@@ -13,7 +13,11 @@ from tests.support.tokens import ABSENT, NOW_MS, SigningKey, jwks, signing_key
 
 OPERATOR = signing_key("EdDSA", "operator")
 TYPE = "latchwire-document+jws"
-SUBJECTS = {"keys": contract.DOCUMENT_KEYS, "catalogue": contract.DOCUMENT_CATALOGUE}
+SUBJECTS = {
+    "keys": contract.DOCUMENT_KEYS,
+    "catalogue": contract.DOCUMENT_CATALOGUE,
+    "edges": contract.DOCUMENT_EDGES,
+}
 
 
 def operators() -> KeyRing:
