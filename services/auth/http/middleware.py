@@ -1,7 +1,6 @@
 """Around every request: its id, its errors as problem documents, and the headers every answer carries."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import structlog
 from aiohttp import web
@@ -65,10 +64,8 @@ def _trace(request: web.Request) -> Trace:
     now_ms = context.clock.now_ms()
     sent = good_request_id(_only(request, REQUEST_ID_HEADER)) if trusted else ""
     request_id = sent or context.ids.ulid(now_ms)
-    parent = parse_traceparent(_only(request, TRACEPARENT)) if trusted else None
-    if parent is None:
-        return make_trace(context.ids, now_ms, request_id)
-    return replace(parent, request_id=request_id)
+    parent = parse_traceparent(_only(request, TRACEPARENT), request_id) if trusted else None
+    return parent or make_trace(context.ids, now_ms, request_id)
 
 
 def _only(request: web.Request, name: str) -> str:
