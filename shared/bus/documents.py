@@ -43,10 +43,6 @@ class DocumentStore:
             found.append(stored)
         return found
 
-    async def last(self, name: str) -> StoredDocument | None:
-        """The message of *name* that was written last, None when there is none. Raises: BusUnavailableError."""
-        return await self._get({"last_by_subj": _SUBJECTS[name]})
-
     async def put(self, name: str, jws: bytes, *, after_seq: int) -> Ack | None:
         """Store *jws* if the last message of *name* is *after_seq* (0: none); None when it is not.
 
@@ -65,10 +61,7 @@ class DocumentStore:
         return Ack(ack.stream, ack.seq, bool(ack.duplicate))
 
     async def _next(self, name: str, seq: int) -> StoredDocument | None:
-        return await self._get({"seq": seq, "next_by_subj": _SUBJECTS[name]})
-
-    async def _get(self, which: dict[str, int | str]) -> StoredDocument | None:
-        body = json.dumps(which).encode()
+        body = json.dumps({"seq": seq, "next_by_subj": _SUBJECTS[name]}).encode()
         call = f"$JS.API.STREAM.MSG.GET.{contract.DOCUMENT.name}"
         try:
             reply = await self._client.request(call, body, timeout=TIMEOUT)

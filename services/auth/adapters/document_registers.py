@@ -6,6 +6,7 @@ signed it was compromised), what is in memory counts. A generation is a time in 
 a stream that was lost with the processes that knew it.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from latchwire._strict import decode_base64url, parse_json_object
@@ -35,17 +36,11 @@ class DocumentRegisters:
         return self._signer.kid
 
     async def read(self) -> Register:
-        last = await self._store.last(TOKENS)
-        if last is None:
-            return self._at_least_known(Register())
-        register = self._register(last)
-        if register is None or register.generation < self._live.generation:
-            stored = await self._store.kept(TOKENS)
-            found = [r for each in stored if (r := self._register(each)) is not None]
-            register = max(found, key=lambda each: each.generation, default=Register())
-            last = stored[-1] if stored else last
-        register = Register(register.rows, register.generation, last.seq, register.kid)
-        return self._at_least_known(register)
+        stored = await self._store.kept(TOKENS)
+        found = [register for each in stored if (register := self._register(each)) is not None]
+        newest = max(found, key=lambda each: each.generation, default=Register())
+        seq = stored[-1].seq if stored else 0
+        return self._at_least_known(replace(newest, seq=seq))
 
     async def write(self, rows: tuple[ServiceToken, ...], after: Register) -> Register | None:
         now_ms = self._clock.now_ms()

@@ -31,16 +31,19 @@ class TokenKeeper:
     async def run(self, stopping: asyncio.Event) -> None:
         """Until *stopping*."""
         while not stopping.is_set():
-            if self._is_due():
-                await self._tidy()
+            if self.is_due:
+                await self.look()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), LOOK_SECONDS)
 
-    def _is_due(self) -> bool:
+    @property
+    def is_due(self) -> bool:
+        """Whether there may be something to do."""
         due = self._tokens.clock.monotonic() >= self._next
         return due or self._awake or self._kid != self._tokens.registers.signs_with
 
-    async def _tidy(self) -> None:
+    async def look(self) -> None:
+        """Tidy the register; where that cannot be done now, it stays due."""
         self._awake, kid = False, self._tokens.registers.signs_with
         try:
             await self._tokens.tidy()

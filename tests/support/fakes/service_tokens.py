@@ -15,6 +15,7 @@ class FakeRegisters:
         self.register = Register()
         self.signs_with = "k1"
         self.away = False
+        self.refuses_writes = False
         self.room = 1_000
         self.by_others: list[tuple[ServiceToken, ...]] = []
 
@@ -24,11 +25,13 @@ class FakeRegisters:
 
     async def write(self, rows: tuple[ServiceToken, ...], after: Register) -> Register | None:
         self._answer()
+        if self.refuses_writes:
+            raise BusUnavailableError
         if self.by_others:
-            self._store(self.by_others.pop())
+            self.store(self.by_others.pop())
         if len(rows) > self.room:
             raise RegisterTooLargeError
-        return None if after.seq != self.register.seq else self._store(rows)
+        return None if after.seq != self.register.seq else self.store(rows)
 
     def find(self, token: str) -> ServiceToken | None:
         return TokenTable.of(self.register.rows).find(token.encode("utf-8", "surrogatepass"))
@@ -36,7 +39,8 @@ class FakeRegisters:
     def by_id(self, token_id: str) -> ServiceToken | None:
         return next((row for row in self.register.rows if row.id == token_id), None)
 
-    def _store(self, rows: tuple[ServiceToken, ...]) -> Register:
+    def store(self, rows: tuple[ServiceToken, ...]) -> Register:
+        """Somebody has written *rows*."""
         seq = self.register.seq + 1
         self.register = Register(rows, self.register.generation + 1, seq, self.signs_with)
         return self.register

@@ -1,0 +1,326 @@
+"""The register of service tokens: what may come in, what leaves, and what a lost part leaves behind."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from latchwire.records import Record
+from services.auth.domain.service_tokens import Added, NotDone, Wanted, add, narrowed, without
+from services.auth.flows.service_access import Granted, NotGranted, ServiceAccess
+from services.auth.flows.service_tokens import Kept, ServiceTokenFlow, Struck
+from services.auth.flows.token_keeper import TokenKeeper
+from services.auth.ports import BusUnavailableError, FeedStaleError
+from shared.contract import SERVICE_TOKEN_ISSUED, TOKEN_REVOKED
+from shared.messages import ServiceToken, TokenRevoked
+from shared.service_tokens import DAY_MS, MAX_LIFETIME_MS
+from tests.support.fakes.auth_ports import FakeEvents, FakeRevocations
+from tests.support.fakes.clock import FakeClock
+from tests.support.fakes.ids import FakeIds
+from tests.support.fakes.service_tokens import FakeRegisters, FakeTokenUses
+from tests.support.service_tokens import made_token
+from tests.support.tokens import NOW_MS
+
+BOT = made_token("bot", scopes=("orders.read",))
+WANTED = Wanted("bot", "a" * 64, "abcd", 90 * DAY_MS, "operator")
+
+
+class Signing:
+    """Remembers what it was asked to sign."""
+
+    def __init__(self) -> None:
+        self.claims: list[dict[str, Any]] = []
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        self.claims.append(claims)
+        return "signed"
+
+
+@dataclass
+class World:
+    """The flow and everything it stands on."""
+
+    flow: ServiceTokenFlow
+    registers: FakeRegisters
+    uses: FakeTokenUses
+    revocations: FakeRevocations
+    events: FakeEvents
+    clock: FakeClock
+
+
+def world(*rows: ServiceToken) -> World:
+    """A register with these rows."""
+    registers, uses = FakeRegisters(), FakeTokenUses()
+    revocations, events, clock = FakeRevocations(), FakeEvents(), FakeClock(NOW_MS)
+    if rows:
+        registers.store(rows)
+    flow = ServiceTokenFlow(
+        registers=registers,
+        known=registers,
+        uses=uses,
+        revocations=revocations,
+        events=events,
+        issuer="http://localhost:8080",
+        audience="latchwire",
+        clock=clock,
+        ids=FakeIds(),
+    )
+    return World(flow, registers, uses, revocations, events, clock)
+
+
+OLD = made_token("bot").row
+REPLACED = OLD.model_copy(update={"replaced_by": BOT.row.id})
+ELSE = made_token("till").row
+RUN_OUT = made_token("bot", expires_at=NOW_MS).row
+RULES: tuple[tuple[str, tuple[ServiceToken, ...], Wanted, str], ...] = (
+    ("the first of a service", (), WANTED, ""),
+    ("the second", (OLD,), WANTED, ""),
+    ("the third", (OLD, BOT.row), WANTED, "too_many"),
+    ("beside one that has run out", (OLD, RUN_OUT), WANTED, ""),
+    ("beside another service's", (ELSE, made_token("till").row), WANTED, ""),
+    ("in place of one", (OLD,), replace(WANTED, replaces=OLD.id), ""),
+    ("in place of nothing", (), replace(WANTED, replaces=OLD.id), "not_found"),
+    ("in place of what has run out", (RUN_OUT,), replace(WANTED, replaces=RUN_OUT.id), "not_found"),
+    ("in place of another service's", (ELSE,), replace(WANTED, replaces=ELSE.id), "not_found"),
+    ("in place of one that is replaced", (REPLACED,), replace(WANTED, replaces=OLD.id), "already_replaced"),
+    ("for ever", (), replace(WANTED, lifetime_ms=MAX_LIFETIME_MS + 1), "invalid_lifetime"),
+    ("for no time", (), replace(WANTED, lifetime_ms=0), "invalid_lifetime"),
+    ("for a leap year", (), replace(WANTED, lifetime_ms=MAX_LIFETIME_MS), ""),
+    ("the same again", (OLD,), replace(WANTED, sha256=OLD.sha256), "already_there"),
+    ("within one's own", (), replace(WANTED, scopes=("a",), within=frozenset("ab")), ""),
+    (
+        "beyond one's own",
+        (),
+        replace(WANTED, scopes=("a", "c"), within=frozenset("ab")),
+        "beyond_own_permissions",
+    ),
+    (
+        "beyond one's own, by rotating",
+        (BOT.row,),
+        replace(WANTED, replaces=BOT.row.id, within=frozenset()),
+        "beyond_own_permissions",
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "wanted", "code"), [r[1:] for r in RULES], ids=[r[0] for r in RULES]
+)
+def test_what_may_come_in(rows: tuple[ServiceToken, ...], wanted: Wanted, code: str) -> None:
+    """Two of a service live at most, each for a year at most, none beyond its maker's permissions."""
+    result = add(rows, wanted, FakeIds().ulid(NOW_MS), NOW_MS)
+    assert (result.code if isinstance(result, NotDone) else "") == code
+    if isinstance(result, Added):
+        assert result.new in result.rows
+        assert all(row.expires_at > NOW_MS for row in result.rows)
+
+
+def test_a_rotation_keeps_the_scopes_and_bounds_the_old_one() -> None:
+    """A day by default, never beyond what it had; with no overlap it is over at once."""
+    wanted = replace(WANTED, replaces=BOT.row.id)
+    added = add((BOT.row,), wanted, FakeIds().ulid(NOW_MS), NOW_MS)
+    assert isinstance(added, Added)
+    old = next(row for row in added.rows if row.id == BOT.row.id)
+    assert (added.new.scopes, old.replaced_by) == (("orders.read",), added.new.id)
+    assert old.expires_at == NOW_MS + DAY_MS
+    at_once = add((BOT.row,), replace(wanted, overlap_ms=0), FakeIds().ulid(NOW_MS), NOW_MS)
+    assert isinstance(at_once, Added)
+    assert next(row for row in at_once.rows if row.id == BOT.row.id).expires_at == NOW_MS
+    short = BOT.row.model_copy(update={"expires_at": NOW_MS + 1_000})
+    still = add((short,), wanted, FakeIds().ulid(NOW_MS), NOW_MS)
+    assert isinstance(still, Added)
+    assert next(row for row in still.rows if row.id == short.id).expires_at == NOW_MS + 1_000
+
+
+def test_what_was_replaced_by_a_revoked_one_can_be_rotated_again() -> None:
+    """Else a service whose new token leaked within the day could not be given another."""
+    (left,) = without((REPLACED, BOT.row), lambda row: row.id == BOT.row.id)
+    assert left.replaced_by is None
+    assert left.expires_at == REPLACED.expires_at
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("", ("a", "b")),
+        ("a", ("a",)),
+        ("b a", ("b", "a")),
+        ("a a", ("a",)),
+        ("c", None),
+        ("a c", None),
+        ("a  b", None),
+        (" ", None),
+        ("A", None),
+    ],
+)
+def test_scopes_are_only_ever_narrowed(asked: str, given: tuple[str, ...] | None) -> None:
+    """RFC 6749 §3.3: by single spaces, with case."""
+    assert narrowed(("a", "b"), asked) == given
+
+
+async def test_what_others_write_meanwhile_is_kept() -> None:
+    """Two at once: the slower one reads again, and neither row is lost."""
+    w = world()
+    w.registers.by_others = [(ELSE,)]
+    kept = await w.flow.keep(WANTED)
+    assert isinstance(kept, Kept)
+    assert {row.service for row in w.registers.register.rows} == {"bot", "till"}
+    assert [e.token_id for e in w.events.of(SERVICE_TOKEN_ISSUED.name)] == [kept.row.id]  # type: ignore[attr-defined]
+
+
+async def test_who_is_always_slower_hears_that_it_was_not_done() -> None:
+    """Not an endless loop, and nothing half done."""
+    w = world()
+    w.registers.by_others = [(ELSE,)] * 10
+    with pytest.raises(BusUnavailableError):
+        await w.flow.keep(WANTED)
+    assert w.events.published == []
+
+
+async def test_a_token_that_would_be_refused_is_not_made() -> None:
+    """Its service was revoked as a whole: better said now than by every edge."""
+    w = world()
+    w.revocations.revoke("service", "bot", Record(NOW_MS + DAY_MS))
+    assert await w.flow.keep(WANTED) == NotDone("service_revoked")
+    w.revocations.stale = True
+    with pytest.raises(FeedStaleError):
+        await w.flow.keep(replace(WANTED, service="other"))
+    assert w.registers.register.rows == ()
+
+
+async def test_a_document_without_room_takes_nothing_in() -> None:
+    """And loses nothing."""
+    w = world(ELSE)
+    w.registers.room = 1
+    assert await w.flow.keep(WANTED) == NotDone("too_many")
+    assert w.registers.register.rows == (ELSE,)
+
+
+async def test_the_revocation_is_said_before_the_row_leaves() -> None:
+    """Without a PubAck the row stays, and the one who asked hears that nothing was done."""
+    w = world(BOT.row)
+    w.events.away = True
+    with pytest.raises(BusUnavailableError):
+        await w.flow.revoke(BOT.row.id, "leaked", "operator")
+    assert w.registers.register.rows == (BOT.row,)
+    w.events.away = False
+    struck = await w.flow.revoke(BOT.row.id, "leaked", "operator")
+    assert isinstance(struck, Struck)
+    (event,) = w.events.of(TOKEN_REVOKED.name)
+    assert isinstance(event, TokenRevoked)
+    assert (event.scope, event.sid, event.id) == ("session", BOT.row.id, struck.event_id)
+    assert event.affected_until == BOT.row.expires_at
+    assert w.registers.register.rows == ()
+    assert await w.flow.revoke(BOT.row.id, "again", "operator") == NotDone("not_found")
+
+
+async def test_a_row_that_could_not_leave_leaves_later() -> None:
+    """The revocation stands meanwhile; `tidy` finds it by the blocklist."""
+    w = world(BOT.row, ELSE)
+    w.registers.refuses_writes = True
+    struck = await w.flow.revoke(BOT.row.id, "leaked", "operator")
+    assert isinstance(struck, Struck)
+    assert struck.generation == 0
+    assert w.registers.register.rows == (BOT.row, ELSE)
+    w.registers.refuses_writes = False
+    w.revocations.revoke("session", BOT.row.id, Record(NOW_MS + DAY_MS))
+    await w.flow.tidy()
+    assert w.registers.register.rows == (ELSE,)
+
+
+@pytest.mark.parametrize(
+    ("scope", "name"), [("session", BOT.row.id), ("token", BOT.row.id), ("service", "bot")]
+)
+async def test_whoever_revoked_it_and_however_its_row_leaves(scope: str, name: str) -> None:
+    """A record lapses after days, a token lives a year: what stayed would come back to life."""
+    w = world(BOT.row, ELSE)
+    await w.uses.note({BOT.row.id: 1, ELSE.id: 2})
+    w.revocations.revoke(scope, name, Record(NOW_MS + DAY_MS))
+    await w.flow.tidy()
+    assert w.registers.register.rows == (ELSE,)
+    assert w.uses.at == {ELSE.id: 2}
+
+
+async def test_a_tidy_register_is_not_written_again() -> None:
+    """Only when something left, or another key signs now."""
+    w = world(BOT.row)
+    before = w.registers.register
+    await w.flow.tidy()
+    assert w.registers.register is before
+    w.registers.signs_with = "k2"
+    await w.flow.tidy()
+    assert (w.registers.register.kid, w.registers.register.rows) == ("k2", (BOT.row,))
+    w.clock.advance(91 * DAY_MS)
+    await w.flow.tidy()
+    assert w.registers.register.rows == ()
+    empty = world()
+    await empty.flow.tidy()
+    assert empty.registers.register.generation == 0
+
+
+async def test_the_list_is_there_while_redis_is_away() -> None:
+    """Without the last uses, and it says so: unknown is not never."""
+    w = world(BOT.row, RUN_OUT)
+    await w.uses.note({BOT.row.id: NOW_MS})
+    assert (await w.flow.listed()).uses == {BOT.row.id: NOW_MS}
+    w.uses.away = True
+    listed = await w.flow.listed("bot")
+    assert (listed.rows, listed.uses) == ((BOT.row,), None)
+    assert (await w.flow.listed("till")).rows == ()
+
+
+def access(w: World) -> tuple[ServiceAccess, Signing]:
+    """The exchange over *w*."""
+    signing = Signing()
+    return ServiceAccess(w.flow, signing, w.clock, FakeIds()), signing  # type: ignore[arg-type]
+
+
+async def test_an_access_token_never_outlives_what_it_was_made_of() -> None:
+    """A quarter of an hour at most, less where the token itself ends before."""
+    short = made_token("bot", expires_at=NOW_MS + 60_000)
+    w = world(BOT.row, short.row)
+    exchange, signing = access(w)
+    for made, seconds in ((BOT, 900), (short, 60)):
+        granted = await exchange.grant("bot", made.text, "")
+        assert isinstance(granted, Granted)
+        claims = signing.claims[-1]
+        assert (granted.expires_in, claims["exp"] - claims["iat"]) == (seconds, seconds)  # type: ignore[operator]
+        assert claims["sid"] == made.row.id
+        assert "email" not in claims
+    w.clock.advance(60_000)
+    assert await exchange.grant("bot", short.text, "") == NotGranted("invalid_client")
+
+
+async def test_no_access_token_for_what_is_revoked_and_none_while_that_is_unknown() -> None:
+    """Refused by the blocklist; where nobody can tell, neither yes nor no. Without Redis it works."""
+    w = world(BOT.row)
+    exchange, _ = access(w)
+    w.uses.away = True
+    assert isinstance(await exchange.grant("bot", BOT.text, ""), Granted)
+    w.revocations.stale = True
+    with pytest.raises(FeedStaleError):
+        await exchange.grant("bot", BOT.text, "")
+    w.revocations.stale = False
+    w.revocations.revoke("session", BOT.row.id, Record(NOW_MS + DAY_MS))
+    assert await exchange.grant("bot", BOT.text, "") == NotGranted("invalid_client")
+
+
+async def test_the_keeper_looks_when_it_is_woken_and_when_another_key_signs() -> None:
+    """And once a minute; what could not be done is tried again at the next look."""
+    w = world(BOT.row)
+    keeper = TokenKeeper(w.flow)
+    await keeper.look()
+    assert not keeper.is_due
+    w.registers.signs_with = "k2"
+    assert keeper.is_due
+    await keeper.look()
+    w.revocations.revoke("session", BOT.row.id, Record(NOW_MS + DAY_MS))
+    keeper.wake()
+    w.registers.away = True
+    await keeper.look()
+    assert keeper.is_due
+    w.registers.away = False
+    await keeper.look()
+    assert w.registers.register.rows == ()
+    w.clock.advance(61_000)
+    assert keeper.is_due
