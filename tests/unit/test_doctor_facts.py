@@ -358,3 +358,14 @@ def test_every_check_of_facts_is_seen_failing() -> None:
 def test_a_network_that_cannot_be_read_is_wide() -> None:
     """Nothing is known to be narrow about it."""
     assert is_wide("everyone")
+
+
+def test_the_page_names_every_check_with_its_severity_what_leaks_and_the_cure() -> None:
+    """Operators look up what CI said."""
+    page = (ROOT / "docs" / "doctor.md").read_text()
+    rows = {
+        f"| `{name}` | {check.severity.name.lower()} | {check.leaks} | {check.cure} |"
+        for name, check in CHECKS.items()
+    }
+
+    assert {line for line in page.splitlines() if line.startswith("| `")} == rows
