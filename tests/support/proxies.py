@@ -23,6 +23,7 @@ services:
     public_paths: [/public]
     emails: ["@example.com"]
     allowed_origins: ["https://dashboard.example.com"]
+    headers: {{X-Client-Id: client_id}}
   status:
     paths: [/status]
     upstream: http://127.0.0.1:{status}
