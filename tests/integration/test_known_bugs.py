@@ -250,6 +250,12 @@ async def test_no_route_of_ours_is_a_yes_to_a_proxy_that_puts_the_path_behind_th
         for path in sorted({path for _, path in ROWS} | {"/health", "/ready", "/metrics"})
     ]
 
+    without_mark = [
+        await door.check(head=b"", line=f"GET /check/envoy{path} HTTP/1.1".encode())
+        for path in ("/health", "/ready", "/open", "/demo/public", "@/open", "/demo@/open", "")
+    ]
+
+    assert {reply.status for reply in without_mark} == {404}
     assert {reply.status for reply in with_prefix} <= {401, 403}
     assert {reply.status for reply in bare} == {404}
 
