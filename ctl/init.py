@@ -42,8 +42,8 @@ services:
     # public_paths: [/assets]      open to everybody
 
   # A host of its own needs LATCHWIRE_COOKIE_DOMAIN in .env, the domain that it shares with LATCHWIRE_URL:
-  # without it the cookies of the login never reach that host. People land at LATCHWIRE_URL after they log
-  # in, not on the page they wanted. With LATCHWIRE_URL=https://auth.acme.com, LATCHWIRE_COOKIE_DOMAIN=acme.com:
+  # without it the cookies of the login never reach that host. With LATCHWIRE_URL=https://auth.acme.com and
+  # LATCHWIRE_COOKIE_DOMAIN=acme.com people log in once for both, and come back to the page they wanted:
   # reports:
   #   host: reports.acme.com
   #   upstream: http://reports:8080
