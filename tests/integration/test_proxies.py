@@ -147,6 +147,26 @@ async def test_a_services_own_header_comes_without_another_line(world: World, na
         assert not any("root" in value for _, value in seen.headers)
 
 
+async def test_what_a_service_passes_on_reaches_the_edge(world: World, proxy: str) -> None:
+    """The assertion beside a service's own token: a bad one is refused, so it has been looked at."""
+    services = """\
+services:
+  app:
+    paths: [/]
+    upstream: http://127.0.0.1:{app}
+    token_types: [user, service]
+    callers: [shop]
+"""
+    shop = bearer(sub="shop", email="", roles=[], client_id="shop", service="shop")
+    async with world.catalogue(services):
+        alone = await world.ask(proxy, "/private", shop)
+        seen = world.app.seen[-1]
+        passing = await world.ask(proxy, "/private", shop, "X-Latchwire-Assertion: a.b.c")
+
+    assert (alone.status, seen.values("X-Service-Name")) == (200, ["shop"])
+    assert (passing.status, passing.get("X-Latchwire-Reason")) == (401, "token_invalid")
+
+
 PREFLIGHT = ("Access-Control-Request-Method: PUT",)
 
 
