@@ -8,10 +8,11 @@ import pytest
 import pytest_asyncio
 
 from shared.traefik import IDENTITY_HEADERS
+from tests.support.assertions import assert_, members
 from tests.support.edge import ORIGIN
 from tests.support.proxies import PROXIES, proxy_or_skip
 from tests.support.proxy_world import NAVIGATION, World, bearer, cookie, running_world
-from tests.support.tokens import NOW_MS
+from tests.support.tokens import ABSENT, NOW_MS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,6 +50,23 @@ async def test_a_good_token_reaches_the_service_as_its_owner(world: World, proxy
     assert seen.values("X-Token-Type") == ["user"]
     assert len(seen.values("X-Latchwire-Assertion")[0].split(".")) == 3
     assert len(seen.values("X-Request-Id")) == 1
+
+
+async def test_a_service_passes_on_who_called_it(world: World, proxy: str) -> None:
+    """Its own token as bearer, and the assertion it received: the proxy shows both to the edge."""
+    till = {"sub": "till", "service": "till", "client_id": "till", "email": ABSENT, "roles": []}
+    own = bearer(**till, jti="till-1", sid="till-1")
+    received = f"X-Latchwire-Assertion: {assert_(members(aud='till')).decode()}"
+    alone = await world.ask(proxy, "/private", own)
+    nobody = world.app.seen[-1].values("X-User-Id")
+    reply = await world.ask(proxy, "/private", own, received)
+    seen = world.app.seen[-1]
+
+    assert (alone.status, reply.status, nobody) == (200, 200, [""] if nobody else [])
+    assert seen.values("X-User-Id") == ["ada@example.com"]
+    assert (seen.values("X-Service-Name"), seen.values("X-Token-Type")) == (["till"], ["service"])
+    assert seen.values("X-Latchwire-Assertion") != [received.partition(": ")[2]]
+    assert (await world.ask(proxy, "/private", own, f"{received}x")).status == 401
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])

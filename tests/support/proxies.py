@@ -22,6 +22,8 @@ services:
     upstream: http://127.0.0.1:{app}
     public_paths: [/public]
     emails: ["@example.com"]
+    token_types: [user, service]
+    callers: [till]
     allowed_origins: ["https://dashboard.example.com"]
     headers: {{X-Client-Id: client_id}}
   status:
