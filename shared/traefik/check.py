@@ -3,18 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-# Set by the edge on every request it lets pass; Traefik deletes the client's own before it sets them.
-IDENTITY_HEADERS: Final = (
-    "X-User-Id",
-    "X-User-Email",
-    "X-User-Roles",
-    "X-Org-Id",
-    "X-Session-Id",
-    "X-Token-Type",
-    "X-Service-Name",
-    "X-Request-Id",
-    "X-Latchwire-Assertion",
-)
+from shared.catalogue.headers import IDENTITY_HEADERS as IDENTITY_HEADERS
+
 # All that a decision may depend on. X-Forwarded-* are Traefik's own and always sent.
 CHECK_HEADERS: Final = (
     "Accept",
@@ -39,7 +29,8 @@ MAX_ANSWER_BYTES: Final = 4096
 def forward_auth(edge: str, service: str, own: Iterable[str] = ()) -> dict[str, Any]:
     """The middleware of *service*: ask the edge at *edge* (a URL without a path) about each request.
 
-    *own*: the names of the service's own headers, beside the usual ones.
+    *own*: the names of the service's own headers, beside the usual ones. Traefik deletes a client's own before
+    it sets those of the answer; what is not listed it would let pass.
     """
     names = (*IDENTITY_HEADERS, *own)
     return {

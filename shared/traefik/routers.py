@@ -28,7 +28,7 @@ def render(catalogue: Catalogue, gateway: Gateway) -> Table:
         middlewares |= guards
         services[f"service-{service.name}"] = _load_balancer(service.upstream)
         for number, path in enumerate(service.paths):
-            chain = [*guards, *_operators_own(service)]
+            chain = [*guards, *service.middlewares]
             routers[f"service-{service.name}-{number}"] = _router(service, path, chain, gateway)
     # Traefik takes no empty table.
     guarded = {"middlewares": middlewares} if middlewares else {}
@@ -95,11 +95,6 @@ def _router(service: Service, path: str, chain: list[str], gateway: Gateway) -> 
     if service.expose_publicly:
         return _at_the_door(router, gateway)
     return {**router, "entryPoints": [gateway.internal]}
-
-
-def _operators_own(service: Service) -> list[str]:
-    """By their full names; words without a provider are ours and stand for keys of the catalogue."""
-    return [name for name in service.middlewares if "@" in name]
 
 
 def _at_the_door(router: Table, gateway: Gateway) -> Table:

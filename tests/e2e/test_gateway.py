@@ -41,6 +41,11 @@ services:
     upstream: http://127.0.0.1:{demo}
     require_auth: false
     security_headers: false
+  claims:
+    paths: [/demo/claims]
+    upstream: http://127.0.0.1:{demo}
+    public_paths: [/demo/claims/open]
+    headers: {{ X-Signed-In: auth_time, X-Who: sub }}
   hidden:
     paths: [/demo/hidden]
     upstream: http://127.0.0.1:{demo}
@@ -187,6 +192,31 @@ async def test_a_service_that_is_not_exposed_answers_at_the_internal_entry_point
         assert (await answer.json())["X-User-Email"] == "hidden@example.com"
     async with http.get(f"{inside}/demo/open") as answer:
         assert answer.status == 404
+
+
+@pytest.mark.parametrize("path", ["/demo/claims", "/demo/claims/open"])
+async def test_a_services_own_headers_are_the_edges_and_never_a_clients(
+    gateway: Stack, http: aiohttp.ClientSession, path: str
+) -> None:
+    """In no spelling that an upstream could take for them; empty where nobody is asked who they are."""
+    async with open_client(gateway.url) as client:
+        tokens = await log_in(client, gateway.inbox, "claims@example.com")
+    spoofed = dict.fromkeys(
+        ("X-Signed-In", "x_signed_in", "X.Signed-In", "X-WHO", "X_Who"), "spoofed"
+    )
+    headers = {**spoofed, "Authorization": f"Bearer {tokens['access_token']}"}
+
+    async with http.get(gateway.url + path, headers=headers) as answer:
+        assert answer.status == 200
+        got: dict[str, str] = await answer.json()
+
+    own = {name: got.get(name) for name in ("X-Signed-In", "X-Who")}
+    assert "spoofed" not in got.values()
+    if path.endswith("open"):
+        assert own == {"X-Signed-In": "", "X-Who": ""}
+    else:
+        assert own["X-Who"] == got["X-User-Id"]
+        assert (own["X-Signed-In"] or "").isdigit()
 
 
 async def test_nobody_reaches_the_gateways_own_question_through_the_gateway(

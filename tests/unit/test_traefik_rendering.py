@@ -33,7 +33,7 @@ def test_every_shield_has_its_place_around_the_check() -> None:
         SHOP,
         allowed_origins=("https://app.acme.com",),
         rate_limit=RateLimit(100, 60.0, 50),
-        middlewares=("auth-jwt", "compress@file"),
+        middlewares=("compress@file",),
     )
 
     assert chain(whole) == [
