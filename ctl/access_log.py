@@ -10,16 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ctl.installation import STATE, NoInstallationError, find_installation
+from ctl.installation import STATE
 from ctl.output import one_line
-from shared.settings import SettingsError, read_environment
 
-NAME = "ACCESS_LOG"
 POLL_SECONDS = 0.25
 MAX_READ = 1 << 20
 MISSING = (
     "there is no access log: `up` writes one; elsewhere let Traefik write its own in JSON to a file and "
-    "name that in LATCHWIRE_ACCESS_LOG, or read `docker compose logs traefik`"
+    "name that with --file, or read `docker compose logs traefik`"
 )
 # What of each request is kept; everything else, queries and headers above all, Traefik drops.
 FIELDS = (
@@ -51,19 +49,13 @@ def traefik_access_log(path: Path) -> dict[str, Any]:
     }
 
 
-def access_log(state: Path | None) -> Path:
-    """Of the installation in *state*, the one the settings name, or what `up` runs here.
+def access_log(state: Path | None, named: Path | None = None) -> Path:
+    """The file that is *named*, that of the `up` in *state*, or of the one that runs here.
 
     Raises:
         NoAccessLogError: there is no such file.
     """
-    try:
-        named = None if state is not None else read_environment().get(NAME)
-        if state is None and named is None:
-            find_installation()
-    except (SettingsError, NoInstallationError) as error:
-        raise NoAccessLogError(str(error)) from None
-    path = Path(named) if named else (state or STATE) / "logs" / "access.log"
+    path = named or (state or STATE) / "logs" / "access.log"
     if not path.is_file():
         raise NoAccessLogError(MISSING)
     return path
@@ -75,16 +67,30 @@ def last_lines(path: Path, count: int, *, raw: bool) -> list[str]:
         return [_told(line, raw=raw) for line in deque(file, maxlen=count)]
 
 
+class Tail:
+    """What is written to *path* from now on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read, self._inode = path.stat().st_size, path.stat().st_ino
+
+    def more(self, *, raw: bool) -> list[str]:
+        """The requests since the last time; a file that took the place of the old one is read from its start."""
+        now = self._path.stat() if self._path.is_file() else None
+        if now is not None and (now.st_ino != self._inode or now.st_size < self._read):
+            self._read, self._inode = 0, now.st_ino
+        *lines, _half = _from(self._path, self._read).split(
+            b"\n"
+        )  # what is not whole is read again
+        self._read += sum(len(line) + 1 for line in lines)
+        return [_told(line.decode("utf-8", "replace"), raw=raw) for line in lines]
+
+
 def follow(path: Path, *, raw: bool) -> Iterator[str]:
-    """Each request from now on, without end; where another file takes the place, it is read from its start."""
-    read, inode = path.stat().st_size, path.stat().st_ino
+    """Each request from now on, without end."""
+    tail = Tail(path)
     while True:
-        now = path.stat() if path.is_file() else None
-        if now is not None and (now.st_ino != inode or now.st_size < read):
-            read, inode = 0, now.st_ino
-        *lines, _half = _from(path, read).split(b"\n")  # what is not whole is read again
-        read += sum(len(line) + 1 for line in lines)
-        yield from (_told(line.decode("utf-8", "replace"), raw=raw) for line in lines)
+        yield from tail.more(raw=raw)
         time.sleep(POLL_SECONDS)
 
 

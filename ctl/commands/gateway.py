@@ -2,6 +2,7 @@
 
 import argparse
 from functools import partial
+from pathlib import Path
 
 from ctl import exits
 from ctl.access_log import NoAccessLogError, access_log, follow, last_lines
@@ -33,6 +34,9 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
     add_create(actions, "generate-token", "the same as `tokens create`", owner=True)
     logs = add_command(actions, "logs", "the gateway's access log, a line for each request")
     logs.add_argument("--follow", action="store_true", help="and each new one, until Ctrl-C")
+    logs.add_argument(
+        "--file", type=Path, help="Traefik's access log in JSON, default: that of `up`"
+    )
     logs.add_argument("--lines", type=int, default=USUAL_LINES, help=f"default: {USUAL_LINES}")
     logs.set_defaults(run=_run_logs)
 
@@ -45,7 +49,7 @@ def _run_status(arguments: argparse.Namespace) -> int:
 def _run_logs(arguments: argparse.Namespace) -> int:
     quiet_libraries()
     try:
-        path = access_log(arguments.context)
+        path = access_log(arguments.context, arguments.file)
         for line in last_lines(path, max(0, arguments.lines), raw=arguments.json):
             say(line)
         if arguments.follow:
@@ -121,6 +125,6 @@ def _tell(facts: dict[str, object]) -> None:
         say(f"Catalogue: generation {facts['catalogue']}")
     say(f"Edges: {facts['edges']}")
     say(f"Service Tokens: {'auth does not answer' if tokens is None else tokens}")
-    say(f"Access Log: {facts['access_log'] or 'none: see docs/service-tokens.md'}")
+    say(f"Access Log: {facts['access_log'] or 'none'}")
     for problem in facts["problems"] if isinstance(facts["problems"], list) else []:
         complain(f"! {problem}")

@@ -1,0 +1,95 @@
+"""``gateway logs``: what Traefik wrote, in the owner's words, and nothing that a person could be known by."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ctl.access_log import (
+    FIELDS,
+    NoAccessLogError,
+    Tail,
+    access_log,
+    last_lines,
+    traefik_access_log,
+)
+
+ENTRY = {
+    "StartUTC": "2026-11-22T12:00:00.123456789Z",
+    "RequestHost": "dash.example.com",
+    "RequestMethod": "GET",
+    "RequestPath": "/api/services",
+    "DownstreamStatus": 200,
+    "Duration": 45_400_000,
+    "RouterName": "service-dash-0@http",
+}
+SAID = "2026-11-22T12:00:00Z dash.example.com GET /api/services 200 45ms"
+
+
+def log_of(folder: Path, *entries: object) -> Path:
+    """A state directory with such a log."""
+    path = folder / "logs" / "access.log"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    return path
+
+
+def test_a_request_is_one_line_as_in_the_owners_document(tmp_path: Path) -> None:
+    """Time, host, method, path, status, duration; the last ones first asked for."""
+    path = log_of(tmp_path, {**ENTRY, "RequestPath": "/first"}, ENTRY)
+    assert last_lines(path, 1, raw=False) == [SAID]
+    assert len(last_lines(path, 20, raw=False)) == 2
+    assert json.loads(last_lines(path, 1, raw=True)[0]) == ENTRY
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({}, "-Z - - - - -"),
+        ([], "[]"),
+        ({**ENTRY, "RequestPath": "/a\x1b[31mb"}, None),
+    ],
+)
+def test_what_is_odd_in_it_does_no_harm(tmp_path: Path, entry: object, said: str | None) -> None:
+    """Fields that are missing, what is no object, and what a terminal would obey."""
+    (line,) = last_lines(log_of(tmp_path, entry), 5, raw=False)
+    assert "\x1b" not in line
+    assert said in {None, line}
+
+
+def test_following_shows_each_new_request_once_also_after_a_new_start(tmp_path: Path) -> None:
+    """Half a line waits for its end; a file that takes the place of the old one is read from its start."""
+    path, line = log_of(tmp_path, ENTRY), json.dumps(ENTRY)
+    tail = Tail(path)
+    assert tail.more(raw=False) == []
+    with path.open("a") as file:
+        file.write(line[:20])
+    assert tail.more(raw=False) == []
+    with path.open("a") as file:
+        file.write(line[20:] + "\n" + line + "\n")
+    assert tail.more(raw=False) == [SAID, SAID]
+    path.rename(path.with_suffix(".log.1"))
+    assert tail.more(raw=False) == []
+    log_of(tmp_path, ENTRY)
+    assert tail.more(raw=False) == [SAID]
+    path.write_text("")
+    assert tail.more(raw=False) == []
+    log_of(tmp_path, ENTRY)
+    assert tail.more(raw=False) == [SAID]
+
+
+def test_no_log_says_where_one_would_be(tmp_path: Path) -> None:
+    """With the cure."""
+    with pytest.raises(NoAccessLogError, match="--file"):
+        access_log(tmp_path)
+    path = log_of(tmp_path, ENTRY)
+    assert access_log(tmp_path) == access_log(None, path) == path
+
+
+def test_what_up_lets_traefik_write_holds_no_query_no_header_and_no_address(tmp_path: Path) -> None:
+    """Everything is dropped but what is named."""
+    fields = traefik_access_log(tmp_path)["fields"]
+    assert fields["defaultMode"] == "drop"
+    assert fields["names"] == dict.fromkeys(FIELDS, "keep")
+    assert fields["headers"] == fields["queryParameters"] == {"defaultMode": "drop"}
+    assert not {"ClientAddr", "ClientHost", "ClientUsername", "RequestLine"} & set(FIELDS)
