@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 
+import jwt
 import pytest
 from aiohttp import ClientResponse
 
 from shared.contract import TOKEN_REVOKED
-from tests.support.auth_workers import ORIGIN, AuthWorkers, bearer, running_workers
+from tests.support.auth_workers import ADA, ORIGIN, AuthWorkers, bearer, running_workers
 from tests.support.servers import NatsServer, RedisServer
 from tests.support.waiting import eventually
 
@@ -54,6 +55,23 @@ async def test_a_planted_refresh_cookie_renews_nothing(auth: AuthWorkers, beside
     assert (303, "/auth/login?next=%2Fdemo") == (continued.status, continued.headers["Location"])
     assert not {ACCESS, REFRESH, CSRF} & {*renewed.cookies, *continued.cookies}
     assert 200 == await refreshes(auth, attacker)
+
+
+async def test_a_login_opens_a_session_of_its_own_whatever_cookies_were_planted(
+    auth: AuthWorkers,
+) -> None:
+    """GHSA-f24x, session fixation: the attacker's session, sent with the login, is not what it opens."""
+    planted = await auth.sign_in_with_cookies("eve@acme.com")
+    body = {"token": auth.token_of(await auth.ask()), "cookies": True}
+    opened = await auth.call("POST", "/auth/link", body, headers=ORIGIN, cookies=planted)
+    cookies = {name: morsel.value for name, morsel in opened.cookies.items()}
+    claims = [
+        jwt.decode(one[ACCESS], options={"verify_signature": False}) for one in (planted, cookies)
+    ]
+
+    assert [found["sub"] for found in claims] == ["eve@acme.com", ADA]
+    assert claims[0]["sid"] != claims[1]["sid"]
+    assert not set(planted.values()) & set(cookies.values())
 
 
 async def test_a_refresh_token_in_the_body_needs_no_cookie(auth: AuthWorkers) -> None:

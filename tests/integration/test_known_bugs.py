@@ -73,7 +73,19 @@ SHOWN = {
     ),
     "GHSA-f24x: a planted session": (
         "integration/test_auth_cookies.py",
-        "test_a_planted_refresh_cookie_renews_nothing",
+        "test_a_login_opens_a_session_of_its_own_whatever_cookies_were_planted",
+    ),
+    "all designs that trust headers: the service reached directly": (
+        "e2e/test_asserted_service.py",
+        "test_the_same_request_straight_to_the_service_is_refused",
+    ),
+    "tinyauth: whoever guesses locks the account's owner out": (
+        "integration/test_password_guessing.py",
+        "test_guesses_run_out_and_nobody_is_locked_out",
+    ),
+    "tinyauth path.block, oauth2-proxy: rules by unanchored regexes": (
+        "unit/test_catalogue_rules.py",
+        "test_what_cannot_be_meant_is_refused_with_its_line_and_the_cure",
     ),
     "authelia #1563: time tells who exists": (
         "unit/test_passwords.py",
