@@ -42,6 +42,16 @@ _CURES = {
     "services": "a name has lower-case letters, digits and dashes",
 }
 _CURES["public_paths"] = _CURES["paths"]
+# Of a value that is another kind of thing than the key wants.
+_SHAPES = {
+    "list_type": "must be a list: [a, b]",
+    "bool_type": "must be true or false",
+    "string_type": "must be text; in quotes where YAML takes it for something else",
+    "int_type": "must be a whole number",
+    "dict_type": "must have keys of its own",
+}
+_NAMES = "must be a list, [a, b], or {any: [...], all: [...]}"
+_NO_SERVICE = "must have keys of its own: upstream at least"
 # What people write who expect a pattern there.
 _PATTERN_MARK = re.compile(r"[*^$()|\[\]{}+?<>\\]")
 _PATTERN = (
@@ -180,11 +190,14 @@ def _say(error: Any, path: tuple[str | int, ...]) -> str:
         return _unknown(path)
     if error["type"] == "missing":
         return "is missing: add it"
+    if error["type"] == "model_type":
+        return _NAMES if len(path) > 2 else _NO_SERVICE
     field = str(path[2]) if len(path) > 2 else ""
     cure = _CURES["services"] if len(path) == 2 else _CURES.get(field, "")
     if error["type"] == "string_pattern_mismatch":
         return f"is not right: {cure}"
-    return f"{error['msg'][0].lower()}{error['msg'][1:]}" + (f" ({cure})" if cure else "")
+    what = _SHAPES.get(error["type"]) or f"{error['msg'][0].lower()}{error['msg'][1:]}"
+    return what + (f" ({cure})" if cure else "")
 
 
 def _unknown(path: tuple[str | int, ...]) -> str:

@@ -75,6 +75,11 @@ def test_the_defaults_protect() -> None:
             "services.yaml:3: services.a.pats: unknown key; did you mean paths?",
         ),
         (one(UP, "zzz: 1"), "known: host, paths, upstream"),
+        (
+            "services:\n  a:\n",
+            "services.yaml:2: services.a: must have keys of its own: upstream at least",
+        ),
+        ("services: 1", "services: must have keys of its own"),
         ("servcies: {}", "services.yaml:1: servcies: unknown key; did you mean services?"),
         (one("paths: [/a]"), "services.a.upstream: is missing: add it"),
         (
@@ -99,7 +104,7 @@ def test_the_defaults_protect() -> None:
         (one(UP, "host: '*.a.b'"), "write the bare host name"),
         (one("upstream: http://a/b"), "without a path"),
         (one("upstream: file:///etc"), "write http://host:port"),
-        (one(UP, "require_auth: 'yes'"), "valid boolean"),
+        (one(UP, "require_auth: 'yes'"), "must be true or false"),
         (one(UP, "emails: [Ada@acme.com]"), "in lower case"),
         (one(UP, "roles: ['a,b']"), "no space or comma"),
         (one(UP, "max_staleness: 10"), "write a number and a unit: 10s"),

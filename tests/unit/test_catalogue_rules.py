@@ -54,6 +54,13 @@ REFUSED = [
     (["token_types: [robot]"], "write user, service, or both"),
     (["callers: [Bot]"], "write a service's name"),
     (["permissions: [Read]"], "a permission has lower-case letters"),
+    (["emails: ada@acme.com"], "emails: must be a list: [a, b] (write ada@acme.com or @acme.com"),
+    (["allowed_origins: https://a.b"], "allowed_origins: must be a list: [a, b]"),
+    (["organisation: [12]"], "organisation.0: must be text; in quotes where YAML takes it"),
+    (["roles: admin"], "roles: must be a list, [a, b], or {any: [...], all: [...]}"),
+    (["rate_limit: strict", "rate_burst: 1.5"], "rate_burst: must be a whole number"),
+    (["emails: ['*@acme.com']"], "*@acme.com is no pattern here: @acme.com means everybody"),
+    (["emails: ['@.acme.com']"], "@.acme.com is no pattern here"),
     # Nobody is asked who they are.
     (["require_auth: false", "roles: [x]"], "require_auth: false contradicts roles: remove that"),
     (["require_auth: false", 'emails: ["@a.b"]'], "contradicts emails"),
