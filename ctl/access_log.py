@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ctl.installation import STATE
+from ctl.installation import NoInstallationError, find_secrets
 from ctl.output import one_line
 
 POLL_SECONDS = 0.25
@@ -50,12 +50,15 @@ def traefik_access_log(path: Path) -> dict[str, Any]:
 
 
 def access_log(state: Path | None, named: Path | None = None) -> Path:
-    """The file that is *named*, that of the `up` in *state*, or of the one that runs here.
+    """The file that is *named*, or beside the secrets of the installation that `find_installation` would find.
 
     Raises:
         NoAccessLogError: there is no such file.
     """
-    path = named or (state or STATE) / "logs" / "access.log"
+    try:
+        path = named or find_secrets(state).parent / "logs" / "access.log"
+    except NoInstallationError as error:
+        raise NoAccessLogError(str(error)) from None
     if not path.is_file():
         raise NoAccessLogError(MISSING)
     return path
@@ -75,7 +78,7 @@ class Tail:
         self._read, self._inode = path.stat().st_size, path.stat().st_ino
 
     def more(self, *, raw: bool) -> list[str]:
-        """The requests since the last time; a file that took the place of the old one is read from its start."""
+        """The requests since the last time; another file in its place is read from its start."""
         now = self._path.stat() if self._path.is_file() else None
         if now is not None and (now.st_ino != self._inode or now.st_size < self._read):
             self._read, self._inode = 0, now.st_ino

@@ -133,7 +133,8 @@ def _run_revoke(arguments: argparse.Namespace) -> int:
         complain("name one token by its id, or all of a service with --service")
         return exits.USAGE
     try:
-        revocation_of("session", [arguments.id or arguments.service], arguments.reason)
+        what = "session" if arguments.id else "service"
+        revocation_of(what, [arguments.id or arguments.service], arguments.reason)
     except TargetError as error:
         complain(str(error))
         return exits.USAGE

@@ -4,12 +4,14 @@ import asyncio
 import json
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiohttp import ClientResponse
 
+from ctl import exits
 from latchwire.claims import Claims
 from latchwire.keys import KeyRing
 from latchwire.tokens import TokenPolicy, verify_access_token
@@ -24,9 +26,11 @@ from shared.messages import (
     ServiceTokenAnswer,
     TokenRevoked,
 )
-from shared.service_tokens import DAY_MS, hash_service_token, make_service_token
+from shared.service_tokens import DAY_MS, hash_service_token, is_service_token, make_service_token
 from tests.support.auth_workers import URL, bearer
+from tests.support.command_line import CommandLine
 from tests.support.house import House, basic, running_house
+from tests.support.revocation import environment
 from tests.support.waiting import eventually
 
 IDS = SystemIds()
@@ -230,14 +234,6 @@ async def test_a_rotation_leaves_both_good_for_a_while_and_no_third(house: House
     assert 0 < before.expires_at - SystemClock().now_ms() <= DAY_MS
 
 
-async def test_after_a_rotation_without_overlap_the_old_one_is_refused(house: House) -> None:
-    """Within the leeway that clocks have."""
-    old, first = await make(house, "hasty")
-    new, _ = await make(house, "hasty", replaces=first.tokens[0].id, overlap_ms=0)
-    await known(house, new)
-    await unknown(house, old)
-
-
 async def test_what_is_stored_and_listed_is_no_token(house: House) -> None:
     """The document holds the hash, a list not even that; neither could be used as the token."""
     token, _ = await make(house, "secretive")
@@ -409,3 +405,91 @@ async def test_many_at_once_lose_nothing(house: House) -> None:
     ids = {row.id for row in listed.tokens}
     assert {a.tokens[0].id for _, a in made if not a.problem} <= ids
     assert all(not a.problem for _, a in made)
+
+
+@pytest.fixture
+def latchwire(house: House, tmp_path: Path) -> CommandLine:
+    """The command line of this house's operator."""
+    return CommandLine(environment(house.nats), tmp_path)
+
+
+async def test_the_command_line_shows_a_token_once_and_nobody_else_ever_has_it(
+    house: House, latchwire: CommandLine
+) -> None:
+    """Standard output is the token and nothing else; it works; the list has its end and last use, not it."""
+    made = await latchwire.run("tokens", "create", "shown", "--scope", "orders.read")
+    token = made.out.strip()
+    assert made.code == exits.DONE, made.err
+    assert is_service_token(token.encode())
+    assert token not in made.err
+    assert "SERVICE_TOKEN_SHOWN" in made.err
+    await known(house, token)
+    listed = await latchwire.run("tokens", "list", "--service", "shown")
+    assert (listed.code, token in listed.out) == (exits.DONE, False)
+    assert f"…{token[-4:]}" in listed.out
+    assert "orders.read" in listed.out
+
+
+async def test_rotate_and_revoke_by_the_command_line(house: House, latchwire: CommandLine) -> None:
+    """Two that work, then one, then none; each step says what became of it."""
+    first = json.loads((await latchwire.run("tokens", "create", "turned", "--json")).out)
+    second = json.loads((await latchwire.run("tokens", "rotate", first["id"], "--json")).out)
+    assert second["service"] == "turned"
+    await known(house, first["token"])
+    await known(house, second["token"])
+    again = await latchwire.run("tokens", "rotate", first["id"])
+    assert (again.code, "replaced already" in again.err) == (exits.FAILED, True)
+    one = await latchwire.run("tokens", "revoke", first["id"], "--reason", "test", "--timeout", "3")
+    assert one.code in {exits.DONE, exits.PARTLY}, one.err
+    await unknown(house, first["token"])
+    assert await opens(house, second["token"]) == 200
+    rest = await latchwire.run("tokens", "revoke", "--service", "turned", "--reason", "test")
+    assert "refuses after" in rest.out
+    await unknown(house, second["token"])
+
+    async def empty() -> bool:
+        listed = await latchwire.run("tokens", "list", "--service", "turned")
+        return "no service has a token" in listed.out
+
+    await eventually(empty)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("create", "Not A Name"), 2),
+        (("create", "bot", "--lifetime", "2y"), 2),
+        (("create", "bot", "--lifetime", "367d"), 2),
+        (("create", "bot", "--scope", "Orders"), 2),
+        (("rotate", "lws_dev_x"), 2),
+        (("rotate", "01HZZZZZZZZZZZZZZZZZZZZZZZ"), 1),
+        (("revoke", "--reason", "x"), 2),
+        (("revoke", "01HZZZZZZZZZZZZZZZZZZZZZZZ"), 2),
+        (("revoke", "01HZZZZZZZZZZZZZZZZZZZZZZZ", "--reason", "x"), 1),
+        (("revoke", "--service", "nobody", "--reason", "x"), 1),
+        (("regex",), 0),
+    ],
+)
+async def test_the_command_line_refuses_what_cannot_be_meant(
+    latchwire: CommandLine, arguments: tuple[str, ...], code: int
+) -> None:
+    """2 for what is no name, time or id; 1 for what is not there; nothing is made."""
+    answer = await latchwire.run("tokens", *arguments)
+    assert answer.code == code, answer.err
+    assert "lws_dev_x" not in answer.out + answer.err
+
+
+async def test_the_owners_words_say_the_same(house: House, latchwire: CommandLine) -> None:
+    """``gateway status|tokens|generate-token|logs`` over what is in force."""
+    made = await latchwire.run("gateway", "generate-token", "discord-bot")
+    assert made.out.startswith(
+        "Service Token Generated:\n  Service: discord-bot\n  Token: lws_dev_"
+    )
+    token = made.out.rpartition("SERVICE_TOKEN_DISCORD_BOT=")[2].strip()
+    await known(house, token)
+    listed = await latchwire.run("gateway", "tokens")
+    assert "discord-bot" in listed.out
+    status = await latchwire.run("gateway", "status")
+    assert "Gateway Status: healthy" in status.out, status.err
+    logs = await latchwire.run("gateway", "logs")
+    assert (logs.code, "--file" in logs.err) == (exits.FAILED, True)
