@@ -14,7 +14,7 @@ from ctl.output import complain, date_time, one_line, say, say_json
 from ctl.session import Session, operate
 from ctl.up.reload import adds_app
 from latchwire.documents import CATALOGUE, Document
-from shared.catalogue import CatalogueError, load_catalogue, parse_catalogue
+from shared.catalogue import CatalogueError, parse_catalogue, read_text
 from shared.documents import DocumentTooLargeError
 from shared.secrets import SecretsError
 
@@ -54,8 +54,9 @@ def _run_apply(arguments: argparse.Namespace) -> int:
         if arguments.file is None and adds_app(path):
             complain("this `up` adds an application to services.yaml: name the file that has it")
             return exits.USAGE
-        load_catalogue(path)
-        text = path.read_text("utf-8")
+        # Once: what is checked is what is published, whatever an editor does to the file meanwhile.
+        text = read_text(path)
+        parse_catalogue(text, path.name)
     except (CatalogueError, NoInstallationError) as error:
         complain(str(error))
         return exits.FAILED

@@ -12,6 +12,7 @@ from shared.catalogue.reading import (
     CatalogueError,
     load_catalogue,
     parse_catalogue,
+    read_text,
 )
 from shared.catalogue.schema import schema
 from shared.catalogue.service import (
@@ -40,5 +41,6 @@ __all__ = [
     "is_under",
     "load_catalogue",
     "parse_catalogue",
+    "read_text",
     "schema",
 ]

@@ -75,11 +75,19 @@ def load_catalogue(path: Path) -> Catalogue:
     Raises:
         CatalogueError: it is missing, unreadable or not right.
     """
+    return parse_catalogue(read_text(path), path.name)
+
+
+def read_text(path: Path) -> str:
+    """What the file says; who checks it and then does something with it reads it once.
+
+    Raises:
+        CatalogueError: it is missing or no UTF-8.
+    """
     try:
-        text = path.read_text("utf-8")
+        return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CatalogueError([f"{path.name}: cannot be read: {type(error).__name__}"]) from error
-    return parse_catalogue(text, path.name)
 
 
 def parse_catalogue(text: str, name: str = "services.yaml") -> Catalogue:
