@@ -33,6 +33,7 @@ NOT_YOURS = (
     "the doctor attacks only what this installation serves, and {host} is neither LATCHWIRE_URL's host, "
     "nor one of the catalogue's, nor an address of a private network"
 )
+OUT_OF_REACH = frozenset({"worker.silent", "catalogue.unread"})
 NOTHING_SENT = "nothing was sent to the front door: --through URL does that"
 
 
@@ -143,7 +144,8 @@ def exit_code(examination: Examination) -> int:
     """A leak counts more than what could not be reached."""
     if any(found.is_leak for found in examination.findings):
         return exits.FAILED
-    return exits.UNREACHABLE if examination.unreachable else exits.DONE
+    unknown = any(found.check in OUT_OF_REACH for found in examination.findings)
+    return exits.UNREACHABLE if unknown or examination.unreachable else exits.DONE
 
 
 def is_own(host: str, issuer: str, catalogue: Catalogue) -> bool:

@@ -309,7 +309,9 @@ def test_it_attacks_nobody_else(host: str, own: bool) -> None:
     ("checks", "unreachable", "code"),
     [
         ([], [], DONE),
-        (["catalogue.open", "worker.silent"], [], DONE),
+        (["catalogue.open", "door.unclear"], [], DONE),
+        (["catalogue.open", "worker.silent"], [], UNREACHABLE),
+        (["catalogue.unread"], [], UNREACHABLE),
         (["redis.eviction"], [], FAILED),
         ([], ["https://auth.acme.com"], UNREACHABLE),
         (["redis.eviction"], ["https://auth.acme.com"], FAILED),
