@@ -8,6 +8,7 @@ from pathlib import Path
 from latchwire.documents import CATALOGUE, Document, read_document
 from shared.bus import BusUnavailableError, connect_bus
 from shared.bus.documents import DocumentStore
+from shared.catalogue import parse_catalogue, read_text
 from shared.clock import SystemClock
 from shared.contract import Role
 from shared.documents import OperatorKey
@@ -18,13 +19,14 @@ from shared.secrets import load_operator_keys, load_seed
 async def publish_changes(
     nats_url: str, secrets: Path, catalogue: Path, *, also_the_first: bool = False
 ) -> int | None:
-    """Publish the text of *catalogue* (checked already) if a document says something else.
+    """Publish the text of *catalogue* if a document says something else.
 
     Its generation; None when there was nothing to publish. *also_the_first*: no document says anything yet,
     and everybody goes by files.
 
     Raises:
         BusUnavailableError: NATS did not take it.
+        CatalogueError: it is not usable.
         SecretsError: the operator's key is not here.
     """
     name = Role.OPERATOR.value
@@ -51,4 +53,7 @@ async def publish_changes(
 
 
 def _read(path: Path) -> str:
-    return path.read_text("utf-8")
+    """The text, checked as it was read: whoever edits the file may have saved it again since anybody looked."""
+    text = read_text(path)
+    parse_catalogue(text, path.name)
+    return text

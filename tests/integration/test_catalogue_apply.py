@@ -15,6 +15,7 @@ from ctl.up.documents import publish_changes
 from ctl.up.reload import adds_app
 from latchwire.documents import Document, read_document
 from shared.bus.documents import DocumentStore
+from shared.catalogue import CatalogueError
 from shared.documents import OperatorKey
 from shared.secrets import load_operator_keys
 from tests.conftest import BusFactory
@@ -145,6 +146,11 @@ async def test_up_goes_by_its_file_also_after_a_catalogue_was_applied(
     first = OperatorKey.load(secrets_dir).sign("catalogue", 7, 1, CATALOGUE)
     await store.put("catalogue", first, after_seq=0)
     await publish_changes(nats_server.url, secrets_dir, file)
+    assert len(await store.kept("catalogue")) == 1
+
+    file.write_text("services: {shop: {}}")
+    with pytest.raises(CatalogueError, match="upstream: is missing"):
+        await publish_changes(nats_server.url, secrets_dir, file)
     assert len(await store.kept("catalogue")) == 1
 
     file.write_text(SHOP)
