@@ -1,9 +1,12 @@
 """Traefik's access log in JSON: where it is, its last lines, and each new one, in a person's words.
 
-What `up` lets Traefik write has no query, no header, no address: nothing in it is a credential or a person.
+What `up` lets Traefik write has neither path nor host, no query, header or address: those are the client's own
+words, and may hold a credential or name a person. Which service it was says the router. A log of yours that has
+host and path is shown with them.
 """
 
 import json
+import re
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -19,16 +22,9 @@ MISSING = (
     "there is no access log: `up` writes one; elsewhere let Traefik write its own in JSON to a file and "
     "name that with --file, or read `docker compose logs traefik`"
 )
-# What of each request is kept; everything else, queries and headers above all, Traefik drops.
-FIELDS = (
-    "StartUTC",
-    "RequestHost",
-    "RequestMethod",
-    "RequestPath",
-    "DownstreamStatus",
-    "Duration",
-    "RouterName",
-)
+# What of each request `up` keeps; everything else Traefik drops.
+FIELDS = ("StartUTC", "RequestMethod", "DownstreamStatus", "Duration", "RouterName")
+_ROUTER = re.compile(r"(?:service-)?(.+?)(?:-\d+)?@\w+", re.ASCII)
 
 
 class NoAccessLogError(Exception):
@@ -107,7 +103,7 @@ def _from(path: Path, start: int) -> bytes:
 
 
 def _told(line: str, *, raw: bool) -> str:
-    """``2025-11-23T12:00:00Z dashboard.example GET /api 200 45ms``; what is no JSON as it is."""
+    """``2025-11-23T12:00:00Z dashboard GET 200 45ms``; what is no JSON as it is."""
     text = one_line(line.rstrip("\n"))
     try:
         entry = json.loads(line)
@@ -116,8 +112,15 @@ def _told(line: str, *, raw: bool) -> str:
     if raw or not isinstance(entry, dict):
         return text
     started = str(entry.get("StartUTC", "-")).partition(".")[0].removesuffix("Z") + "Z"
-    words = [started, *(str(entry.get(name, "-")) for name in FIELDS[1:5]), _milliseconds(entry)]
-    return one_line(" ".join(words))
+    asked = [entry.get("RequestMethod"), entry.get("RequestPath"), entry.get("DownstreamStatus")]
+    said = [str(word) for word in asked if word is not None]
+    return one_line(" ".join([started, _place(entry), *said, _milliseconds(entry)]))
+
+
+def _place(entry: dict[str, Any]) -> str:
+    """The host, where the log has it, else the service; ``-`` for what no route was found for."""
+    router = _ROUTER.fullmatch(str(entry.get("RouterName", "")))
+    return str(entry.get("RequestHost") or (router[1] if router else "-"))
 
 
 def _milliseconds(entry: dict[str, Any]) -> str:
