@@ -52,7 +52,7 @@ def _judge(told: Told, now_ms: int) -> Iterator[Finding]:
         *((is_wide(n), "proxies.wide", f"{n} is believed") for n in facts.trusted_proxies),
         (late > CLOCK_MS, "worker.clock", f"{late / 1000:.1f} s from this machine's clock"),
         (everybody, "allow.everybody", "LATCHWIRE_ALLOW is *"),
-        (facts.assertion_key is False, "edge.assertion_key", "it has no key of its own"),
+        (facts.assertion_key is False, "edge.assertion_key", "it has no certified key of its own"),
         (facts.max_staleness_ms > LONG_STALENESS_MS, "edge.staleness", f"{seconds} s"),
     ]
     yield from (Finding(check, facts.worker, seen) for failed, check, seen in rows if failed)

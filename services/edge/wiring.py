@@ -95,17 +95,18 @@ async def start(
     telling = tell_usage(bus, edge_id=bus.name, usage=counts.uses, clock=runtime.clock)
     runtime.spawn("usage", telling, drains=False)
     await _speak(bus, runtime, checker, revocations, applied)
-    await answer_doctor(bus, runtime, settings, partial(_facts, settings))
+    await answer_doctor(bus, runtime, settings, partial(_facts, settings, assertions, checker))
 
 
-async def _facts(settings: EdgeSettings) -> dict[str, Any]:
+async def _facts(
+    settings: EdgeSettings, assertions: Assertions, checker: Checker
+) -> dict[str, Any]:
     """What this edge alone can see of the installation."""
-    own_key = settings.secrets_dir / "edges" / f"{settings.edge_id}.key"
     return {
         "trusted_proxies": networks(settings.trusted_proxies),
         "cookie_domain": settings.cookie_domain or "",
         "max_staleness_ms": round(settings.max_staleness * 1000),
-        "assertion_key": own_key.exists(),
+        "assertion_key": key_remark(settings.edge_id, assertions, checker) is None,
     }
 
 

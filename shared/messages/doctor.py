@@ -54,7 +54,7 @@ class WorkerFacts(Message):
     """The answer of one worker. *at* is its clock (Unix ms); *problems* and *notes* are those of ``/ready``.
 
     *allows_everybody*: anybody with a mailbox may log in. *trusted_proxies* are networks. *assertion_key*:
-    whether an edge has a key of its own to sign assertions with. None is what is not this worker's affair.
+    whether an edge has a certified key of its own for assertions. None is what is not this worker's affair.
     """
 
     worker: Identifier
