@@ -20,6 +20,11 @@ MEANING = {
     "not_allowed": "whoever this is may not use this service",
     "wrong_token_type": "the service takes no tokens of this kind",
     "login_too_old": "the service wants a login that is not so long ago",
+    "wrong_service": "the request leads to another service than the one that the check names",
+    "two_credentials": "more than one token or session cookie came, and readers differ about which counts",
+    "two_subjects": "its bearer token and its cookie are of two people",
+    "untrusted_peer": "the question came from no proxy that is trusted",
+    "internal": "a fault in the edge: refused rather than let in",
     "not_exposed": "the service is not for the internet, and the check does not name it",
     "preflight_refused": "a page of that origin may not call this service",
 }

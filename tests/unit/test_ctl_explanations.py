@@ -3,7 +3,8 @@
 import pytest
 
 from ctl.commands.explain import RequestError, read_request
-from ctl.explanations import ago, as_json, sentences, verdict
+from ctl.explanations import MEANING, ago, as_json, sentences, verdict
+from services.edge.domain.decision import STATUS
 from shared.messages import ExplainedRecord, ExplainedRule, Explanation
 
 NOW_MS = 1_800_000_000_000
@@ -255,3 +256,8 @@ def test_a_persons_login_is_told_with_its_age() -> None:
     )
 
     assert ", logged in 2 h ago, session" in text_of(told)
+
+
+def test_every_code_of_the_edge_has_a_meaning_in_words() -> None:
+    """A new one without is noticed here."""
+    assert set(MEANING) == set(STATUS)
