@@ -8,6 +8,7 @@ from typing import Any
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
+from ctl.confirm import confirmed
 from ctl.documents import ConflictError, DocumentDesk, tell
 from ctl.edge_certificates import EdgeFiles, EdgeKeyError, with_keys, without
 from ctl.output import complain, one_line, say, say_json, table
@@ -19,6 +20,9 @@ from shared.edge_keys import JWK, edge_of
 from shared.messages import TokenRevoked
 from shared.secrets import SecretsError
 
+WARNING = (
+    "No assertion by {} is believed any more, anywhere, for ever; services refuse what it says."
+)
 _NAME = re.compile(r"edge[a-z0-9-]{0,60}", re.ASCII)
 
 Work = Callable[["CertificateDesk"], Awaitable[int]]
@@ -40,9 +44,7 @@ def register(actions: "Commands[argparse.ArgumentParser]") -> None:
     certify.set_defaults(run=_run_certify)
     withdraw = add_command(actions, "withdraw", "believe an edge's keys no more, everywhere")
     withdraw.add_argument("name", help="an edge, for all its keys, or one kid (`edges keys`)")
-    withdraw.set_defaults(
-        run=lambda arguments: _operate(arguments, partial(_withdraw, name=arguments.name))
-    )
+    withdraw.set_defaults(run=_run_withdraw)
 
 
 class CertificateDesk(DocumentDesk):
@@ -73,6 +75,13 @@ def _run_certify(arguments: argparse.Namespace) -> int:
         complain("an edge's name is edge, then lower-case letters, digits and dashes: edge-1")
         return exits.USAGE
     return _operate(arguments, partial(_certify, name=arguments.name, renew=arguments.renew))
+
+
+def _run_withdraw(arguments: argparse.Namespace) -> int:
+    """0 when every live edge knows it, 1 when it cannot be done, 3 when one has not confirmed."""
+    if not confirmed(WARNING.format(one_line(arguments.name)), yes=arguments.yes):
+        return exits.USAGE
+    return _operate(arguments, partial(_withdraw, name=arguments.name))
 
 
 def _operate(arguments: argparse.Namespace, work: Work) -> int:

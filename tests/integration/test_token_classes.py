@@ -17,6 +17,7 @@ import jwt
 import pytest
 from aiohttp import ClientResponse
 
+from latchwire.assertions import Assertion, AssertionVerifier
 from latchwire.keys import KeyRing
 from latchwire.tokens import Refused, TokenPolicy, verify_access_token
 from services.auth.adapters.redis_handshakes import RedisHandshakes
@@ -30,6 +31,7 @@ from services.auth.http.page_forms import FORM
 from shared.bus import Bus
 from shared.clock import SystemClock
 from shared.contract import LOGIN_REQUESTED
+from shared.edge_keys import ring_of
 from shared.ids import SystemIds
 from shared.links import login_code
 from shared.redis import connect_redis
@@ -39,11 +41,14 @@ from shared.secrets import (
     load_symmetric,
     signing_paths,
 )
+from tests.support.assertions import assert_, members
 from tests.support.auth_workers import ORIGIN, URL, AuthWorkers, bearer, running_workers
+from tests.support.edge import EDGE_KEY
 from tests.support.house import SHOP, basic, write_clients
 from tests.support.people import Person, signed_in
 from tests.support.servers import NatsServer, RedisServer
 from tests.support.service_tokens import kept_token
+from tests.support.tokens import NOW_MS
 
 PASSWORD = "a long enough one of hers"
 OK = range(200, 300)
@@ -57,6 +62,8 @@ MATRIX: dict[str, set[str]] = {
     "access cookie": {"access"},
     # By signature: an opaque token is none. `test_edge_service_tokens` has what an edge does with those.
     "an edge's reading": {"access", "service access"},
+    # By an edge's key, for the one service that it names; no door of auth's knows that key.
+    "a service's reading": {"assertion"},
     "refresh body": {"refresh"},
     "refresh cookie": {"refresh"},
     # Both prove an address and open a session; which of the two it is stands in the MAC.
@@ -177,6 +184,7 @@ async def fill(
         "csrf token": cookies["latchwire-dev-csrf"],
         "session handle": handle,
         "pre-login value": nonce,
+        "assertion": assert_(members(iss=URL, aud="latchwire")).decode(),
         **made,
         **signed_for_others(secrets_dir),
         # The right attempt and address, under the name of another purpose.
@@ -248,6 +256,7 @@ class Doors:
             "bearer": self.bearer,
             "access cookie": self.access_cookie,
             "an edge's reading": self.edge,
+            "a service's reading": self.asserted,
             "refresh body": lambda s: self.post("/auth/refresh", {"refresh_token": s}),
             "refresh cookie": self.refresh_cookie,
             "link": lambda s: self.post("/auth/link", {"token": s}),
@@ -279,6 +288,11 @@ class Doors:
     async def access_cookie(self, secret: str) -> bool:
         cookies = {"latchwire-dev": secret}
         return good(await self.site.call("GET", "/auth/me", cookies=cookies))
+
+    async def asserted(self, secret: str) -> bool:
+        edges = ring_of([EDGE_KEY.public])
+        verifier = AssertionVerifier(edges, URL, "latchwire", now_ms=lambda: NOW_MS)
+        return isinstance(verifier.verify(secret), Assertion)
 
     async def edge(self, secret: str) -> bool:
         policy = TokenPolicy(issuer=URL, audience="latchwire")
