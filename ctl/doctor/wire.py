@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 MAX_BODY = 256 * 1024
+BODY_SECONDS = 2.0
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\r?$)")
 
 Headers = Sequence[tuple[str, str]]
@@ -144,11 +145,15 @@ def _read_head(head: bytes) -> Answer:
 
 
 async def _read_body(reader: asyncio.StreamReader, answer: Answer) -> bytes:
-    """By its length, else to the end of the connection, which was asked for."""
+    """By its length, else to the end of the connection; what does not come soon is left: the status counts."""
     length = answer.one("content-length")
-    if length.isdigit():
-        return await reader.readexactly(min(int(length), MAX_BODY))
+    most = min(int(length), MAX_BODY) if length.isdigit() else MAX_BODY
+    chunked = answer.one("transfer-encoding").lower() == "chunked"
     body = b""
-    while len(body) < MAX_BODY and (chunk := await reader.read(65536)):
-        body += chunk
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(BODY_SECONDS):
+            while len(body) < most and (chunk := await reader.read(most - len(body))):
+                body += chunk
+                if chunked and body.endswith(b"\r\n0\r\n\r\n"):
+                    break
     return body

@@ -140,6 +140,27 @@ async def test_a_door_that_is_shut_is_out_of_reach() -> None:
         await look_at_tls(front, HOST, SystemClock().now_ms())
 
 
+async def test_an_answer_whose_body_never_ends_still_tells_that_it_let_somebody_in() -> None:
+    """The connection stays open, nothing says how long the body is: the status was enough."""
+    over = asyncio.Event()
+
+    async def endless(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(endless, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        front = Front("127.0.0.1", port, None)
+        answer = await Door(front, "http://localhost", "localhost", SystemIds()).ask("/")
+        over.set()
+
+    assert answer is not None
+    assert answer.passed
+    assert b"abc" in answer.body
+
+
 async def test_a_door_that_never_answers_holds_nobody_up() -> None:
     """Each attempt has a deadline of its own."""
     never = asyncio.Event()
