@@ -119,6 +119,7 @@ async def test_every_other_path_is_a_bare_404(door: Door, path: str) -> None:
         (b"Authorization: Bearer\r\n", 401, "token_invalid"),
         (b"Authorization: Basic " + GOOD + b"\r\n", 401, "token_invalid"),
         (b"Authorization: Bearer " + b"a" * 6000 + b"\r\n", 401, "token_invalid"),
+        (b"Authorization: Bearer " + b"a" * 30_000 + b"\r\n", 401, "token_invalid"),
         (BEARER + BEARER, 403, "two_credentials"),
         (BEARER + b"authorization: Bearer x\r\n", 403, "two_credentials"),
         (b"Cookie: " + SESSION + b"; " + SESSION + b"\r\n", 403, "two_credentials"),
@@ -157,7 +158,7 @@ async def test_a_401_tells_api_clients_what_to_do(door: Door) -> None:
     )
 
 
-@pytest.mark.parametrize("size", [9_000, 100_000, 10_000_000])
+@pytest.mark.parametrize("size", [40_000, 100_000, 10_000_000])
 async def test_a_huge_token_is_refused_and_never_logged(
     door: Door, size: int, caplog: pytest.LogCaptureFixture
 ) -> None:
