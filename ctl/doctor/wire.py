@@ -109,7 +109,7 @@ async def send(
             return await _exchange(front, request, host, body_follows=method != "HEAD")
     except ssl.SSLError:
         raise
-    except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError) as error:
+    except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
         raise NoAnswerFromDoorError(type(error).__name__) from error
 
 
