@@ -19,7 +19,7 @@ from ctl.up import ports
 from shared.clock import SystemClock
 from shared.secrets import load_signing_key, signing_paths
 from tests.support.chromium import Window, open_window, running_chromium, skip_without_chromium
-from tests.support.stack import Stack, Up
+from tests.support.stack import ROOT, Stack, Up
 from tests.support.tokens import SigningKey, sign
 from tests.support.visitor import NAVIGATION, Here, token_in
 
@@ -36,30 +36,7 @@ ACCESS, CSRF, REFRESH = (
     "latchwire-dev-shared-csrf",
     "latchwire-dev-refresh",
 )
-CATALOGUE = """\
-services:
-  demo:
-    host: app.{domain}
-    paths: [/demo]
-    upstream: http://127.0.0.1:{demo}
-    content_security_policy: "default-src 'self' http://auth.{domain}:{front} http://api.{domain}:{front}"
-  api:
-    host: api.{domain}
-    paths: [/demo]
-    upstream: http://127.0.0.1:{demo}
-    allowed_origins: ["http://app.{domain}:{front}"]
-    allow_credentials: true
-  closed:
-    host: closed.{domain}
-    paths: [/demo]
-    upstream: http://127.0.0.1:{demo}
-    emails: [nobody@acme.com]
-  careful:
-    host: careful.{domain}
-    paths: [/demo]
-    upstream: http://127.0.0.1:{demo}
-    login_age: 15m
-"""
+EXAMPLE = ROOT / "examples" / "several_hosts" / "services.yaml"
 
 
 @dataclass(frozen=True)
@@ -92,9 +69,10 @@ class House:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """One for all tests of this module."""
     state = tmp_path_factory.mktemp("house") / "state"
-    state.mkdir(mode=0o700)
+    state.mkdir()
     front, mail, demo = ports.choose(("front", "mail", "demo"), {}).values()
-    (state / "services.yaml").write_text(CATALOGUE.format(domain=DOMAIN, front=front, demo=demo))
+    catalogue = EXAMPLE.read_text().replace(":8080", f":{front}").replace(":9100", f":{demo}")
+    (state / "services.yaml").write_text(catalogue)
     doors = ("--port", str(front), "--mail-port", str(mail))
     settings = {"COOKIE_DOMAIN": DOMAIN, "LIMIT_NETWORK": "100000/5m", "SITE_NAME": "Acme"}
     up = Up.start(state, *doors, **{f"LATCHWIRE_{n}": v for n, v in settings.items()})
