@@ -519,7 +519,7 @@ async def _operate(production: Installation, url: str, doors: dict[str, int]) ->
     for edge in ("edge-1", "edge-2"):
         assert await _ask_edge(production, edge, url, access) == (401, "")
     told = ("catalogue", "check"), ("catalogue", "apply"), ("keys", "rotate")
-    for words in (("status",), ("edges", "list"), *told, ("keys", "list")):
+    for words in (("status",), ("edges", "list"), ("doctor",), *told, ("keys", "list")):
         done = await asyncio.to_thread(production.run, "ctl", *words)
         assert done.returncode == 0, done.stdout + done.stderr
     # What is mounted is enough for a new key to sign, and both edges accept what it signed.
