@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(300)
 in_its_loop = pytest.mark.asyncio(loop_scope="module")
 
 NOTHING: set[Leak] = set()
-LOGS = {f"log {part}.log" for part in PROCESSES}
+LOGS = {f"log {part}.log" for part in (*PROCESSES, "access")}  # the last is Traefik's too
 FILLED = ("LOGIN", "TOKEN", "BLOCKLIST", "OPS", "DEADLETTER")  # by the flows; USER is not yet
 DISGUISES: dict[str, Callable[[str], str]] = {
     "whole": lambda secret: secret,
@@ -61,13 +61,13 @@ def test_every_flow_has_left_its_traces(explored: Explored) -> None:
         "access token", "refresh token", "link token", "code", "form token", "basic",
         "cookie latchwire-dev", "cookie latchwire-dev-refresh", "cookie latchwire-dev-login",
         "cookie latchwire-dev-csrf", "client secret", "smtp password", "seed auth", "key link",
-        "key refresh", "key csrf", "private key",
+        "key refresh", "key csrf", "private key", "service token", "wrong service token",
     } <= labels  # fmt: skip
     for event in (
         "link.requested", "link.refused", "link.cancelled", "session.opened", "session.renewed",
         "session.reused", "end.announced", "check.refused", "mail.tried", "mail.sender_refused",
         "revocation.applied", "message.buried", "message.undecodable", "request.unavailable",
-        "request.unreadable", "bus.disconnected",
+        "request.unreadable", "bus.disconnected", "service_token.issued", "service_token.revoked",
     ):  # fmt: skip
         assert event.encode() in logged, event
     assert b'"log_level": "debug"' in logged

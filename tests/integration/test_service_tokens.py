@@ -359,14 +359,19 @@ async def test_a_service_is_nobody_who_is_signed_in(house: House) -> None:
     assert await opens(house, access) == 200
 
 
+@pytest.mark.parametrize("service", ["found", "shop"])
 async def test_whoever_finds_a_token_can_end_it_but_not_with_what_was_made_of_it(
-    house: House,
+    house: House, service: str
 ) -> None:
-    """``POST /auth/revoke`` is what a secret scanner calls (RFC 7009); an access token ends nothing."""
-    token, _ = await make(house, "found")
+    """``POST /auth/revoke`` is what a secret scanner calls (RFC 7009); an access token ends nothing.
+
+    Also where a confidential client has the service's name, and asks.
+    """
+    token, _ = await make(house, service)
     await known(house, token)
-    access = (await (await exchange(house, "found", token)).json())["access_token"]
-    refused = await house.auth.call("POST", "/auth/revoke", data={"token": access})
+    access = (await (await exchange(house, service, token)).json())["access_token"]
+    headers = basic("shop") if service == "shop" else {}
+    refused = await house.auth.call("POST", "/auth/revoke", data={"token": access}, headers=headers)
     assert (refused.status, (await refused.json())["error"]) == (400, "invalid_grant")
     assert await opens(house, token) == 200
     assert (await house.auth.call("POST", "/auth/revoke", data={"token": token})).status == 200

@@ -10,12 +10,14 @@ from typing import Any
 
 import jwt
 
+from services.auth.domain.service_tokens import MANAGE
 from shared.contract import LOGIN_REQUESTED, QUESTIONS, TOKEN_REVOKED
 from shared.redis import connect_redis
 from shared.secrets import load_signing_key, load_symmetric, signing_paths
 from tests.support.breakable import Breakable
 from tests.support.explorer import Explorer
 from tests.support.mailer import login
+from tests.support.service_tokens import kept_token, made_token
 from tests.support.sinks import redis_keys
 from tests.support.smtp import Answer
 from tests.support.visitor import Browser, Page, open_browser
@@ -226,6 +228,38 @@ async def is_a_confidential_client(e: Explorer) -> None:
     renew = {"refresh_token": tokens["refresh_token"]}
     await e.refused(401, "POST", "/auth/refresh", renew, headers=wrong)
     await e.refused(200, "POST", "/auth/refresh", renew, headers=e.basic)
+
+
+async def is_a_service(e: Explorer) -> None:
+    """Its token as it is, exchanged, managing others, wrong ones, and given back by whoever found one."""
+    async with e.house.bus("operator") as bus:
+        token = e.canaries.add("service token", await kept_token(bus, "canary-bot", MANAGE))
+    own = e.bearer(token)
+
+    async def is_known() -> bool:
+        return (await e.send("GET", "/auth/service-tokens", headers=own)).status == 200
+
+    await eventually(is_known)
+    wrong = e.canaries.add("wrong service token", made_token("canary-bot").text)
+    for shown in (token, wrong):
+        await e.send("GET", "/demo", headers=e.bearer(shown))
+        await e.send("GET", "/demo", cookies={"latchwire-dev": shown})
+        pair = base64.b64encode(f"canary-bot:{shown}".encode()).decode()
+        basic = {"Authorization": e.canaries.add("basic", f"Basic {pair}")}
+        form = {"grant_type": "client_credentials"}
+        await e.send("POST", "/auth/token", headers=basic, data=form)
+        await e.send("POST", "/auth/token", data={**form, "client_secret": shown})
+    body = {"service": "canary-till", "lifetime": e.canaries.make("lifetime")[:8]}
+    await e.send("POST", "/auth/service-tokens", body, headers=own)
+    made = await e.send("POST", "/auth/service-tokens", {"service": "canary-till"}, headers=own)
+    e.canaries.add("service token", made.body["token"])
+    path = f"/auth/service-tokens/{made.body['id']}"
+    turned = await e.send("POST", f"{path}/rotate", headers=own)
+    e.canaries.add("service token", turned.body["token"])
+    await e.send("DELETE", path, headers=own)
+    await e.send("POST", "/auth/revoke", data={"token": turned.body["token"]})
+    await e.command("tokens", "list")
+    await e.command("explain", "--token-stdin", stdin=token)
 
 
 async def ends_sessions(e: Explorer) -> None:
@@ -449,6 +483,7 @@ FLOWS: tuple[Callable[[Explorer], Awaitable[None]], ...] = (
     shows_bad_tokens,
     browses,
     is_a_confidential_client,
+    is_a_service,
     ends_sessions,
     operates,
     gets_lost,
