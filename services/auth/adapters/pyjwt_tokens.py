@@ -52,7 +52,7 @@ class Signer:
         algorithm = algorithm_of(self.key)
         # Not by `jwt.encode`, whose header begins as an access token's: to the eye, and to who looks for tokens
         # where none belongs, this is none.
-        header = _segment({"alg": algorithm, "typ": DOCUMENT_TYPE, "kid": self.kid})
+        header = _segment({"typ": DOCUMENT_TYPE, "alg": algorithm, "kid": self.kid})
         signed = header + b"." + _segment(payload)
         signature = jwt.get_algorithm_by_name(algorithm).sign(signed, self.key)
         return signed + b"." + b64url(signature).encode("ascii")
