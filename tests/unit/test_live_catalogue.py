@@ -56,7 +56,7 @@ def test_a_document_that_is_no_catalogue_is_refused_and_the_old_one_stays() -> N
     live = LiveCatalogue()
     live.follow(SHOP, 1)
 
-    with pytest.raises(DocumentError, match="services.wiki.upstream"):
+    with pytest.raises(DocumentError, match=r"services\.wiki\.upstream"):
         live.follow(WIKI.replace("upstream", "upstraem"), 2)
 
     assert (live.generation, live.hosts) == (1, {"shop.acme.com"})

@@ -229,7 +229,9 @@ async def test_a_row_that_could_not_leave_leaves_later() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "name"), [("session", BOT.row.id), ("token", BOT.row.id), ("service", "bot")]
+    ("scope", "name"),
+    [("session", BOT.row.id), ("token", BOT.row.id), ("service", "bot")],
+    ids=["session", "token", "service"],  # the id is another in each process
 )
 async def test_whoever_revoked_it_and_however_its_row_leaves(scope: str, name: str) -> None:
     """A record lapses after days, a token lives a year: what stayed would come back to life."""
