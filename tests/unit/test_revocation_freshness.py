@@ -7,12 +7,14 @@ import pytest
 
 from services.revocation.flows.freshness import BlocklistRefillingError, FreshnessDesk
 from shared.bus import BusUnavailableError, Position
-from shared.contract import REVOCATION, Durable, Stream
+from shared.contract import BLOCKLIST, REVOCATION, Durable, Stream
 from shared.messages import Freshness, Probe
 from shared.revokers import parse_revokers
 from tests.support.fakes.blocklist import FakeBlocklist
 
-ROUND = ["revocation", "revocation-by", "BLOCKLIST", "DOCUMENT"]
+BACKLOGS = ["revocation", "revocation-by"]
+ROUND = [*BACKLOGS, "BLOCKLIST", "DOCUMENT"]
+FIRST = [*BACKLOGS, "BLOCKLIST", *BACKLOGS, "DOCUMENT"]  # of a BLOCKLIST that is not known yet
 
 
 class HeldBroker(FakeBlocklist):
@@ -66,6 +68,42 @@ async def test_a_new_blocklist_is_proven_once_the_replay_has_caught_up() -> None
     assert (await desk.answer(Probe())).backlog_ms == 20
 
 
+class Restored(FakeBlocklist):
+    """The operator's ``streams apply --restored`` falls between the two questions of a round."""
+
+    replay_ms = 0
+
+    async def stream_position(self, stream: Stream) -> Position:
+        if stream is BLOCKLIST and self.replay_ms:
+            self.epoch, self.backlogs = "epoch-8", {"revocation": self.replay_ms}
+        return await super().stream_position(stream)
+
+
+async def test_a_replay_that_begins_while_an_edge_asks_is_not_missed() -> None:
+    """The backlog was asked of what was there before; the position is of the new BLOCKLIST, which is empty."""
+    broker = Restored("epoch-7")
+    desk = FreshnessDesk(broker)
+    await desk.answer(Probe())
+    broker.replay_ms = 6_000
+
+    with pytest.raises(BlocklistRefillingError):
+        await desk.answer(Probe())
+
+
+async def test_a_blocklist_that_holds_less_is_proven_once_it_was_caught_up_again() -> None:
+    """Put back from a backup it has its epoch still; edges drop what they refused there too."""
+    broker = FakeBlocklist("epoch-7")
+    broker.last_seq = 40
+    desk = FreshnessDesk(broker)
+    await desk.answer(Probe())
+    broker.last_seq, broker.backlogs = 20, {"revocation": 6_000}
+
+    with pytest.raises(BlocklistRefillingError):
+        await desk.answer(Probe())
+    broker.backlogs = {}
+    assert (await desk.answer(Probe())).last_seq == 20
+
+
 async def test_what_a_service_said_counts_as_much() -> None:
     """A revocation of TOKEN_BY that waits makes the proof older, like one of TOKEN."""
     broker = FakeBlocklist()
@@ -94,23 +132,27 @@ async def test_who_asks_during_a_round_gets_the_next_one() -> None:
         await broker.waiting.wait()
         late = [group.create_task(desk.answer(Probe())) for _ in range(50)]
         broker.gate.release()
+        broker.gate.release()
         await first
         broker.last_seq = 9
         broker.gate.release()
 
     assert first.result().last_seq == 0
     assert {task.result().last_seq for task in late} == {9}
-    assert broker.asked == ROUND * 2, "fifty askers share one round"
+    assert broker.asked == FIRST + ROUND, "fifty askers share one round"
 
 
 async def test_the_backlogs_are_asked_before_the_positions() -> None:
     """The other order could miss an event that is applied between the two questions."""
     broker = HeldBroker()
-    broker.gate.release()
+    desk = FreshnessDesk(broker)
+    for _ in range(3):
+        broker.gate.release()
 
-    await FreshnessDesk(broker).answer(Probe())
+    await desk.answer(Probe())
+    await desk.answer(Probe())
 
-    assert broker.asked == ROUND
+    assert broker.asked == FIRST + ROUND
 
 
 async def test_no_leader_no_proof() -> None:

@@ -12,7 +12,7 @@ from prometheus_client import Gauge
 from services.revocation.flows.wholeness import Wholeness
 from services.revocation.ports import BrokerFacts
 from shared import contract
-from shared.bus import BusUnavailableError
+from shared.bus import BusUnavailableError, Position
 from shared.messages import Freshness, Probe
 from shared.revokers import MayRevoke, Revokers
 
@@ -51,7 +51,7 @@ class FreshnessDesk:
         self._lock = asyncio.Lock()
         self._begun = 0
         self._last: _Flight | None = None
-        self._caught_up: str | None = None  # the epoch whose BLOCKLIST has had all of TOKEN once
+        self._caught_up: Position | None = None  # of the BLOCKLIST that has had all of TOKEN once
 
     async def answer(self, _probe: Probe) -> Freshness:
         """Freshness as of some instant after this call.
@@ -79,14 +79,16 @@ class FreshnessDesk:
     async def _ask(self) -> Freshness:
         # The backlog first: what it does not count was in BLOCKLIST before the position is read. The
         # other way round, an event applied between the two would be in neither.
-        backlog_ms = max(
-            await self._broker.consumer_backlog_ms(contract.REVOCATION),
-            await self._broker.consumer_backlog_ms(contract.REVOCATION_BY, self._subjects()),
-        )
+        backlog_ms = await self._backlog_ms()
         position = await self._broker.stream_position(contract.BLOCKLIST)
         if self._wholeness is not None:
             await self._wholeness.check(position)
-        self._require_replayed(position.epoch, backlog_ms)
+        if not self._knows(position):
+            # Once more: a replay may have begun between the two, and it begins before there is a new epoch.
+            backlog_ms = max(backlog_ms, await self._backlog_ms())
+            if backlog_ms > CAUGHT_UP_MS:
+                raise BlocklistRefillingError(BlocklistRefillingError.__doc__)
+        self._caught_up = position
         documents = await self._broker.stream_position(contract.DOCUMENT)
         BACKLOG.set(backlog_ms / 1000)
         return Freshness(
@@ -96,12 +98,24 @@ class FreshnessDesk:
             documents_seq=documents.last_seq,
         )
 
-    def _require_replayed(self, epoch: str, backlog_ms: int) -> None:
-        """An edge that begins anew drops what it refused: its proof must not be dated back over a replay."""
-        if backlog_ms <= CAUGHT_UP_MS:
-            self._caught_up = epoch
-        if epoch != self._caught_up:
-            raise BlocklistRefillingError(BlocklistRefillingError.__doc__)
+    async def _backlog_ms(self) -> int:
+        """Age of the oldest acknowledged revocation that may not be in BLOCKLIST."""
+        return max(
+            await self._broker.consumer_backlog_ms(contract.REVOCATION),
+            await self._broker.consumer_backlog_ms(contract.REVOCATION_BY, self._subjects()),
+        )
+
+    def _knows(self, position: Position) -> bool:
+        """Whether this is the BLOCKLIST that was caught up once, and holds no less.
+
+        An edge that begins anew drops what it refused: its proof must not be dated back over a replay.
+        """
+        known = self._caught_up
+        return (
+            known is not None
+            and position.epoch == known.epoch
+            and position.last_seq >= known.last_seq
+        )
 
     def _subjects(self) -> list[str]:
         """Whose revocations count beside those of auth and operators: of services that may revoke now.
