@@ -3,12 +3,14 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import jwt
 import pytest
 
+from tests.support.command_forks import forked_words
 from tests.support.nats_stand_in import install
 from tests.support.stack import ROOT, Stack
 from tests.support.visitor import log_in, open_client
@@ -88,14 +90,18 @@ def commands(document: str) -> list[str]:
     return [b for b in kept if b.strip() and "init --url" not in b]
 
 
-def run_as_written(stack: Stack, script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_as_written(
+    stack: Stack, script: str, folder: Path, *, latchwire: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Run *script* in the checkout; only the addresses and the state directory are this stack's.
 
-    The `nats` of the page is a stand-in that knows nothing but what the page uses.
+    The `nats` of the page is a stand-in that knows nothing but what the page uses. Each ``./latchwire`` is
+    a process that is forked, or what *latchwire* says.
     """
+    latchwire = latchwire or shlex.join(forked_words())
     script = script.replace("http://localhost:8080", stack.url)
     script = script.replace("http://localhost:8025", stack.mail_url)
-    script = script.replace("./latchwire ", f"./latchwire --context {stack.up.state} ")
+    script = script.replace("./latchwire ", f"{latchwire} --context {stack.up.state} ")
     script = script.replace(".latchwire/", f"{stack.up.state}/")
     script = script.replace("token.txt", str(folder / "token.txt"))
     return subprocess.run(
@@ -111,7 +117,9 @@ def run_as_written(stack: Stack, script: str, folder: Path) -> subprocess.Comple
 
 def test_the_readme_does_what_it_says(stack: Stack, tmp_path: Path) -> None:
     """Refused, mailed, let in, logged out, refused with the same token; then the operator's commands."""
-    done = run_as_written(stack, "\n".join(commands("README.md")), tmp_path)
+    script = "\n".join(commands("README.md"))
+
+    done = run_as_written(stack, script, tmp_path, latchwire="./latchwire")
 
     assert done.returncode == 0, done.stdout + done.stderr
     found = [

@@ -6,8 +6,6 @@ a proxy of its own (`Fleet.links`), so it can be cut off alone.
 
 import asyncio
 import json
-import os
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,12 +26,12 @@ from shared.bus.streams import apply_streams, consumer_config
 from shared.clock import SystemClock
 from shared.ids import SystemIds
 from shared.secrets import load_blocklist_key, load_seed
+from tests.support.command_line import CommandLine
 from tests.support.edge_process import EdgeProcess, make_edge
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.revocation import Worker, environment, make_worker
 from tests.support.servers import (
     CREDENTIALS,
-    ROOT,
     NatsServer,
     RedisServer,
     free_port,
@@ -119,20 +117,9 @@ class Fleet:
     async def command(self, *arguments: str) -> tuple[int, Any, str]:
         """``latchwire ARGUMENTS --json`` as the operator: exit code, answer, what it said beside."""
         variables = environment(self.nats[0], NATS_URL=self.url, REDIS_URL=self.redis.url)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "ctl",
-            *arguments,
-            "--json",
-            env={**variables, "PYTHONPATH": f"{ROOT}:{ROOT / 'sdk' / 'src'}", "PATH": os.defpath},
-            cwd=self.directory,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await asyncio.wait_for(process.communicate(), 60)
-        assert process.returncode is not None
-        return process.returncode, json.loads(out) if out.strip() else None, err.decode()
+        line = CommandLine(variables, self.directory)
+        answer = await asyncio.wait_for(line.run(*arguments, "--json"), 60)
+        return answer.code, json.loads(answer.out) if answer.out.strip() else None, answer.err
 
     async def drained(self, bus: Bus) -> None:
         """Return when no revocation waits to be written."""

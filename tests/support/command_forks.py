@@ -4,8 +4,8 @@ A second of processor for each command is saved. It still is a process with an e
 of its own; `CommandLine.process` shows the wrapper ``./latchwire`` and the start.
 
 As a program: takes connections on the Unix socket it is given, one for each command, until its standard input
-ends. It hears a line of JSON (`Command`), and says the exit code once the command has ended; who hangs up
-before kills it.
+ends. It hears a line of JSON (`Command`), with open streams or the names of files, and says the exit code once
+the command has ended; who hangs up before kills it.
 """
 
 import asyncio
@@ -30,11 +30,12 @@ from ctl.main import main
 from tests.support.servers import ROOT, START_DEADLINE
 
 LOOK_SECONDS = 0.005  # between two looks whether a command has ended
+HEARD_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
 class Command:
-    """*streams*: the files that are its standard input, output and error."""
+    """*streams*: the files that are its standard input, output and error; none where it is sent those open."""
 
     words: list[str]
     variables: dict[str, str]
@@ -51,6 +52,12 @@ async def run_forked(command: Command) -> int:
     finally:
         writer.close()
         await writer.wait_closed()
+
+
+def forked_words() -> tuple[str, ...]:
+    """What stands for ``./latchwire`` where a program starts commands: they have that program's streams."""
+    client = ROOT / "tests" / "support" / "forked_command.py"
+    return sys.executable, "-I", "-S", str(client), str(_started())
 
 
 @functools.cache
@@ -99,12 +106,13 @@ def serve(path: Path) -> None:
 def _answer(connection: socket.socket) -> None:
     """One command, in a child of this process."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    with connection.makefile("rb") as file:
-        command = Command(**json.loads(file.readline()))
+    command, opened = _heard(connection)
     child = os.fork()
     if child == 0:
         connection.close()
-        _become(command)
+        _become(command, opened)
+    for descriptor in opened:
+        os.close(descriptor)
     while not (ended := os.waitpid(child, os.WNOHANG))[0]:
         if select.select([connection], [], [], LOOK_SECONDS)[0]:  # nobody waits for it any more
             os.kill(child, signal.SIGKILL)
@@ -112,8 +120,19 @@ def _answer(connection: socket.socket) -> None:
         connection.sendall(str(os.waitstatus_to_exitcode(ended[1])).encode())
 
 
-def _become(command: Command) -> None:
+def _heard(connection: socket.socket) -> tuple[Command, list[int]]:
+    """The command, and its streams where they came with it."""
+    line, opened, _, _ = socket.recv_fds(connection, HEARD_BYTES, 3)
+    while not line.endswith(b"\n") and (more := connection.recv(HEARD_BYTES)):
+        line += more
+    return Command(**json.loads(line)), opened
+
+
+def _become(command: Command, opened: list[int]) -> None:
     """Run it as ``python -m ctl`` does, in this process, to its end."""
+    for number, descriptor in enumerate(opened):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
     for number, name in enumerate(command.streams):
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         os.dup2(os.open(name, flags, 0o600), number)

@@ -15,8 +15,8 @@ import aiohttp
 from shared.ids import SystemIds
 from tests.support.breakable import Breakable
 from tests.support.canaries import Canaries
+from tests.support.command_forks import forked_words
 from tests.support.sinks import Sink, run_recorded
-from tests.support.stack import ROOT
 from tests.support.visitor import code_in, token_in
 
 CLIENT_ID = "canary_app"
@@ -125,7 +125,7 @@ class Explorer:
         assert reply.status == status, (method, path, reply)
 
     async def command(self, *arguments: str, stdin: str = "") -> None:
-        """``./latchwire …`` as an operator; its output is kept."""
+        """``./latchwire …`` as an operator, in a process that is forked; its output is kept."""
         lab = self.house.lab
         environment = {
             "PATH": "/usr/bin:/bin",
@@ -133,7 +133,7 @@ class Explorer:
             "LATCHWIRE_NATS_URL": lab.plan.nats_url,
             "LATCHWIRE_SECRETS_DIR": str(lab.layout.secrets),
         }
-        output = await run_recorded(ROOT / "latchwire", *arguments, stdin=stdin, **environment)
+        output = await run_recorded(*forked_words(), *arguments, stdin=stdin, **environment)
         assert b"Traceback" not in output, output.decode()
         self.outputs.append(output)
 

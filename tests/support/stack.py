@@ -23,6 +23,7 @@ from ctl.up.layout import Layout
 from ctl.up.plan import INSIDE, Part, Plan, make_plan
 from ctl.up.streams import provision
 from shared.clock import SystemClock
+from tests.support.command_forks import forked_words
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -166,9 +167,9 @@ class Stack:
         return await self.inbox.mail_to(address, count=count, within=within)
 
     def command(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run ``./latchwire --context STATE arguments`` as an operator."""
+        """Run ``./latchwire --context STATE arguments`` as an operator, in a process that is forked."""
         return subprocess.run(
-            [ROOT / "latchwire", "--context", self.up.state, *arguments],
+            [*forked_words(), "--context", self.up.state, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
