@@ -18,7 +18,7 @@ check: .venv/.dev ## the inner loop: lint, types, unit and contract tests
 test: .venv/.dev ## every test, against the real servers
 	@sh tests/support/install-debian.sh
 	$(V)/pytest -q $(TWO) tests/integration tests/contract tests/unit
-	$(V)/pytest -q tests/e2e && $(V)/pytest -q $(TWO) tests/faults
+	$(V)/pytest -q $(TWO) tests/e2e && $(V)/pytest -q $(TWO) tests/faults
 
 lint: .venv/.dev ## ruff, mypy --strict, import contracts
 	$(V)/ruff check .

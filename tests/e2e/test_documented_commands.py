@@ -90,15 +90,13 @@ def commands(document: str) -> list[str]:
     return [b for b in kept if b.strip() and "init --url" not in b]
 
 
-def run_as_written(
-    stack: Stack, script: str, folder: Path, *, latchwire: str = ""
-) -> subprocess.CompletedProcess[str]:
+def run_as_written(stack: Stack, script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run *script* in the checkout; only the addresses and the state directory are this stack's.
 
     The `nats` of the page is a stand-in that knows nothing but what the page uses. Each ``./latchwire`` is
-    a process that is forked, or what *latchwire* says.
+    a process that is forked; `test_the_production_commands_write_a_configuration` runs the wrapper itself.
     """
-    latchwire = latchwire or shlex.join(forked_words())
+    latchwire = shlex.join(forked_words())
     script = script.replace("http://localhost:8080", stack.url)
     script = script.replace("http://localhost:8025", stack.mail_url)
     script = script.replace("./latchwire ", f"{latchwire} --context {stack.up.state} ")
@@ -117,9 +115,7 @@ def run_as_written(
 
 def test_the_readme_does_what_it_says(stack: Stack, tmp_path: Path) -> None:
     """Refused, mailed, let in, logged out, refused with the same token; then the operator's commands."""
-    script = "\n".join(commands("README.md"))
-
-    done = run_as_written(stack, script, tmp_path, latchwire="./latchwire")
+    done = run_as_written(stack, "\n".join(commands("README.md")), tmp_path)
 
     assert done.returncode == 0, done.stdout + done.stderr
     found = [

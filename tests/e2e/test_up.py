@@ -46,14 +46,18 @@ class House:
         up.wait_for("Ready after")
         return Stack(up, up.run())
 
+    def end(self) -> None:
+        """Kill whatever is left."""
+        for up in self.started:
+            up.kill()
+
 
 @pytest.fixture
 def house(state: Path) -> Iterator[House]:
     """The state directory of this file."""
     house = House(state)
     yield house
-    for up in house.started:
-        up.kill()
+    house.end()
 
 
 @pytest.fixture
@@ -102,21 +106,6 @@ def test_every_part_is_shown_ready_and_ctrl_c_ends_them_all(house: House) -> Non
     assert not (house.state / "run.json").exists()
 
 
-def test_the_second_start_makes_nothing_anew(house: House) -> None:
-    """Keys, streams and catalogue are there already; each secret and the catalogue are the same."""
-    (house.state / "services.yaml").write_text(
-        (house.state / "services.yaml").read_text() + "# mine\n"
-    )
-    before = contents(house.state / "secrets")
-    stack = house.ready()
-    stack.up.end(signal.SIGTERM)
-
-    assert before
-    assert contents(house.state / "secrets") == before
-    assert "as they should be" in stack.up.text
-    assert (house.state / "services.yaml").read_text().endswith("# mine\n")
-
-
 @pytest.mark.parametrize("part", ["edge", "redis"])
 def test_the_death_of_any_part_ends_all_and_says_which(house: House, part: str) -> None:
     """With the last lines of its log; the exit code is 1."""
@@ -141,48 +130,6 @@ async def test_kill_9_of_up_leaves_no_orphan(house: House) -> None:
     await eventually(lambda: not [n for n, pid in pids.items() if is_alive(pid)], within=5)
 
 
-def test_a_second_up_on_the_same_state_is_refused(house: House) -> None:
-    """Two would write into the same stores."""
-    stack = house.ready()
-    second = house.up()
-
-    assert second.wait() == 1
-    assert "already running" in second.text
-    assert stack.up.end() == 0
-
-
-def test_an_application_is_put_behind_it_and_its_stanza_printed(house: House, taken: int) -> None:
-    """The developer's own services.yaml stays as it is."""
-    before = (house.state / "services.yaml").read_text()
-    stack = house.ready(APP=f"http://localhost:{taken}")
-    stack.up.wait_for("Ctrl-C")
-
-    assert f"    upstream: http://localhost:{taken}" in stack.up.output
-    assert "    paths: [/]" in stack.up.output
-    assert stack.up.end() == 0
-    assert (house.state / "services.yaml").read_text() == before
-
-
-def test_who_gets_no_mail_is_told_in_the_terminal_and_who_is_refused_too(house: House) -> None:
-    """The page says the same to everybody; the developer reads why."""
-    stack = house.ready(LATCHWIRE_ALLOW="@acme.com")
-    body = json.dumps({"email": "eve@elsewhere.example"}).encode()
-    ask = urllib.request.Request(
-        f"{stack.url}/auth/login", body, {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(ask, timeout=10) as answer:
-        assert answer.status == 202
-    with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(f"{stack.url}/demo", timeout=10)
-
-    muted = stack.up.wait_for("no mail  login  not_allowed", within=10)
-    stack.up.wait_for("refused  demo  no_credentials", within=10)
-
-    assert "LATCHWIRE_ALLOW" in muted
-    assert "eve@" not in stack.up.text
-    assert stack.up.end() == 0
-
-
 def test_a_mistake_in_the_catalogue_is_named_before_anything_starts(house: House) -> None:
     """With its line; what is wrong is not guessed at."""
     services = house.state / "services.yaml"
@@ -194,3 +141,87 @@ def test_a_mistake_in_the_catalogue_is_named_before_anything_starts(house: House
     assert "services.yaml" in up.text
     assert "require_auth" in up.text
     services.write_text(before)
+
+
+# From here on one `up` runs: the second start, with an application behind it and an allow list.
+
+
+@dataclass(frozen=True)
+class Mine:
+    """What a developer has in the state directory before a start."""
+
+    secrets: dict[str, bytes]
+    catalogue: str
+
+
+@pytest.fixture(scope="module")
+def mine(state: Path) -> Mine:
+    """The keys, and a catalogue that was written into."""
+    services = state / "services.yaml"
+    services.write_text(services.read_text() + "# mine\n")
+    return Mine(contents(state / "secrets"), services.read_text())
+
+
+@pytest.fixture(scope="module")
+def application() -> Iterator[int]:
+    """A port an application listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def again(state: Path, mine: Mine, application: int) -> Iterator[Stack]:
+    """Started once more on the state directory of this file."""
+    assert mine.secrets
+    house = House(state)
+    try:
+        stack = house.ready(APP=f"http://localhost:{application}", LATCHWIRE_ALLOW="@acme.com")
+        yield stack
+        assert stack.up.end(signal.SIGTERM) == 0, stack.up.text
+    finally:
+        house.end()
+
+
+def test_the_second_start_makes_nothing_anew(again: Stack, mine: Mine) -> None:
+    """Keys, streams and catalogue are there already; each secret and the catalogue are the same."""
+    assert contents(again.up.state / "secrets") == mine.secrets
+    assert "as they should be" in again.up.text
+    assert (again.up.state / "services.yaml").read_text() == mine.catalogue
+
+
+def test_a_second_up_on_the_same_state_is_refused(again: Stack, house: House) -> None:
+    """Two would write into the same stores."""
+    second = house.up()
+
+    assert second.wait() == 1
+    assert "already running" in second.text
+    assert all(is_alive(pid) for pid in again.run["pids"].values())
+
+
+def test_an_application_is_put_behind_it_and_its_stanza_printed(
+    again: Stack, mine: Mine, application: int
+) -> None:
+    """The developer's own services.yaml stays as it is."""
+    again.up.wait_for("Ctrl-C")
+
+    assert f"    upstream: http://localhost:{application}" in again.up.output
+    assert "    paths: [/]" in again.up.output
+    assert (again.up.state / "services.yaml").read_text() == mine.catalogue
+
+
+def test_who_gets_no_mail_is_told_in_the_terminal_and_who_is_refused_too(again: Stack) -> None:
+    """The page says the same to everybody; the developer reads why."""
+    body = json.dumps({"email": "eve@elsewhere.example"}).encode()
+    ask = urllib.request.Request(
+        f"{again.url}/auth/login", body, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(ask, timeout=10) as answer:
+        assert answer.status == 202
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{again.url}/demo", timeout=10)
+
+    muted = again.up.wait_for("no mail  login  not_allowed", within=10)
+    again.up.wait_for("refused  demo  no_credentials", within=10)
+
+    assert "LATCHWIRE_ALLOW" in muted
+    assert "eve@" not in again.up.text
