@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from shared.bus import Bus
@@ -16,6 +17,10 @@ from tests.support.databases import (  # noqa: F401 - fixtures for everybody
     postgresql_server,
 )
 from tests.support.servers import NatsServer, RedisServer, make_nats, make_redis, make_secrets
+
+# How long an example takes says something about the machine, not about what is tested.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 BusFactory = Callable[[str], Awaitable[Bus]]
 
