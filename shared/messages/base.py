@@ -11,7 +11,8 @@ ShortText = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00-\
 Identifier = Annotated[
     str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
-ULID = Annotated[str, StringConstraints(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+ULID_PATTERN = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
+ULID = Annotated[str, StringConstraints(pattern=ULID_PATTERN)]
 
 
 class Message(BaseModel):

@@ -420,6 +420,18 @@ def test_one_assertion_beside_two_tokens_of_a_service_gives_each_its_own_rights(
         assert found.permissions == (permission,)
 
 
+def test_the_use_of_a_service_s_token_is_its_own_whoever_it_calls_for() -> None:
+    """The session in the claims is the person's: that is no token's last use, and nobody is told of it."""
+    d = desk()
+    bearer = service_token("till", "orders.read", sid="01J00000000000000000000T1L")
+    alone = allowed(d, request("/orders", bearer=bearer)).token
+    behind = allowed(d, passing(bearer, assert_(members(aud="till", sid="boom")))).token
+    assert alone is not None
+    assert behind is not None
+    assert behind.claims.sid == "boom"
+    assert alone.own_sid == behind.own_sid == "01J00000000000000000000T1L"
+
+
 def test_a_stale_edge_passes_nobody_on() -> None:
     """503, as for everybody."""
     d = desk()
@@ -442,4 +454,4 @@ def test_nothing_of_the_caller_is_told_as_the_subject_s() -> None:
     assert (claims.client_id, claims.service, claims.kid) == ("c", "c", "k")
     for name in ("sub", "email", "roles", "org", "sid", "jti", "amr", "auth_time", "iat_ms", "sst"):
         assert getattr(claims, name) == getattr(received, name), name
-    assert passed == type(passed)(("c",), received.exp)
+    assert passed == type(passed)(("c",), received.exp, "cs")

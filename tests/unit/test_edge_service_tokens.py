@@ -8,6 +8,7 @@ import pytest
 from latchwire.records import Record
 from services.edge.domain.decision import Allowed, Denied
 from services.edge.flows.usage import TELL_AGAIN_MS, TokenUse
+from shared.messages import TokensUsed
 from shared.service_tokens import DAY_MS
 from tests.support.edge import Desk, make_desk, request
 from tests.support.service_tokens import Made, made_token
@@ -173,12 +174,25 @@ def test_refusals_repeat_nothing_of_the_token() -> None:
 def test_uses_are_told_at_once_and_then_once_a_minute() -> None:
     """However many requests come; what nobody used since is not told again."""
     use, now = TokenUse(), NOW_MS
-    use.note("a")
-    assert use.due(now) == {"a": now}
+    a, b = made_token("a").row.id, made_token("b").row.id
+    use.note(a)
+    assert use.due(now) == {a: now}
     for _ in range(1_000):
-        use.note("a")
-    use.note("b")
-    assert use.due(now + 1_000) == {"b": now + 1_000}
+        use.note(a)
+    use.note(b)
+    assert use.due(now + 1_000) == {b: now + 1_000}
     assert use.due(now + TELL_AGAIN_MS - 1) == {}
-    assert use.due(now + TELL_AGAIN_MS) == {"a": now + TELL_AGAIN_MS}
+    assert use.due(now + TELL_AGAIN_MS) == {a: now + TELL_AGAIN_MS}
     assert use.due(now + 10 * TELL_AGAIN_MS) == {}
+
+
+@pytest.mark.parametrize("seen", ["", "boom", "session-7", "01hzzzzzzzzzzzzzzzzzzzzzzz", "x" * 300])
+def test_what_is_no_id_of_a_token_is_not_told_and_keeps_nothing_back(seen: str) -> None:
+    """One value that auth would not take must not end the telling of all others."""
+    use, bot = TokenUse(), made_token("bot").row.id
+    use.note(seen)
+    use.note(bot)
+    due = use.due(NOW_MS)
+    assert due == {bot: NOW_MS}
+    assert TokensUsed(edge_id="edge-1", used=due).used == due
+    assert use.due(NOW_MS + 10 * TELL_AGAIN_MS) == {}

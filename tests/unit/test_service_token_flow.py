@@ -10,9 +10,11 @@ from services.auth.domain.service_tokens import Added, NotDone, Wanted, add, nar
 from services.auth.flows.service_access import Granted, NotGranted, ServiceAccess
 from services.auth.flows.service_tokens import Kept, ServiceTokenFlow, Struck
 from services.auth.flows.token_keeper import TokenKeeper
+from services.auth.handlers.service_tokens import on_used
 from services.auth.ports import BusUnavailableError, FeedStaleError
 from shared.contract import SERVICE_TOKEN_ISSUED, TOKEN_REVOKED
-from shared.messages import ServiceToken, TokenRevoked
+from shared.messages import ServiceToken, TokenRevoked, TokensUsed
+from shared.messages.base import MAX_TIME_MS
 from shared.service_tokens import DAY_MS, MAX_LIFETIME_MS
 from tests.support.fakes.auth_ports import FakeEvents, FakeRevocations
 from tests.support.fakes.clock import FakeClock
@@ -326,3 +328,14 @@ async def test_the_keeper_looks_when_it_is_woken_and_when_another_key_signs() ->
     assert w.registers.register.rows == ()
     w.clock.advance(61_000)
     assert keeper.is_due
+
+
+async def test_an_edge_s_word_about_the_future_does_not_stay() -> None:
+    """The latest time counts: one of the year 2100 would hide for ever that a token is used, or is not."""
+    w = world(BOT.row)
+    await on_used(TokensUsed(edge_id="edge-1", used={BOT.row.id: MAX_TIME_MS}), tokens=w.flow)
+    assert await w.uses.last() == {BOT.row.id: NOW_MS}
+    w.clock.advance(60_000)
+    later = NOW_MS + 60_000
+    await on_used(TokensUsed(edge_id="edge-2", used={BOT.row.id: later}), tokens=w.flow)
+    assert await w.uses.last() == {BOT.row.id: later}

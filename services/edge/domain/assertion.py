@@ -10,10 +10,14 @@ from latchwire.claims import Claims
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """On whose behalf a service calls: *actors*, the last one first, and *exp*, which no later one outlives."""
+    """On whose behalf a service calls: *actors*, the last one first, and *exp*, which no later one outlives.
+
+    *caller_sid* is the session of the service's own token: the claims beside this have the subject's.
+    """
 
     actors: tuple[str, ...]
     exp: int
+    caller_sid: str = ""
 
 
 NOT_PASSED: Final = Passed((), 0)
@@ -39,7 +43,8 @@ def pass_on(received: Assertion, caller: Claims) -> tuple[Claims, Passed]:
         iat_ms=received.iat_ms,
         sst=received.sst,
     )
-    return claims, Passed((caller.service, *received.actors), received.exp)
+    actors = (caller.service, *received.actors)
+    return claims, Passed(actors, received.exp, caller.sid)
 
 
 def payload_of(claims: Claims, passed: Passed, *, audience: str, issuer: str, now: int) -> bytes:

@@ -78,6 +78,11 @@ class VerifiedToken:
     passed: Passed = NOT_PASSED
     spoken: dict[str, "Spoken"] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def own_sid(self) -> str:
+        """The session of the token itself, also where the claims are of whom a service calls for."""
+        return self.passed.caller_sid or self.claims.sid
+
 
 class Spoken(NamedTuple):
     """Header *lines* for *service*, by key number *era*, made at *made_ms*, good until *renew_ms* (Unix ms)."""

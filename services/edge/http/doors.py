@@ -95,7 +95,7 @@ class Door:
         token = decision.token
         self._counts.add(self._as_nobody if token is None else self._by_token)
         if token is not None and token.claims.service:
-            self._counts.uses.note(token.claims.sid)
+            self._counts.uses.note(token.own_sid)
         return self._answers.allow(self._assertions.lines(decision), request_id)
 
     def _refuse(self, denied: Denied, fields: Fields, request_id: bytes) -> Answer:
