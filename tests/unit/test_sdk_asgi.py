@@ -9,6 +9,7 @@ import pytest
 
 from latchwire.asgi import AuthMiddleware, claims_of
 from latchwire.testing import FakeFeed, FakeIssuer
+from latchwire.tokens import Refused
 from tests.support.asgi import Connection, bearer
 
 
@@ -87,6 +88,25 @@ async def ask(service: Service, *headers: tuple[bytes, bytes], path: str = "/me"
 async def test_who_has_a_good_token_is_named_to_the_application(service: Service) -> None:
     """In ``scope["state"]``, where Starlette's ``request.state`` looks."""
     assert (200, {}, b"u-7") == await ask(service, bearer(service.issuer.token(sub="u-7")))
+
+
+@pytest.mark.parametrize("services", [False, True])
+async def test_a_service_is_let_in_only_where_services_are_asked_for(
+    service: Service, services: bool
+) -> None:
+    """Its token is as genuine as a person's: an application that was written for people hears of none."""
+    own = {"service": "till", "client_id": "till", "email": ""}
+    token = service.issuer.token(sub="till", **own)
+    verifier = service.issuer.verifier(service.feed, services=services)
+    app = AuthMiddleware(service, verifier)
+    connection = Connection(app, "http", "/me", bearer(token))
+    start = await connection.receive()
+    await connection.finish()
+
+    assert start["status"] == (200 if services else 401)
+    if not services:
+        assert Refused("token_invalid", "a service's token") == verifier.verify(token)
+        assert dict(start["headers"])[b"x-latchwire-reason"] == b"token_invalid"
 
 
 async def test_public_paths_and_the_applications_own_life_need_no_token(service: Service) -> None:

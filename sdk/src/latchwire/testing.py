@@ -77,9 +77,9 @@ class FakeIssuer:
         """The same as a ring."""
         return KeyRing.from_jwks(self.jwks)
 
-    def verifier(self, feed: Feed) -> Verifier:
-        """A verifier that accepts this issuer's tokens, on this issuer's clock."""
-        return Verifier(self.keys, self.policy, feed, now_ms=self.clock)
+    def verifier(self, feed: Feed, *, services: bool = False) -> Verifier:
+        """A verifier that accepts this issuer's tokens, on this issuer's clock; *services* as there."""
+        return Verifier(self.keys, self.policy, feed, services=services, now_ms=self.clock)
 
     def token(self, *, sub: str = "ada@example.com", seconds: int = 900, **claims: Any) -> str:
         """A good token for *sub*, issued now, good for *seconds*; *claims* replace what is in it.

@@ -22,6 +22,7 @@ SHORTEST_WAIT_SECONDS: Final = 0.05
 LONGEST_WAIT_SECONDS: Final = 60.0  # the wall clock may be set meanwhile
 
 STALE: Final = Refused("stale", "feed")
+OF_A_SERVICE: Final = Refused("token_invalid", "a service's token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,10 @@ class Verifier:
     *keys* are those of ``/.well-known/jwks.json``; nothing is fetched here. When they change, give the new
     ones to `replace_keys`. Without a *feed* every answer is ``stale``, until `attach` gives it one: an
     application is often put together before it is connected. *now_ms* is the wall clock, Unix milliseconds.
+
+    With *services* the tokens of other services count too (``claims.service`` names the one that calls, and
+    its ``permissions`` say what it may); without, only those of people: an application that looks at nothing
+    but ``sub`` would take a service for a person of that name.
     """
 
     def __init__(
@@ -44,12 +49,14 @@ class Verifier:
         policy: TokenPolicy,
         feed: Feed | None = None,
         *,
+        services: bool = False,
         capacity: int = CAPACITY,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._keys = keys
         self._policy = policy
         self._feed = feed
+        self._services = services
         self._capacity = capacity
         self._now_ms = now_ms
         self._young: dict[bytes, _Genuine] = {}
@@ -138,6 +145,8 @@ class Verifier:
             claims = decode_access_token(token, self._keys, self._policy)
             if isinstance(claims, Refused):
                 return claims
+            if claims.service and not self._services:
+                return OF_A_SERVICE
             known = _Genuine(claims, feed.blocklist.fingerprint(claims))
         if len(self._young) >= self._capacity:
             self._old, self._young = self._young, {}
