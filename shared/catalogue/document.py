@@ -56,6 +56,10 @@ Claim = Literal[
 Policy = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,2048}$")]
 
 
+def _empty() -> PydanticCustomError:
+    return PydanticCustomError("empty_key", "is empty: write a value, or remove the key")
+
+
 class _Document(BaseModel):
     model_config = ConfigDict(
         frozen=True,
@@ -67,21 +71,35 @@ class _Document(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _not_empty(cls, value: Any) -> Any:
+    def _not_forgotten(cls, value: Any) -> Any:
         """A key whose value was forgotten would mean "no rule"."""
         if value is None:
-            raise PydanticCustomError("empty_key", "is empty: write a value, or remove the key")
+            raise _empty()
         return value
 
 
-class RoleNeeds(_Document):
+class _Rules(_Document):
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_empty(cls, value: Any) -> Any:
+        """So would a list of nobody: it would let everybody in."""
+        if value in ([], {}):
+            raise _empty()
+        return value
+
+
+class _Halves(_Rules):
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+
+class RoleNeeds(_Halves):
     """Roles with both halves written out."""
 
     any: list[Role] = []
     all: list[Role] = []
 
 
-class PermissionNeeds(_Document):
+class PermissionNeeds(_Halves):
     """Permissions with both halves written out."""
 
     any: list[Permission] = []
@@ -109,12 +127,12 @@ Organisations = Annotated[
 ]
 
 
-class ServiceDocument(_Document):
+class ServiceDocument(_Rules):
     """One service behind the gateway."""
 
     host: Host | None = None
     """Where it answers: the bare host name. Without it: every host."""
-    paths: list[PathPrefix] = Field(default=["/"], min_length=1)
+    paths: list[PathPrefix] = ["/"]
     """Prefixes by segment: /shop and /shop/basket, never /shopping. The longest one wins."""
     upstream: Upstream
     """Where the gateway sends what may pass: http://host:port, without a path."""
@@ -124,7 +142,7 @@ class ServiceDocument(_Document):
     """false: everybody may, without a token."""
     public_paths: list[PathPrefix] = []
     """Open to everybody nevertheless. The service gets empty identity headers there."""
-    token_types: list[TokenType] = Field(default=["user"], min_length=1)
+    token_types: list[TokenType] = ["user"]
     """Who may call: people (user), services with a token of their own (service), or both."""
     roles: Roles = RoleNeeds()
     """What a person needs: one of a list, or {any: [...], all: [...]}."""
@@ -148,7 +166,7 @@ class ServiceDocument(_Document):
     """How many at once; half the limit when it is not written."""
     middlewares: list[Middleware] = []
     """Your own at the gateway by their full names (compress@file), after the check; or our words for keys."""
-    headers: dict[HeaderName, Claim] = {}
+    headers: dict[HeaderName, Claim] = Field(default={}, min_length=1)
     """Claims as request headers for the service, beside the usual ones; empty where nobody is known."""
     security_headers: bool = True
     """HSTS, nosniff, no framing, a referrer policy and a Content-Security-Policy on every answer."""

@@ -28,8 +28,16 @@ def _tidy(node: Any) -> Any:
         kept = {**choices[0], **{key: value for key, value in kept.items() if key != "anyOf"}}
     if "patternProperties" in kept:
         kept["additionalProperties"] = False
+    if kept.get("type") == "array":
+        kept["minItems"] = 1  # the reader refuses every list of nothing
     return kept
 
 
 def _is_noise(key: str, value: Any) -> bool:
-    return (key == "title" and isinstance(value, str)) or (key == "default" and value is None)
+    return (key == "title" and isinstance(value, str)) or (key == "default" and _is_empty(value))
+
+
+def _is_empty(value: Any) -> bool:
+    """No value, or a list or halves of nothing, which may not be written."""
+    halves = value.values() if isinstance(value, dict) else [value]
+    return value is None or all(half == [] for half in halves)

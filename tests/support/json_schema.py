@@ -58,6 +58,7 @@ _KEYWORDS: dict[str, _Check] = {
     "pattern": lambda value, told, _: not isinstance(value, str) or bool(re.search(told, value)),
     "maxLength": lambda value, told, _: not isinstance(value, str) or len(value) <= told,
     "minItems": lambda value, told, _: not isinstance(value, list) or len(value) >= told,
+    "minProperties": lambda value, told, _: not isinstance(value, dict) or len(value) >= told,
     "minimum": lambda value, told, _: not isinstance(value, int) or value >= told,
     "maximum": lambda value, told, _: not isinstance(value, int) or value <= told,
 }

@@ -95,7 +95,7 @@ def test_the_defaults_protect() -> None:
         (one(UP, "paths: ['/a;b']"), "is not right"),
         (one(UP, "paths: ['/@open']"), "letters, digits, - . _ ~"),
         (one(UP, "paths: ['/a(b']"), "letters, digits, - . _ ~"),
-        (one(UP, "paths: []"), "at least 1 item"),
+        (one(UP, "paths: []"), "is empty: write a value, or remove the key"),
         (one(UP, "paths: [/a, /a]"), "stands twice: remove one"),
         (one(UP, "host: https://a.b"), "write the bare host name"),
         (one(UP, "host: a.b:8080"), "write the bare host name"),

@@ -50,7 +50,18 @@ REFUSED = [
     ([FOR_BOTH, 'callers: ["*", bot]'], 'callers: "*" stands for all: remove it, or the others'),
     (['organisation: ["*", acme]'], 'organisation: "*" stands for all'),
     (["token_types: [user, user]"], "token_types: names a kind twice"),
-    (["token_types: []"], "token_types: list should have at least 1 item"),
+    *(
+        (lines, f"{lines[0].partition(':')[0]}{half}: is empty: write a value, or remove the key")
+        for lines, half in (
+            *(([f"{key}: []"], "") for key in ("paths", "public_paths", "token_types", "emails")),
+            *(([f"{key}: []"], "") for key in ("organisation", "allowed_origins", "middlewares")),
+            *(([f"{key}: {empty}"], "") for key in ("roles", "permissions") for empty in ("[]", "{}")),
+            (["roles: {any: [x], all: []}"], ".all"),
+            (["permissions: {any: []}", FOR_BOTH, 'callers: ["*"]'], ".any"),
+            (["callers: []", FOR_BOTH, "permissions: [a]"], ""),
+            (["headers: {}"], ""),
+        )
+    ),
     (["token_types: [robot]"], "write user, service, or both"),
     (["callers: [Bot]"], "write a service's name"),
     (["permissions: [Read]"], "a permission has lower-case letters"),

@@ -73,7 +73,14 @@ BAD = [
     ["roles:"],
     ["roles: ['a,b']"],
     ["roles: {some: [a]}"],
-    ["paths: []"],
+    *([f"{key}: []"] for key in ("paths", "token_types", "emails", "organisation", "callers")),
+    *(
+        [f"{key}: []"]
+        for key in ("roles", "permissions", "public_paths", "allowed_origins", "middlewares")
+    ),
+    *([f"roles: {value}"] for value in ("{}", "{any: []}", "{any: [a], all: []}")),
+    ["permissions: {all: []}"],
+    ["headers: {}"],
     ["paths: ['/a*']"],
     ["token_types: [robot]"],
     ["rate_limit: 100/day"],
