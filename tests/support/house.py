@@ -149,7 +149,7 @@ async def running_house(
         house = House(
             auth=auth,
             edge=edge,
-            sdk=Verifier(ring, TokenPolicy(issuer=URL, audience="latchwire"), feed),
+            sdk=Verifier(ring, TokenPolicy(URL, "latchwire"), feed, services=True),
             bus=await stack.enter_async_context(nats.connect("operator")),
             shop_bus=await stack.enter_async_context(nats.connect("service-shop")),
             redis=await stack.enter_async_context(connect_redis(redis_server.url)),

@@ -1,12 +1,14 @@
 """The register of service tokens: what may come in, what leaves, and what a lost part leaves behind."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from latchwire.records import Record
+from services.auth.domain.revoke import Revoked
 from services.auth.domain.service_tokens import Added, NotDone, Wanted, add, narrowed, without
+from services.auth.flows.revoke import RevokeFlow
 from services.auth.flows.service_access import Granted, NotGranted, ServiceAccess
 from services.auth.flows.service_tokens import Kept, ServiceTokenFlow, Struck
 from services.auth.flows.token_keeper import TokenKeeper
@@ -339,3 +341,28 @@ async def test_an_edge_s_word_about_the_future_does_not_stay() -> None:
     later = NOW_MS + 60_000
     await on_used(TokensUsed(edge_id="edge-2", used={BOT.row.id: later}), tokens=w.flow)
     assert await w.uses.last() == {BOT.row.id: later}
+
+
+class NoTokens:
+    """None of ours, whatever is shown."""
+
+    def read_expired(self, _token: str) -> None:
+        return None
+
+
+@pytest.mark.parametrize("why", ["stale", "lags"])
+async def test_a_found_token_that_is_not_known_is_called_revoked_only_by_who_can_tell(
+    why: str,
+) -> None:
+    """A 200 to a scanner means that it is over: 503 where this process may not have heard of the token yet."""
+    w = world()
+    anything = cast("Any", NoTokens())
+    flow = RevokeFlow(anything, anything, anything, anything, w.flow)
+    w.revocations.stale, w.registers.lags = why == "stale", why == "lags"
+    with pytest.raises(FeedStaleError):
+        await flow.revoke(BOT.text)
+    for shown in (BOT.text[:-1] + "!", BOT.text + "0", "x"):
+        assert await flow.revoke(shown) == Revoked()
+    w.revocations.stale = w.registers.lags = False
+    assert await flow.revoke(BOT.text) == Revoked()
+    assert w.events.published == []

@@ -156,9 +156,8 @@ class Documents:
         if on_tokens is not None and signers is not None:
             self._takers[TOKENS] = partial(_take_object, on_tokens)
         self._signers = signers
-        self._waiting: dict[
-            str, tuple[bytes, int]
-        ] = {}  # by name: not believed for want of its key
+        # By name: not believed for want of its key.
+        self._waiting: dict[str, tuple[bytes, int]] = {}
         self._in_force: dict[str, Document] = {}
         self._found_at: dict[str, int] = {}  # by name: where in the stream the one in force was
         self._api_prefix = api_prefix
@@ -169,6 +168,10 @@ class Documents:
         """The generation of *name* in force; 0 before the first."""
         found = self._in_force.get(name)
         return 0 if found is None else found.generation
+
+    def is_waiting(self, name: str) -> bool:
+        """Whether the last document *name* was not believed, and may be once its signer's key is known."""
+        return name in self._waiting
 
     def judge_again(self) -> None:
         """The keys that *signers* returns are others now: what waited for one may count."""

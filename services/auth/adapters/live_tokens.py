@@ -1,6 +1,6 @@
 """The service tokens in force, as auth follows its own document: in memory, by hash and by id."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ class LiveTokens:
 
     def __init__(self) -> None:
         self.generation = 0
+        self.waits: Callable[[], bool] = lambda: False  # for the key that has signed a document
         self._table = NO_TOKENS
         self._by_id: dict[str, ServiceToken] = {}
 
@@ -24,6 +25,10 @@ class LiveTokens:
     def rows(self) -> tuple[ServiceToken, ...]:
         """All of them."""
         return self._table.rows
+
+    @property
+    def lags(self) -> bool:
+        return self.waits()
 
     def find(self, token: str) -> ServiceToken | None:
         return self._table.find(token.encode("utf-8", "surrogatepass"))

@@ -26,6 +26,7 @@ from services.auth.ports import (
     NOBODY,
     BusUnavailableError,
     Events,
+    FeedStaleError,
     Revocations,
     StoreUnavailableError,
     Watch,
@@ -41,7 +42,7 @@ from shared.clock import Clock
 from shared.contract import SERVICE_TOKEN_ISSUED, TOKEN_REVOKED
 from shared.ids import Ids
 from shared.messages import ServiceToken, ServiceTokenIssued, TokenRevoked
-from shared.service_tokens import claims_of
+from shared.service_tokens import claims_of, is_service_token
 
 log = structlog.get_logger()
 
@@ -98,6 +99,19 @@ class ServiceTokenFlow:
             return False
         self.revocations.require_fresh()
         return True
+
+    def find(self, token: str) -> ServiceToken | None:
+        """The row of *token*; None when it is surely nobody's.
+
+        Raises:
+            FeedStaleError: it has the form of one, and may be one that is not known here yet.
+        """
+        row = self.known.find(token)
+        if row is None and is_service_token(token.encode("utf-8", "surrogatepass")):
+            self.revocations.require_fresh()
+            if self.known.lags:
+                raise FeedStaleError
+        return row
 
     def identify(self, token: str) -> Claims | None:
         """Whose service token this is; None when it counts for nothing."""

@@ -48,6 +48,11 @@ class Registers(Protocol):
 class KnownTokens(Protocol):
     """The tokens of the generation in force here, in memory."""
 
+    @property
+    def lags(self) -> bool:
+        """Whether there is a later one that cannot be believed here yet."""
+        ...
+
     def find(self, token: str) -> ServiceToken | None:
         """The row of *token*, in its time or not."""
         ...

@@ -54,6 +54,7 @@ def follow_documents(
         signers=lambda: access_tokens.recognised,
         api_prefix=bus.api_prefix,
     )
+    tokens.waits = partial(documents.is_waiting, TOKENS)
     for name in (KEYS, CATALOGUE, EDGES, TOKENS):
         runtime.health.note(f"{name} document", partial(documents.problems.get, name))
     runtime.health.note("catalogue file", catalogue.not_used)

@@ -15,6 +15,7 @@ class FakeRegisters:
         self.register = Register()
         self.signs_with = "k1"
         self.away = False
+        self.lags = False
         self.refuses_writes = False
         self.room = 1_000
         self.by_others: list[tuple[ServiceToken, ...]] = []
