@@ -24,6 +24,7 @@ from shared.catalogue.service import (
     Service,
     TokenType,
 )
+from shared.catalogue.stamp import stamp_of
 
 __all__ = [
     "ANY",
@@ -43,4 +44,5 @@ __all__ = [
     "parse_catalogue",
     "read_text",
     "schema",
+    "stamp_of",
 ]

@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass
 
-from shared.catalogue import Catalogue, Service
+from shared.catalogue import Catalogue, Service, stamp_of
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The rule that counts: a service, and whether this part of it is open to everybody."""
+    """The rule that counts: a service, and whether this part of it is open to everybody.
+
+    *stamp* is the entry as a gateway names it that goes by this very catalogue.
+    """
 
     service: Service
     public: bool
+    stamp: str
 
 
 class RouteTable:
@@ -20,12 +24,14 @@ class RouteTable:
         self._by_host: dict[str | None, dict[str, Route]] = {}
         own = [s.max_staleness_seconds or 0.0 for s in catalogue.services]
         self.longest_staleness = max(own, default=0.0)  # seconds that any service allows itself
+        self.stamps = frozenset(map(stamp_of, catalogue.services))
         for service in catalogue.services:
+            stamp = stamp_of(service)
             table = self._by_host.setdefault(service.host, {})
             for prefix in service.paths:
-                table[_key(prefix)] = Route(service, public=not service.require_auth)
+                table[_key(prefix)] = Route(service, not service.require_auth, stamp)
             for prefix in service.public_paths:
-                table[_key(prefix)] = Route(service, public=True)
+                table[_key(prefix)] = Route(service, True, stamp)
 
     def find(self, host: str, path: str) -> Route | None:
         """The route of *path* (decoded, unambiguous) on *host* (any case), or None."""

@@ -62,17 +62,38 @@ class Checker:
     def check(self, asking: Asking, fields: Fields, chosen: str = "") -> Decision:
         """May the request pass that *asking* describes and that came with *fields*?
 
-        *chosen*: the service the gateway is about to call, "" when it does not say. Two readers of one
-        request need not agree; when they do not, the rule found here is not the upstream's.
+        *chosen*: the service the gateway is about to call, or the stamp of its entry, "" when it does not say.
+        Two readers of one request need not agree; when they do not, the rule found here is not the upstream's.
         """
         asked = self._router.find(asking)
         if isinstance(asked, Denied):
             return asked
         service = asked.route.service
-        if chosen and chosen != service.name:
-            return _deny(asked, "wrong_service", chosen)
+        if chosen and chosen != asked.route.stamp and chosen != service.name:
+            return self._by_both(asked, chosen, fields)
         if not (chosen or service.expose_publicly):
             return _deny(asked, "not_exposed")
+        return self._decide(asked, fields)
+
+    def _by_both(self, asked: Asked, chosen: str, fields: Fields) -> Decision:
+        """The gateway does not go by the catalogue in force: it is about to call an earlier entry's upstream.
+
+        That is not opened by a rule for another one, nor by a rule that is past: both entries must let pass.
+        """
+        service = asked.route.service
+        name, _, digest = chosen.partition(".")
+        earlier = self._router.find_earlier(asked.original, chosen) if digest else None
+        if earlier is None or name != service.name:
+            # An edge that has just started may be the one that is behind.
+            behind = bool(digest) and self.is_stale(asked.route)
+            return _deny(asked, "stale" if behind else "wrong_service", chosen)
+        if earlier.route.service.expose_publicly and not service.expose_publicly:
+            return _deny(asked, "not_exposed", chosen)
+        decision = self._decide(asked, fields)
+        return decision if isinstance(decision, Denied) else self._decide(earlier, fields)
+
+    def _decide(self, asked: Asked, fields: Fields) -> Decision:
+        service = asked.route.service
         if asked.route.public:
             return asked.for_anybody
         if is_preflight(asked.original, fields):

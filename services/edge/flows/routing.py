@@ -13,6 +13,7 @@ from services.edge.domain.paths import plain_path
 from services.edge.domain.routes import Route, RouteTable
 
 CAPACITY: Final = 2_000  # per generation
+EARLIER: Final = 8  # catalogues before the one in force: how far a gateway may be behind
 MAX_BYTES: Final = 1_024  # longer ones are rare and would cost memory
 
 
@@ -30,11 +31,13 @@ class Router:
 
     def __init__(self, routes: RouteTable) -> None:
         self._routes = routes
+        self._earlier: tuple[RouteTable, ...] = ()
         self._young: dict[Asking, Asked] = {}
         self._old: dict[Asking, Asked] = {}
 
     def use(self, routes: RouteTable) -> None:
-        """Another catalogue, in one step; nothing of the old one is remembered."""
+        """Another catalogue, in one step; the old one counts only for whoever still calls by it."""
+        self._earlier = (self._routes, *self._earlier)[:EARLIER]
         self._routes, self._young, self._old = routes, {}, {}
 
     def find(self, asking: Asking) -> Asked | Denied:
@@ -46,6 +49,20 @@ class Router:
         if isinstance(asked, Asked) and len(asking.target) + len(asking.host) <= MAX_BYTES:
             self._keep(asking, asked)
         return asked
+
+    def find_earlier(self, original: Original, stamp: str) -> Asked | None:
+        """What *original* asked for in the last catalogue before this one that has the entry *stamp*.
+
+        None: there is none, or it is another entry's there too.
+        """
+        table = next((table for table in self._earlier if stamp in table.stamps), None)
+        path = plain_path(original.target)
+        if table is None or path is None:
+            return None
+        route = table.find(original.host, path)
+        if route is None or route.stamp != stamp:
+            return None
+        return Asked(original, route, Allowed(route, None))
 
     def _read(self, asking: Asking) -> Asked | Denied:
         original = read_original(asking)

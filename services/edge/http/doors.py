@@ -1,9 +1,10 @@
 """``/check/<proxy>[/<service>]``: one door for each kind of proxy, because their contracts differ.
 
 The service at the end is the one that the proxy is about to call: if the edge's own reading of the request
-leads to another one, it is refused. A query says nothing (Caddy appends the client's). The method of the
-check says nothing either, except Envoy's, which is the request's own; Envoy's path goes on behind ``/@`` with
-the request's.
+leads to another one, it is refused. A digest behind its name tells by which entry of the catalogue the proxy
+routes (`shared.catalogue.stamp`): while it goes by an earlier one, both must let pass. A query says nothing
+(Caddy appends the client's). The method of the check says nothing either, except Envoy's, which is the
+request's own; Envoy's path goes on behind ``/@`` with the request's.
 """
 
 import re
@@ -25,7 +26,7 @@ from services.edge.http.peers import TrustedPeers
 from services.edge.http.refusals import RefusalLog
 from services.edge.http.refused_page import REFUSED, Pages, asks_for_page
 
-_SERVICE: Final = r"(?:/([a-z][a-z0-9-]{0,62}))?"
+_SERVICE: Final = r"(?:/([a-z][a-z0-9-]{0,62}(?:\.[0-9a-f]{16})?))?"
 _BOUND: Final = re.compile(
     rf"/check/(?:(?!envoy)([a-z]+){_SERVICE}(?:\?.*)?|(envoy){_SERVICE}/@(.*))",
     re.ASCII | re.DOTALL,
