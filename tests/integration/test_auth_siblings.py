@@ -15,6 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 DOMAIN = "house.localhost"
 OWN, APP = f"http://auth.{DOMAIN}:8080", f"http://app.{DOMAIN}:8080"
 ACCESS, REFRESH = "latchwire-dev-shared", "latchwire-dev-refresh"
+CSRF = "latchwire-dev-shared-csrf"
 SHARED: dict[str, set[str]] = {"/auth/refresh": {"POST"}, "/auth/logout": {"POST", "DELETE"}}
 CATALOGUE = f"services:\n  app: {{host: app.{DOMAIN}, upstream: 'http://127.0.0.1:1'}}\n"
 FOREIGN = [
@@ -38,8 +39,9 @@ async def auth(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AuthWo
         await start_in_thread(redis)
         await nats.provision()
         own = {"url": OWN, "cookie_domain": DOMAIN, "catalogue": catalogue}
+        accounts = f"sqlite:///{directory / 'accounts.db'}"
         async with running_workers(
-            nats, redis, secrets_dir, doors=1, limit_address="1000/h", **own
+            nats, redis, secrets_dir, doors=1, limit_address="1000/h", accounts_url=accounts, **own
         ) as workers:
             yield workers
     finally:
@@ -123,6 +125,30 @@ async def test_a_page_of_the_catalogue_renews_and_reads_nothing_secret(auth: Aut
     assert not set(answer.cookies) - set(cookies)
     text = await answer.text()
     assert not any(morsel.value in text for morsel in answer.cookies.values())
+
+
+async def test_only_our_own_pages_change_the_active_organisation(auth: AuthWorkers) -> None:
+    """A sibling's page neither switches it, nor leaves it, nor learns where somebody is a member.
+
+    Not with the CSRF cookie either, which every host of the domain can read.
+    """
+    cookies, own = await log_in(auth), {"Origin": OWN}
+    made = await auth.call("POST", "/auth/orgs", {"name": "own"}, headers=own, cookies=cookies)
+    org = (await made.json())["org"]
+    sibling = {"Origin": APP, "Sec-Fetch-Site": "same-site", "X-CSRF-Token": cookies[CSRF]}
+    for asked in (org, "", "01J00000000000000000000000"):
+        answer = await auth.call(
+            "POST", "/auth/refresh", {"org": asked}, headers=sibling, cookies=cookies
+        )
+        told = (answer.status, answer.headers.get("X-Latchwire-Reason"))
+        assert told == (403, "csrf_failed"), asked
+        assert not {ACCESS, REFRESH} & {*answer.cookies}
+
+    renewed = await auth.call("POST", "/auth/refresh", headers=sibling, cookies=cookies)
+    assert renewed.status == 200
+    cookies |= {name: morsel.value for name, morsel in renewed.cookies.items()}
+    ours = await auth.call("POST", "/auth/refresh", {"org": org}, headers=own, cookies=cookies)
+    assert ours.status == 200
 
 
 async def test_a_refusal_can_be_read_by_the_page_that_asked(auth: AuthWorkers) -> None:

@@ -142,7 +142,8 @@ def require_same_site(
 
     Needed where the request carries one of our session cookies, and (*always*) where it will get some. The
     pre-login cookie alone proves nothing and gives nothing, so it does not count. *siblings*: pages on the
-    other hosts that share the login may send it (the row of the route in `services.auth.http.policy`).
+    other hosts that share the login may send it (the row of the route in `services.auth.http.policy`); else
+    they may not, whatever token they show: their scripts can read our CSRF cookie.
 
     Raises:
         Problem: 403 csrf_failed.
@@ -153,10 +154,14 @@ def require_same_site(
     carried = [read_cookies(request, name) for name in (names.access, names.refresh)]
     if not always and not any(map(any, carried)):
         return
+    origin, own = request.headers.get("Origin"), context_of(request).origins
+    sharing = context_of(request).sharing
+    if origin in sharing - own and not siblings:
+        raise Problem(403, "csrf_failed")
     if not csrf.allows(
         fetch_site=request.headers.get("Sec-Fetch-Site"),
-        origin=request.headers.get("Origin"),
-        own_origins=context_of(request).sharing if siblings else context_of(request).origins,
+        origin=origin,
+        own_origins=sharing if siblings else own,
         token=request.headers.get("X-CSRF-Token"),
         expected=_expected_csrf(request, *map(_only, carried)),
     ):

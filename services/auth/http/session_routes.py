@@ -38,7 +38,11 @@ class LogoutBody(Body):
 
 
 class RefreshBody(LogoutBody):
-    """POST /auth/refresh: *org* becomes the active organisation, "" is none; without it nothing changes."""
+    """POST /auth/refresh: *org* becomes the active organisation, "" is none; without it nothing changes.
+
+    With cookies only pages of our own origin may name one: others could switch it for every service, and learn
+    from 404 or 200 where somebody is a member.
+    """
 
     org: Annotated[str, Field(max_length=64, pattern=r"^[!-~]*$")] | None = None
 
@@ -49,9 +53,9 @@ async def refresh(request: web.Request) -> web.Response:
     client_id = read_client_id(request, context.clients) or FIRST_PARTY
     model = RefreshBody if context.accounts else LogoutBody
     body = await read_body(request, model, empty_ok=True)
-    cookies = not body.refresh_token
+    cookies, org = not body.refresh_token, getattr(body, "org", None)
     if cookies:
-        require_same_site(request, siblings=True)
+        require_same_site(request, siblings=org is None)
     token = body.refresh_token or read_bound_refresh(request)
     if not token:
         raise unauthorized("no_credentials")
@@ -60,7 +64,7 @@ async def refresh(request: web.Request) -> web.Response:
         client=read_client(request),
         cookies=cookies,
         client_id=client_id,
-        org=getattr(body, "org", None),
+        org=org,
     )
     if isinstance(result, SessionOver):
         return _over(request, result, cookies=cookies)
