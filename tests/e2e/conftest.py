@@ -7,9 +7,8 @@ import pytest
 
 from tests.support.stack import Lab, Stack, start_lab, start_stack
 
-LONG_AND_LATE = (
-    "test_up.py"  # by its name it would be the last; begun first, two workers end together
-)
+# By its name it would be the last; begun first, two workers end together.
+LONG_AND_LATE = "test_up.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
