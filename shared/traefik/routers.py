@@ -1,5 +1,6 @@
 """Who is routed where, and in which order past what."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from shared.catalogue.service import Catalogue, Service
@@ -14,6 +15,9 @@ AUTH_PRIORITY: Final = 1_000_000
 # A service that does not answer: found out after this long, and not after a minute or never.
 TRANSPORT: Final = "latchwire"
 TIMEOUTS: Final = {"dialTimeout": "5s", "responseHeaderTimeout": "60s", "idleConnTimeout": "90s"}
+# What a connection may be switched to. Any other protocol that a service agrees to would be a tunnel whose
+# requests nobody checks. The second is never passed on: Traefik itself drops it, and clients offer it unasked.
+UPGRADES: Final = ("websocket", "h2c")
 
 Table = dict[str, Any]
 
@@ -74,6 +78,24 @@ def path_rule(path: str) -> str:
     return f"(Path(`{bare}`) || PathPrefix(`{bare}/`))" if bare else "PathPrefix(`/`)"
 
 
+def no_tunnel() -> str:
+    """A rule for requests that ask to be switched to nothing, or to one of `UPGRADES` alone.
+
+    Every line of the header has to be one of them, and a matcher of Traefik's takes any line: so it is the
+    negation of what begins otherwise. RE2 has no words for "not this word".
+    """
+    return f"!HeaderRegexp(`Upgrade`, `(?is)^(?:{'|'.join(_other_than(UPGRADES))})`)"
+
+
+def _other_than(words: tuple[str, ...]) -> Iterator[str]:
+    """Beginnings of every text but "" and *words*, which all begin differently."""
+    yield f"[^{''.join(word[0] for word in words)}]"
+    for word in words:
+        for end in range(1, len(word)):
+            yield rf"{word[:end]}(?:[^{word[end]}]|\z)"
+        yield f"{word}."
+
+
 def _auth_router(gateway: Gateway) -> Table:
     rule = " || ".join(path_rule(path) for path in AUTH_PATHS)
     if gateway.auth_host:
@@ -85,6 +107,7 @@ def _router(service: Service, path: str, chain: list[str], gateway: Gateway) -> 
     rule = path_rule(path)
     if service.host:
         rule = f"Host(`{service.host}`) && {rule}"
+    rule = f"{rule} && {no_tunnel()}"
     router = {
         "rule": rule,
         "service": f"service-{service.name}",

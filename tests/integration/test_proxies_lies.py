@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from shared.traefik import IDENTITY_HEADERS
-from tests.support.edge_http import Reply
+from tests.support.edge_http import Reply, parse
 from tests.support.proxies import PROXIES, proxy_or_skip
 from tests.support.proxy_world import NAVIGATION, World, bearer, cookie, running_world
 
@@ -98,6 +98,24 @@ CLAIMS = [
     "Connection: close, X-Original-Url",
     "Connection: close, Host",
     "Host: localhost:8080\r\nX-Forwarded-Host: elsewhere.example",
+]
+# Whatever a service switches to is a tunnel that nobody checks; a WebSocket leads to that service alone.
+UPGRADES = [
+    (
+        "Connection: Upgrade, HTTP2-Settings",
+        "Upgrade: h2c",
+        "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
+    ),
+    ("Connection: Upgrade", "Upgrade: H2C"),
+    ("Connection: Upgrade", "Upgrade: h2c-14"),
+    ("Connection: Upgrade", "Upgrade: TLS/1.0"),
+    ("Connection: Upgrade", "Upgrade: foo"),
+    ("Connection: Upgrade", "Upgrade: websocket2"),
+    ("Connection: Upgrade", "Upgrade: h2c", "Upgrade: websocket"),
+    ("Connection: Upgrade", "Upgrade: websocket", "Upgrade: h2c"),
+    ("Connection: Upgrade", "Upgrade: websocket, h2c"),
+    ("Connection: Upgrade", "Upgrade: h2c, websocket"),
+    ("Connection: keep-alive", "Connection: uPgRaDe", "Upgrade: foo"),
 ]
 
 
@@ -219,6 +237,20 @@ async def test_an_identity_that_a_client_claims_never_arrives(world: World, prox
         assert set(seen.values("X-User-Id")) <= {"", "ada@example.com"}
 
 
+async def test_no_client_makes_what_we_say_of_it_disappear(world: World, proxy: str) -> None:
+    """What ``Connection`` names is dropped on the way (RFC 9110 §7.6.1): a client's word, not about ours."""
+    named = [name for name in IDENTITY_HEADERS if name != "X-Request-Id"]
+    reply = await world.ask(proxy, "/private", bearer(), f"Connection: close, {', '.join(named)}")
+    plain = await world.ask(proxy, "/private", bearer())
+    seen, expected = world.app.seen[-2:]
+
+    assert (reply.status, plain.status) == (200, 200)
+    for name in set(named) - {"X-Latchwire-Assertion"}:
+        assert seen.values(name) == expected.values(name), name
+    assert seen.values("X-User-Id") == ["ada@example.com"]
+    assert len(seen.values("X-Latchwire-Assertion")[0].split(".")) == 3
+
+
 async def test_no_header_but_a_credential_opens_a_protected_path(world: World, proxy: str) -> None:
     """Each proxy's own lines count, and a client's of the same or of another name never do."""
     before = len(world.app.seen) + len(world.status.seen)
@@ -276,3 +308,30 @@ async def test_two_credentials_or_two_hosts_are_one_too_many(world: World, proxy
 
     assert all(reply is None or reply.status >= 400 for reply in replies)
     assert len(world.app.seen) == before
+
+
+async def test_a_connection_is_switched_to_a_websocket_or_to_nothing(
+    world: World, proxy: str
+) -> None:
+    """h2c above all: one allowed answer would be a pipe to the service, past every check that follows."""
+    before = len(world.app.seen)
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(switched(world, proxy, lines)) for lines in UPGRADES]
+
+    assert {task.result() for task in asked} <= {None, "websocket"}
+    assert {tuple(seen.values("Upgrade")) for seen in world.app.seen[before:]} <= {
+        (), ("websocket",),
+    }  # fmt: skip
+
+
+async def switched(world: World, proxy: str, lines: tuple[str, ...]) -> str | None:
+    """What an open path of a service that agrees to everything is switched to through *proxy*."""
+    async with world.connection(proxy) as (reader, writer):
+        head = ("GET /public/x HTTP/1.1", "Host: localhost:8080", *lines)
+        writer.write("\r\n".join([*head, "", ""]).encode())
+        try:
+            async with asyncio.timeout(10):
+                reply = parse(await reader.readuntil(b"\r\n\r\n"))
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return None
+    return reply.get("Upgrade").lower() if reply.status == 101 else None

@@ -1,4 +1,4 @@
-"""A service behind a proxy that tells exactly what reached it, byte for byte, and speaks WebSocket."""
+"""A service behind a proxy that tells exactly what reached it, byte for byte, and switches to any protocol."""
 
 import asyncio
 import base64
@@ -68,12 +68,13 @@ def _parse(head: bytes) -> Seen:
 async def _shake_hands(
     seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """101, and then every byte comes back."""
-    key = seen.values("Sec-WebSocket-Key")[0].encode()
+    """101 to whatever was asked for, and then every byte comes back."""
+    key = "".join(seen.values("Sec-WebSocket-Key")).encode()
     accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())
+    protocol = seen.values("Upgrade")[0].partition(",")[0].encode()
     writer.write(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: " + protocol + b"\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
     )
     while data := await reader.read(4096):
         writer.write(data)

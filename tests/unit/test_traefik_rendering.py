@@ -153,3 +153,21 @@ def test_labels_of_a_service_without_a_route_are_refused() -> None:
     for name, gateway in (("other", GATEWAY), ("shop", replace(GATEWAY, internal=None))):
         with pytest.raises(KeyError):
             labels_of(hidden, gateway, name)
+
+
+@pytest.mark.parametrize(
+    ("line", "passes"),
+    [
+        *((line, True) for line in ("websocket", "WebSocket", "h2c", "H2C", "")),
+        *((line, False) for line in ("foo", "w", "web", "socket", "h", "h2", "h2c-14", "h2c, websocket")),
+        *((line, False) for line in ("websocket2", "websocket, h2c", "xwebsocket", "TLS/1.0", " ", "2")),
+    ],
+)  # fmt: skip
+def test_nothing_but_a_websocket_may_be_switched_to(line: str, passes: bool) -> None:
+    """Each rule of a service says so; h2c Traefik itself drops (`tests/integration/test_proxies_lies.py`)."""
+    rule = tables(SHOP)["routers"]["service-shop-0"]["rule"]
+    found = re.search(r" && !HeaderRegexp\(`Upgrade`, `([^`]+)`\)$", rule)
+
+    assert found is not None
+    refused = re.compile(found[1].replace(r"\z", r"\Z"))
+    assert (refused.search(line) is None) is passes
