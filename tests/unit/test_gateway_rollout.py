@@ -29,7 +29,6 @@ SERVED_AFTER = [
     (None, (2,), (2,), False, 2),  # the first: the gateway has what it had
     (None, (2,), (1,), False, None),
     (None, (0,), (0,), True, 0),  # everybody goes by the same file
-    (None, (0, 7), (0,), True, 0),
     (None, (2,), (), False, None),
     (None, (), (3,), True, None),
 ]
@@ -47,6 +46,17 @@ def test_routes_are_served_when_every_live_edge_has_them_and_not_before(
     found = rollout(served, *waiting).heard(Roll(edges, whole)).served
 
     assert (found.generation if found else None) == after
+
+
+@pytest.mark.parametrize("edges", [(10, 9), (9,), (0,), (10, 0)])
+def test_the_routes_of_a_file_that_nobody_applied_are_not_served_beside_a_document(
+    edges: tuple[int, ...],
+) -> None:
+    """Auth has started again while an edge is a generation behind: the gateway keeps what it has."""
+    started = Rollout().with_new(version(0)).with_new(version(10))
+
+    assert started.heard(Roll(edges, whole=True)).served is None
+    assert started.heard(Roll((10, 11), whole=True)).served == version(10)
 
 
 def test_what_was_passed_over_is_not_served_later() -> None:

@@ -30,8 +30,9 @@ class Rollout:
     waiting: tuple[Version, ...] = ()
 
     def with_new(self, version: Version) -> "Rollout":
-        """*version* waits."""
-        return replace(self, waiting=(*self.waiting, version)[-MAX_WAITING:])
+        """*version* waits. The file's (generation 0) waits no more once there is a document."""
+        waiting = tuple(v for v in self.waiting if v.generation or not version.generation)
+        return replace(self, waiting=(*waiting, version)[-MAX_WAITING:])
 
     def heard(self, roll: Roll) -> "Rollout":
         """Serve the newest that every edge of *roll* has, once no edge can be missing from it.
