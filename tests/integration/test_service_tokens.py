@@ -15,7 +15,7 @@ from ctl import exits
 from latchwire.claims import Claims
 from latchwire.keys import KeyRing
 from latchwire.tokens import TokenPolicy, verify_access_token
-from services.auth.domain.service_tokens import MANAGE
+from services.auth.domain.service_tokens import MANAGE, MANAGE_ANY
 from shared.clock import SystemClock
 from shared.contract import OP_TOKENS_CREATE, OP_TOKENS_LIST, OP_TOKENS_REVOKE, TOKEN_REVOKED
 from shared.ids import SystemIds
@@ -264,7 +264,12 @@ async def test_its_last_use_is_known_soon(house: House) -> None:
 
 
 async def manager(house: House, *more: str) -> tuple[str, dict[str, str]]:
-    """A service that may manage tokens."""
+    """A service that may manage the tokens of all services."""
+    return await bounded_manager(house, MANAGE_ANY, *more)
+
+
+async def bounded_manager(house: House, *more: str) -> tuple[str, dict[str, str]]:
+    """A service that may manage tokens: its own, and with *more* others'."""
     name = "m" + IDS.ulid(1)[-8:].lower()
     token, answer = await make(house, name, MANAGE, *more)
     assert not answer.problem, answer.problem
@@ -311,6 +316,34 @@ async def test_nobody_makes_a_token_that_may_more_than_himself(house: House) -> 
         return (refused.status, (await refused.json())["code"]) == (403, "beyond_own_permissions")
 
     await eventually(answer)
+
+
+async def test_who_manages_its_own_tokens_cannot_become_another_service(house: House) -> None:
+    """A name is what callers are let in by: none but its own, unless it is named; also in the list."""
+    own, header = await bounded_manager(house, f"{MANAGE}:wages")
+    _, payroll = await make(house, "payroll")
+    row = f"/auth/service-tokens/{payroll.tokens[0].id}"
+    call, path = house.auth.call, "/auth/service-tokens"
+
+    async def listed() -> set[str]:
+        answer = await (await call("GET", path, headers=header)).json()
+        return {row["service"] for row in answer.get("tokens", ())}
+
+    async def knows() -> bool:
+        return await listed() == {own}
+
+    await eventually(knows)
+    for method, where, body in (
+        ("POST", path, {"service": "payroll"}),
+        ("POST", row + "/rotate", None),
+        ("DELETE", row, None),
+    ):
+        refused = await call(method, where, body, headers=header)
+        assert (refused.status, (await refused.json())["code"]) == (403, "beyond_own_permissions")
+    for name in (own, "wages"):
+        made = await call("POST", path, {"service": name}, headers=header)
+        assert made.status == 201, await made.text()
+    assert await listed() == {own, "wages"}
 
 
 @pytest.mark.parametrize("who", ["nobody", "no permission", "a person", "in a cookie", "basic"])

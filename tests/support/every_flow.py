@@ -10,7 +10,7 @@ from typing import Any
 
 import jwt
 
-from services.auth.domain.service_tokens import MANAGE
+from services.auth.domain.service_tokens import MANAGE, MANAGE_ANY
 from shared.contract import LOGIN_REQUESTED, QUESTIONS, TOKEN_REVOKED
 from shared.redis import connect_redis
 from shared.secrets import load_signing_key, load_symmetric, signing_paths
@@ -233,7 +233,9 @@ async def is_a_confidential_client(e: Explorer) -> None:
 async def is_a_service(e: Explorer) -> None:
     """Its token as it is, exchanged, managing others, wrong ones, and given back by whoever found one."""
     async with e.house.bus("operator") as bus:
-        token = e.canaries.add("service token", await kept_token(bus, "canary-bot", MANAGE))
+        token = e.canaries.add(
+            "service token", await kept_token(bus, "canary-bot", MANAGE, MANAGE_ANY)
+        )
     own = e.bearer(token)
 
     async def is_known() -> bool:

@@ -55,6 +55,10 @@ def test_a_right_table_is_read_as_written() -> None:
         (f"organisation:\n  owner: [{OWN}]\n  vip: a.b", "roles.yaml:3: organisation.vip: write a"),
         (f"organisation:\n  owner: [{OWN}]\n  vip: [a.b]", "organisation.owner: lacks a.b"),
         (
+            f"organisation:\n  owner: [{OWN}, service_tokens.manage.any]",
+            "organisation.owner.6: service_tokens.manage.any is of the whole installation",
+        ),
+        (
             f"organisation:\n  owner: [{OWN}, service_tokens.manage]",
             "organisation.owner.6: service_tokens.manage is of the whole installation",
         ),

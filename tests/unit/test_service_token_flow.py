@@ -7,7 +7,17 @@ import pytest
 
 from latchwire.records import Record
 from services.auth.domain.revoke import Revoked
-from services.auth.domain.service_tokens import Added, NotDone, Wanted, add, narrowed, without
+from services.auth.domain.service_tokens import (
+    MANAGE,
+    MANAGE_ANY,
+    Added,
+    NotDone,
+    Wanted,
+    add,
+    may_manage,
+    narrowed,
+    without,
+)
 from services.auth.flows.revoke import RevokeFlow
 from services.auth.flows.service_access import Granted, NotGranted, ServiceAccess
 from services.auth.flows.service_tokens import Kept, ServiceTokenFlow, Struck
@@ -366,3 +376,27 @@ async def test_a_found_token_that_is_not_known_is_called_revoked_only_by_who_can
     w.revocations.stale = w.registers.lags = False
     assert await flow.revoke(BOT.text) == Revoked()
     assert w.events.published == []
+
+
+MANAGERS: tuple[tuple[str, str, frozenset[str], bool], ...] = (
+    ("a service, itself", "bot", frozenset({MANAGE}), True),
+    ("a service, another", "till", frozenset({MANAGE}), False),
+    ("a service, one it is given", "till", frozenset({MANAGE, f"{MANAGE}:bot"}), True),
+    ("a service, one that begins alike", "till", frozenset({MANAGE, f"{MANAGE}:bo"}), False),
+    ("a service, all", "till", frozenset({MANAGE, MANAGE_ANY}), True),
+    ("a person, nobody's", "", frozenset({MANAGE}), False),
+    ("a person, one", "", frozenset({MANAGE, f"{MANAGE}:bot"}), True),
+    ("a person, all", "", frozenset({MANAGE, MANAGE_ANY}), True),
+)
+
+
+@pytest.mark.parametrize(
+    ("caller", "permissions", "may"),
+    [row[1:] for row in MANAGERS],
+    ids=[row[0] for row in MANAGERS],
+)
+def test_whose_tokens_somebody_may_manage(
+    caller: str, permissions: frozenset[str], may: bool
+) -> None:
+    """Those of ``bot``: who makes a token of a name can be the service of that name."""
+    assert may_manage("bot", caller=caller, permissions=permissions) == may

@@ -165,9 +165,10 @@ def _meaning(document: Mapping[str, Any]) -> Iterator[Found]:
 def _of_everybody(organisation: Mapping[str, list[str]]) -> Iterator[Found]:
     """Whoever makes an organisation owns it: what counts beyond it would be anybody's to have."""
     for role, permissions in organisation.items():
-        if MANAGE in permissions:
-            where = ("organisation", role, permissions.index(MANAGE))
-            yield where, f"{MANAGE} is of the whole installation: grant it to a role of it"
+        for index, permission in enumerate(permissions):
+            if permission.startswith(MANAGE):
+                where = ("organisation", role, index)
+                yield where, f"{permission} is of the whole installation: grant it to a role of it"
 
 
 def _size(section: str, roles: Mapping[str, list[str]]) -> Iterator[Found]:

@@ -1,6 +1,6 @@
 """The register of service tokens: what may be added to it, and what leaves it. Times in Unix ms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +9,7 @@ from shared.messages.service_token import MAX_TOKENS
 from shared.service_tokens import LIVE_AT_MOST, MAX_LIFETIME_MS, OVERLAP_MS
 
 MANAGE = "service_tokens.manage"
+MANAGE_ANY = f"{MANAGE}.any"
 ACCESS_SECONDS = 900  # of an access token made of one
 
 Rows = tuple[ServiceToken, ...]
@@ -55,6 +56,17 @@ class NotDone:
     """Nothing was changed, for this reason."""
 
     code: Code
+
+
+def may_manage(service: str, *, caller: str, permissions: Collection[str]) -> bool:
+    """Whether who has `MANAGE` may make, see and end tokens of *service*.
+
+    *caller* is the name of the service that asks, "" for a person: its own tokens it may, those of others
+    with ``service_tokens.manage:<name>`` or `MANAGE_ANY`. Whoever has a token of a name is that service.
+    """
+    if service == caller:
+        return True
+    return MANAGE_ANY in permissions or f"{MANAGE}:{service}" in permissions
 
 
 def add(rows: Rows, wanted: Wanted, token_id: str, now_ms: int) -> Added | NotDone:

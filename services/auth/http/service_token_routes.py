@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import Field
 
-from services.auth.domain.service_tokens import NotDone, Wanted
+from services.auth.domain.service_tokens import NotDone, Wanted, may_manage
 from services.auth.flows.service_access import NotGranted
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_basic
@@ -61,15 +61,16 @@ class RotateBody(Body):
 
 
 async def list_tokens(request: web.Request) -> web.Response:
-    """GET: every living token, without anything that could be used as one."""
+    """GET: every living token that the caller may manage, without anything that could be used as one."""
     listed = await context_of(request).services.listed()
-    rows = [_described(row, listed.uses) for row in listed.rows]
+    rows = [_described(row, listed.uses) for row in listed.rows if _may(request, row.service)]
     return web.json_response({"tokens": rows, "uses_known": listed.uses is not None})
 
 
 async def create(request: web.Request) -> web.Response:
     """POST: 201 with the token, which is shown this once."""
     body = await read_body(request, CreateBody)
+    _require_may(request, body.service)
     lifetime_ms = _milliseconds("lifetime", body.lifetime, LIFETIME_MS)
     return await _kept(
         request, service=body.service, scopes=tuple(body.scopes), lifetime_ms=lifetime_ms
@@ -164,7 +165,18 @@ def _named(request: web.Request) -> ServiceToken:
     row = context_of(request).services.known.by_id(request.match_info["id"])
     if row is None:
         raise Problem(404, "not_found")
+    _require_may(request, row.service)
     return row
+
+
+def _may(request: web.Request, service: str) -> bool:
+    claims = claims_of(request)
+    return may_manage(service, caller=claims.service, permissions=claims.permissions)
+
+
+def _require_may(request: web.Request, service: str) -> None:
+    if not _may(request, service):
+        raise Problem(STATUS["beyond_own_permissions"], "beyond_own_permissions")
 
 
 def _described(row: ServiceToken, uses: Any) -> dict[str, Any]:
