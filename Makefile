@@ -1,8 +1,9 @@
 # `make` lists what there is; every target does all its own set-up.
 PYTHON ?= python3
 V := .venv/bin
-# Two at a time, each file in one process; the files in the order given: what takes long comes first.
-TWO := -n 2 --dist loadfile --no-loadscope-reorder
+# Each file in one process; the files in the order given: what takes long comes first. Half of what integration
+# tests take is waiting, so three at a time keep two cores busy; browsers and faults are about time: two.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 export APP PORT MAIL_PORT ACCOUNTS
 
 help:            ## this list
@@ -17,8 +18,8 @@ check: .venv/.dev ## the inner loop: lint, types, unit and contract tests
 
 test: .venv/.dev ## every test, against the real servers
 	@sh tests/support/install-debian.sh
-	$(V)/pytest -q $(TWO) tests/integration tests/contract tests/unit
-	$(V)/pytest -q $(TWO) tests/e2e && $(V)/pytest -q $(TWO) tests/faults
+	$(V)/pytest -q -n 3 $(BY_FILE) tests/integration tests/contract tests/unit
+	$(V)/pytest -q -n 2 $(BY_FILE) tests/e2e && $(V)/pytest -q -n 2 $(BY_FILE) tests/faults
 
 lint: .venv/.dev ## ruff, mypy --strict, import contracts
 	$(V)/ruff check .
@@ -27,7 +28,7 @@ lint: .venv/.dev ## ruff, mypy --strict, import contracts
 	PYTHONPATH=.:sdk/src $(V)/lint-imports
 
 faults: .venv/.dev ## only the fault tests: whatever dies, stops, is cut off or full
-	$(V)/pytest -q $(TWO) tests/faults
+	$(V)/pytest -q -n 2 $(BY_FILE) tests/faults
 
 bench: .venv/.dev ## the figures, as ratios of paired runs on this machine
 	PYTHONPATH=.:sdk/src $(V)/python -m tests.bench

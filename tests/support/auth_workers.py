@@ -35,6 +35,9 @@ from tests.support.waiting import eventually
 ADA = "ada@acme.com"
 URL = "http://localhost:8080"
 ORIGIN = {"Origin": URL}
+DRAIN_SECONDS = (
+    0.02  # the projection waits for messages and is cancelled in the end, however long it is given
+)
 
 
 @dataclass
@@ -150,7 +153,7 @@ async def running_workers(
         finally:
             for runtime in workers.runtimes:
                 runtime.stop("test over")
-                await runtime.drain(0.2)
+                await runtime.drain(DRAIN_SECONDS)
 
 
 def _tables(directory: Path) -> dict[str, Path]:
