@@ -86,7 +86,7 @@ async def _examine(session: Session, *, front: Front | None, echoes: list[str], 
     now = session.clock.now_ms()
     examination.add(judge_workers(told, now))
     issuer = next((one.facts.url for one in told if one.facts.url), session.installation.url)
-    catalogue = _judged(await catalogue_in_force(session, file), examination)
+    catalogue = _judged(await catalogue_in_force(session, file), examination, issuer)
     if front is not None and not is_own(front.host, issuer, catalogue):
         complain(NOT_YOURS.format(host=front.host))
         return exits.USAGE
@@ -105,7 +105,7 @@ async def _from_outside(front: Front, arguments: argparse.Namespace, file: Path)
     """The front door alone, by services.yaml and LATCHWIRE_URL: from a machine that NATS does not know."""
     examination = Examination()
     address = _address(arguments.context)
-    catalogue = _judged(await asyncio.to_thread(catalogue_of, file), examination)
+    catalogue = _judged(await asyncio.to_thread(catalogue_of, file), examination, address)
     if not is_own(front.host, address, catalogue):
         complain(NOT_YOURS.format(host=front.host))
         return exits.USAGE
@@ -123,12 +123,12 @@ def _address(context: Path | None) -> str:
         return ""
 
 
-def _judged(found: Catalogue | str, examination: Examination) -> Catalogue:
+def _judged(found: Catalogue | str, examination: Examination, url: str) -> Catalogue:
     if isinstance(found, str):
         examination.add([Finding("catalogue.unread", "catalogue", found)])
         return Catalogue(())
     examination.looked_at["services"] = len(found.services)
-    examination.add(judge_catalogue(found))
+    examination.add(judge_catalogue(found, url))
     return found
 
 

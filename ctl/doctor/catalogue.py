@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from ctl.doctor.findings import Finding
-from shared.catalogue import Catalogue, Service
+from shared.catalogue import Catalogue, Service, is_local
 from shared.messages import ServiceTokenRow
 
 LONG_STALENESS_SECONDS = 60.0
@@ -11,9 +11,12 @@ DAY_MS = 86_400_000
 SOON_DAYS, UNUSED_DAYS, FAR_DAYS = 14, 30, 180
 
 
-def judge_catalogue(catalogue: Catalogue) -> list[Finding]:
-    """The smells of every service."""
-    return [found for service in catalogue.services for found in _smells(service)]
+def judge_catalogue(catalogue: Catalogue, url: str) -> list[Finding]:
+    """The smells of every service; *url* is auth's public address, "" when it is not known."""
+    found = [smell for service in catalogue.services for smell in _smells(service)]
+    if is_local(url):
+        return found
+    return found + [smell for service in catalogue.services for smell in _local_pages(service)]
 
 
 def _smells(service: Service) -> Iterator[Finding]:
@@ -27,10 +30,25 @@ def _smells(service: Service) -> Iterator[Finding]:
         yield Finding("catalogue.any_origin", name, 'allowed_origins: "*"')
     if "*" in service.callers and not service.permissions:
         yield Finding("catalogue.any_service", name, 'callers: "*" without permissions')
+    if _asks_of_any_organisation(service):
+        yield Finding("catalogue.any_org", name, "roles: org:… without organisation")
     if not service.security_headers:
         yield Finding("catalogue.bare", name, "security_headers: false")
     if (service.max_staleness_seconds or 0) > LONG_STALENESS_SECONDS:
         yield Finding("catalogue.staleness", name, f"{service.max_staleness_seconds:g} s")
+
+
+def _local_pages(service: Service) -> Iterator[Finding]:
+    """Pages of the visitor's machine, which a developer needs and an installation does not."""
+    for origin in service.allowed_origins if service.allow_credentials else ():
+        if is_local(origin):
+            yield Finding("catalogue.local_origin", service.name, f"allowed_origins: {origin}")
+
+
+def _asks_of_any_organisation(service: Service) -> bool:
+    """Whether whoever makes an organisation may have the role that opens *service*."""
+    named = (*service.roles.any, *service.roles.all)
+    return not service.organisations and any(role.startswith("org:") for role in named)
 
 
 def judge_tokens(tokens: Iterable[ServiceTokenRow], now_ms: int) -> Iterator[Finding]:

@@ -246,6 +246,14 @@ CATALOGUE: Final[dict[str, Check]] = {
     "catalogue.any_service": _warning(
         "every service token passes, those of other teams too", "callers by name, or permissions"
     ),
+    "catalogue.local_origin": _warning(
+        "whatever listens on a visitor's machine acts as them",
+        "allowed_origins: the https address of the page, without the developer's",
+    ),
+    "catalogue.any_org": _warning(
+        "everybody may make an organisation and own it, and so have this role",
+        'organisation: the ids of those that may, or "*" where the service keeps them apart by X-Org-Id',
+    ),
     "catalogue.bare": _warning(
         "its pages may be framed, sniffed and fetched over http", "security_headers: true"
     ),

@@ -4,7 +4,7 @@
 prefix. A rule whose reading could differ between two readers is refused, with its line and the cure.
 """
 
-from shared.catalogue.contradictions import is_under
+from shared.catalogue.contradictions import is_local, is_under
 from shared.catalogue.document import CatalogueDocument, ServiceDocument
 from shared.catalogue.headers import IDENTITY_HEADERS
 from shared.catalogue.reading import (
@@ -39,6 +39,7 @@ __all__ = [
     "Service",
     "ServiceDocument",
     "TokenType",
+    "is_local",
     "is_under",
     "load_catalogue",
     "parse_catalogue",

@@ -23,6 +23,10 @@ _ANY_PAGE: Final = (
     '"*" with allow_credentials lets any page on the internet act as whoever visits it, with their '
     "cookies: write the origins out, or remove allow_credentials"
 )
+_ANY_NETWORK: Final = (
+    "with allow_credentials lets whoever is on a visitor's network act as them, by a page of their own "
+    "in its place: write https://, or remove allow_credentials"
+)
 _LAST_PORT: Final = 65_535
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
@@ -37,6 +41,12 @@ def contradictions(
         for key, what in _within(service, written[service.name])
     ]
     return alone + [problem for a, b in combinations(services, 2) for problem in _between(a, b)]
+
+
+def is_local(origin: str) -> bool:
+    """Whether *origin*, as a browser writes it, is a page of the visitor's own machine (RFC 6761 §6.3)."""
+    host = origin.partition("://")[2].partition(":")[0]
+    return host in {"localhost", "127.0.0.1"} or host.endswith(".localhost")
 
 
 def is_under(path: str, prefix: str) -> bool:
@@ -155,6 +165,8 @@ def _origins(service: Service) -> _Found:
     if ANY in origins and len(origins) > 1:
         yield "allowed_origins", '"*" stands for all: remove it, or the others'
     for origin in origins:
+        if service.allow_credentials and origin.startswith("http://") and not is_local(origin):
+            yield "allowed_origins", f"{origin} {_ANY_NETWORK}"
         scheme, _, rest = origin.partition("://")
         port = rest.rpartition(":")[2] if ":" in rest else ""
         if port and (

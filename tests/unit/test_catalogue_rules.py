@@ -85,6 +85,16 @@ REFUSED = [
     (['allowed_origins: ["*"]', "allow_credentials: true"], 'any page on the internet act as whoever'),
     (['allowed_origins: ["*", "https://a.b"]'], '"*" stands for all'),
     (["allow_credentials: true"], "allow_credentials: says nothing without allowed_origins"),
+    *(
+        (
+            [f'allowed_origins: ["https://a.b", "{origin}"]', "allow_credentials: true"],
+            f"allowed_origins: {origin} with allow_credentials lets whoever is on a visitor's network",
+        )
+        for origin in (
+            *("http://app.acme.com", "http://app.acme.com:8080", "http://localhost.acme.com"),
+            *("http://10.0.0.1", "http://notlocalhost", "http://127.0.0.1.acme.com"),
+        )
+    ),
     (['allowed_origins: ["https://a.b:443"]'], "https://a.b:443: no browser writes this port: remove :443"),
     (['allowed_origins: ["http://a.b:80"]'], "remove :80"),
     (['allowed_origins: ["https://a.b:99999"]'], "remove :99999"),
@@ -163,6 +173,11 @@ FINE = [
     ["organisation: [0199, acme]".replace("0199", '"0199"')],
     ["require_auth: false", "rate_limit: strict", 'allowed_origins: ["*"]'],
     ['allowed_origins: ["https://a.b:8443", "http://localhost:3000"]', "allow_credentials: true"],
+    [
+        'allowed_origins: ["http://a.house.localhost", "http://127.0.0.1:1"]',
+        "allow_credentials: true",
+    ],
+    ['allowed_origins: ["http://app.acme.com"]'],
     ["headers: {X-Client-Id: client_id, X-Groups: roles}"],
     [
         "middlewares: [auth-jwt, rate-limit, cors, security-headers, mine@file]",

@@ -98,6 +98,8 @@ SMELLS = {
     "catalogue.no_limit": "public_paths: [/a/open]",
     "catalogue.any_origin": 'allowed_origins: ["*"]',
     "catalogue.any_service": 'token_types: [service], callers: ["*"]',
+    "catalogue.local_origin": 'allowed_origins: ["http://localhost:3000"], allow_credentials: true',
+    "catalogue.any_org": 'roles: {any: [auditor], all: ["org:owner"]}',
     "catalogue.bare": "security_headers: false",
     "catalogue.staleness": "max_staleness: 61s",
 }
@@ -132,12 +134,40 @@ def test_a_smell_of_the_catalogue_is_named_with_its_service(check: str, keys: st
     """Each of them was typed by somebody, and may be forgotten."""
     text = f'services: {{ a: {{ paths: [/a], upstream: "http://a", {keys} }} }}'
 
-    assert [(f.check, f.where) for f in judge_catalogue(parse_catalogue(text))] == [(check, "a")]
+    found = judge_catalogue(parse_catalogue(text), URL)
+    assert [(f.check, f.where) for f in found] == [(check, "a")]
 
 
 def test_a_plain_service_has_no_smell() -> None:
     """The usual case says nothing."""
-    assert judge_catalogue(parse_catalogue(f"services: {{ a: {GOOD_SERVICE} }}")) == []
+    assert judge_catalogue(parse_catalogue(f"services: {{ a: {GOOD_SERVICE} }}"), URL) == []
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        'roles: ["org:owner"], organisation: "*"',
+        'roles: ["org:owner"], organisation: [01ORG]',
+        "roles: [auditor]",
+        'allowed_origins: ["http://localhost:3000"]',
+        'allowed_origins: ["https://app.acme.com"], allow_credentials: true',
+    ],
+)
+def test_what_was_typed_out_has_no_smell(keys: str) -> None:
+    """Each of the cures."""
+    text = f'services: {{ a: {{ paths: [/a], upstream: "http://a", {keys} }} }}'
+
+    assert judge_catalogue(parse_catalogue(text), URL) == []
+
+
+def test_pages_of_this_machine_are_fine_where_everything_is_on_it() -> None:
+    """`make up`."""
+    text = (
+        'services: { a: { upstream: "http://a", allowed_origins: ["http://localhost:3000"], '
+        "allow_credentials: true } }"
+    )
+
+    assert judge_catalogue(parse_catalogue(text), "http://localhost:8080") == []
 
 
 def row(created: int, expires: int, **more: object) -> ServiceTokenRow:
