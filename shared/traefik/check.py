@@ -26,15 +26,17 @@ CHECK_HEADERS: Final = (
 MAX_ANSWER_BYTES: Final = 4096
 
 
-def forward_auth(edge: str, service: str, own: Iterable[str] = ()) -> dict[str, Any]:
-    """The middleware of *service*: ask the edge at *edge* (a URL without a path) about each request.
+def forward_auth(edge: str, chosen: str, own: Iterable[str] = ()) -> dict[str, Any]:
+    """The middleware of one service: ask the edge at *edge* (a URL without a path) about each request.
+
+    *chosen*: the service's name, or the stamp of its entry (`shared.catalogue.stamp_of`).
 
     *own*: the names of the service's own headers, beside the usual ones. Traefik deletes a client's own before
     it sets those of the answer; what is not listed it would let pass.
     """
     names = (*IDENTITY_HEADERS, *own)
     return {
-        "address": f"{edge}/check/traefik/{service}",
+        "address": f"{edge}/check/traefik/{chosen}",
         # What a client says about the original request is dropped, aliases with _ too.
         "trustForwardHeader": False,
         "authRequestHeaders": list(CHECK_HEADERS),

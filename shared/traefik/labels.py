@@ -1,6 +1,7 @@
 """The same routes as labels, for a team whose Traefik reads those of its containers."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +15,8 @@ _PORTS = {"http": 80, "https": 443}
 def labels_of(catalogue: Catalogue, gateway: Gateway, service: str) -> tuple[str, ...]:
     """``key=value`` for the container of *service*, in the order of reading.
 
-    The timeouts are left out: a transport is no container's, only a file's.
+    The timeouts are left out: a transport is no container's, only a file's. The check names the service alone:
+    labels stay with a container for longer than the edges know an entry.
 
     Raises:
         KeyError: no such service, or one that is not routed at all.
@@ -22,7 +24,7 @@ def labels_of(catalogue: Catalogue, gateway: Gateway, service: str) -> tuple[str
     found = next((s for s in routed(catalogue, gateway) if s.name == service), None)
     if found is None:
         raise KeyError(service)
-    tables = render(Catalogue((found,)), gateway)["http"]
+    tables = render(Catalogue((found,)), replace(gateway, stamped=False))["http"]
     own = {f"service-{service}"} | {f"service-{service}-{n}" for n in range(len(found.paths))}
     server = urlsplit(found.upstream)
     balancer = {"scheme": server.scheme, "port": server.port or _PORTS[server.scheme]}

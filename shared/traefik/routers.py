@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from shared.catalogue.service import Catalogue, Service
+from shared.catalogue.stamp import stamp_of
 from shared.traefik import shields
 from shared.traefik.check import forward_auth
 from shared.traefik.gateway import Gateway
@@ -59,7 +60,8 @@ def middlewares_of(service: Service, gateway: Gateway) -> Table:
     if service.rate_limit is not None:
         named[f"{MIDDLEWARE}-rate-{service.name}"] = shields.rate_limit(service.rate_limit)
     own = (name for name, _ in service.headers)
-    check = forward_auth(gateway.edge, service.name, own)
+    chosen = stamp_of(service) if gateway.stamped else service.name
+    check = forward_auth(gateway.edge, chosen, own)
     named[f"{MIDDLEWARE}-check-{service.name}"] = {"forwardAuth": check}
     if service.security_headers:
         named[f"{MIDDLEWARE}-csp-{service.name}"] = shields.content_security_policy(service)

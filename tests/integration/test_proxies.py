@@ -323,6 +323,25 @@ services:
     assert (reply.status, reply.get("X-Latchwire-Reason")) == (403, "wrong_service")
 
 
+async def test_a_service_that_moves_and_opens_stays_shut_where_it_was(world: World) -> None:
+    """Edges know the new entry first: until Traefik follows, it calls the upstream of the one before."""
+    name = proxy_or_skip("traefik")
+    moved = """\
+services:
+  app:
+    upstream: http://127.0.0.1:{status}
+    require_auth: false
+"""
+    before = len(world.app.seen)
+    async with world.catalogue(moved):
+        stranger = await world.ask(name, "/private")
+        known = await world.ask(name, "/private", bearer())
+
+    assert (stranger.status, stranger.get("X-Latchwire-Reason")) == (401, "no_credentials")
+    assert known.status == 200
+    assert [s.values("X-User-Id") for s in world.app.seen[before:]] == [["ada@example.com"]]
+
+
 async def test_the_way_to_log_in_needs_no_login(world: World, proxy: str) -> None:
     """Past the check, to auth; what only begins like it, or leads out of it, gets to no service."""
     for target in ("/auth/login", "/.well-known/jwks.json"):

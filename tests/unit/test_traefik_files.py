@@ -1,5 +1,6 @@
 """deploy/proxies/traefik says what the code renders: an operator's copy must not lack a header."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ GATEWAY = traefik.Gateway(
 
 def test_the_file_is_what_the_starter_catalogue_renders_to() -> None:
     """Routers, middleware, services."""
-    rendered = traefik.render(parse_catalogue(init.CATALOGUE), GATEWAY)
+    copied = replace(GATEWAY, stamped=False)  # by hand: the check names the service alone
+    rendered = traefik.render(parse_catalogue(init.CATALOGUE), copied)
 
     assert yaml.safe_load((FOLDER / "dynamic.yml").read_text()) == rendered
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.catalogue import Catalogue, RateLimit, Service, load_catalogue
+from shared.catalogue import Catalogue, RateLimit, Service, load_catalogue, stamp_of
 from shared.traefik import IDENTITY_HEADERS, Gateway, labels_of, render
 
 GATEWAY = Gateway(auth="http://auth:8000", edge="http://edge:9000", internal="internal")
@@ -111,7 +111,7 @@ def test_every_service_of_the_example_is_routed_past_its_own_check() -> None:
     found = render(catalogue, GATEWAY)["http"]
 
     for service in catalogue.services:
-        address = f"http://edge:9000/check/traefik/{service.name}"
+        address = f"http://edge:9000/check/traefik/{stamp_of(service)}"
         check = found["middlewares"][f"latchwire-check-{service.name}"]["forwardAuth"]
         assert check["address"] == address
         for number in range(len(service.paths)):
@@ -139,6 +139,10 @@ def test_labels_say_the_same_as_the_file() -> None:
 
     middlewares = "traefik.http.middlewares."
     assert labels["traefik.enable"] == "true"
+    address = labels[f"{middlewares}latchwire-check-shop.forwardAuth.address"]
+    assert (
+        address == "http://edge:9000/check/traefik/shop"
+    )  # it outlives what the edges know of entries
     assert labels[f"{middlewares}latchwire-rate-shop.rateLimit.average"] == "20"
     assert labels[f"{middlewares}latchwire-cors-shop.headers.accessControlAllowOriginList"] == "*"
     assert labels["traefik.http.services.service-shop.loadBalancer.server.port"] == "3000"
