@@ -20,6 +20,15 @@ FORWARDED = (
 ORIGINAL = "X-Original-Method: {0}\r\nX-Original-URL: http://localhost:8080{1}\r\n"
 
 
+class BrokenKey:
+    """A key that the machine does not let the edge use."""
+
+    kid = "edge-1.00000000"
+
+    def sign(self, signed: bytes) -> bytes:
+        raise RuntimeError(len(signed))
+
+
 @pytest.fixture
 async def door() -> AsyncIterator[Door]:
     """A fresh edge."""
@@ -160,3 +169,19 @@ async def test_what_envoy_puts_behind_the_prefix_is_the_whole_target(door: Door)
         assert (await check(door, "envoy", target)).status == 401, target
     assert (await check(door, "envoy", "/open/@/demo")).status == 200
     assert (await check(door, "envoy", "/check/envoy/open/@/open")).status == 403
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+async def test_who_cannot_be_asserted_does_not_pass(proxy: str) -> None:
+    """What goes wrong after the decision is our 503 as well, never a 500, and is not counted as let in."""
+    async with open_door(key=BrokenKey()) as door:
+        reply = await check(door, proxy, "/demo", BEARER)
+        nobody = await check(door, proxy, "/open")
+
+        assert (reply.status, reply.get("X-Latchwire-Reason")) == (503, "internal")
+        assert reply.get("X-User-Id") == ""
+        assert nobody.status == 200
+        assert dict(door.counts.items()) == {
+            (proxy, "unavailable", "internal"): 1,
+            (proxy, "allow", "public"): 1,
+        }

@@ -15,6 +15,7 @@ from services.edge.http.peers import Network, TrustedPeers
 from services.edge.http.refusals import RefusalLog
 from services.edge.http.refused_page import Pages
 from services.edge.http.server import make_server
+from services.edge.ports import AssertionKey
 from shared.origins import Origins
 from shared.setting_types import LOOPBACK
 from tests.support.edge import EDGE_KEY, ORIGIN, Desk, make_desk
@@ -98,16 +99,19 @@ def parse(data: bytes) -> Reply:
 
 @asynccontextmanager
 async def open_door(
-    desk: Desk | None = None, port: int = 0, trusted: Iterable[Network] = LOOPBACK
+    desk: Desk | None = None,
+    port: int = 0,
+    trusted: Iterable[Network] = LOOPBACK,
+    key: AssertionKey = EDGE_KEY,
 ) -> AsyncIterator[Door]:
-    """An edge that listens on *port*, or on a free one, and believes proxies in *trusted*."""
+    """An edge that listens on *port*, or on a free one, believes proxies in *trusted* and signs with *key*."""
     desk = desk or make_desk()
     counts = CheckCounts()
     door = Doors(
         checker=desk.checker,
         peers=TrustedPeers(trusted),
         answers=Answers(clock=desk.clock, ids=FakeIds(), url=ORIGIN),
-        assertions=Assertions(EDGE_KEY, issuer=ORIGIN, clock=desk.clock),
+        assertions=Assertions(key, issuer=ORIGIN, clock=desk.clock),
         refusals=RefusalLog(desk.clock),
         counts=counts,
         pages=Pages(Origins(ORIGIN), "Acme"),

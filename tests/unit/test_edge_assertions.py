@@ -12,7 +12,8 @@ from services.edge.domain.assertion import pass_on
 from services.edge.domain.decision import Allowed, Denied
 from services.edge.domain.identity import header_safe
 from services.edge.domain.routes import RouteTable
-from services.edge.flows.assertions import MOST_PER_TOKEN, RENEW_MS, Assertions
+from services.edge.flows.assertions import RENEW_MS, Assertions
+from services.edge.flows.standings import MOST_PER_TOKEN
 from shared.catalogue import parse_catalogue
 from shared.edge_keys import EdgeKey, ring_of
 from tests.support.assertions import assert_, members, of_service
@@ -208,7 +209,7 @@ def test_one_token_keeps_a_bounded_number_of_assertions() -> None:
         assertions.lines(decision)
 
     assert decision.token is not None
-    assert len(decision.token.spoken) <= MOST_PER_TOKEN
+    assert len(decision.token.standings) <= MOST_PER_TOKEN
 
 
 def passing(bearer: bytes, assertion: bytes, path: str = "/orders") -> dict[bytes, list[bytes]]:

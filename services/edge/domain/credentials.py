@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 CredentialCode: TypeAlias = Literal["two_credentials", "token_invalid"]
 
-BEARER: Final = b"bearer"
+BEARER: Final = b"bearer "
 
 
 class Presented(NamedTuple):
@@ -31,6 +31,8 @@ def read_credentials(
     bearer = _read_bearer(authorization[0]) if authorization else b""
     if bearer is None:
         return "token_invalid"
+    if not cookies:
+        return Presented(bearer, b"")
     found = [value for header in cookies for value in _values(header, cookie_name)]
     if len(found) > 1:
         return "two_credentials"
@@ -38,8 +40,8 @@ def read_credentials(
 
 
 def _read_bearer(header: bytes) -> bytes | None:
-    scheme, _, token = header.partition(b" ")
-    if scheme.lower() != BEARER or not token or token != token.strip():
+    token = header[len(BEARER) :]
+    if header[: len(BEARER)].lower() != BEARER or not token or token != token.strip():
         return None
     return token
 

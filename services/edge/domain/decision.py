@@ -69,14 +69,17 @@ class VerifiedToken:
     """A token whose signature, issuer, audience and form are right, with what each check needs.
 
     *identity* is its identity headers as they go on the wire. *passed* tells on whose behalf a service calls.
-    *spoken* is for `services.edge.flows.assertions`: what is kept with the token goes with it.
+    From *from_ms* until before *until_ms* (Unix ms) its own times are right; outside they are to be looked at.
+    *standings* is for `services.edge.flows.standings`: what is kept with the token goes with it.
     """
 
     claims: Claims
     fingerprint: Fingerprint
     identity: bytes
     passed: Passed = NOT_PASSED
-    spoken: dict[str, "Spoken"] = field(default_factory=dict, compare=False, repr=False)
+    from_ms: int = 0
+    until_ms: int = 0
+    standings: dict[int, "Standing"] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def own_sid(self) -> str:
@@ -84,14 +87,20 @@ class VerifiedToken:
         return self.passed.caller_sid or self.claims.sid
 
 
-class Spoken(NamedTuple):
-    """Header *lines* for *service*, by key number *era*, made at *made_ms*, good until *renew_ms* (Unix ms)."""
+@dataclass(slots=True)
+class Standing:
+    """One token at one *service*: what no request and no moment changes, and the headers last told.
+
+    *refused*: the code and the rule that its bearer does not meet, whatever the time. *lines* are all its
+    header lines, by key number *era* (0: none yet), made at *made_ms*, good until *renew_ms* (Unix ms).
+    """
 
     service: Service
-    era: int
-    made_ms: int
-    renew_ms: int
-    lines: bytes
+    refused: tuple[Code, str] | None
+    era: int = 0
+    made_ms: int = 0
+    renew_ms: int = 0
+    lines: bytes = b""
 
 
 class Allowed(NamedTuple):

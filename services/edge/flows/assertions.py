@@ -1,23 +1,22 @@
 """What a service hears of its caller: the identity headers, the route's own, and the assertion.
 
-Signing takes about 50 µs, so an assertion is kept with the token it speaks of, one for each service, and
-renewed after half its life. It goes when the token goes, or the catalogue's entry changes.
+Signing takes about 50 µs, so an assertion is kept with the token it speaks of, one for each service
+(`services.edge.flows.standings`), and renewed after half its life, or when the edge's own key changes.
 """
 
 from typing import Final
 
 from latchwire.assertions import HEADER, TYPE
 from services.edge.domain.assertion import payload_of
-from services.edge.domain.decision import Allowed, Spoken, VerifiedToken
+from services.edge.domain.decision import Allowed, Standing, VerifiedToken
 from services.edge.domain.identity import NOBODY, encode_headers, route_headers
-from services.edge.domain.routes import Route
+from services.edge.flows.standings import standing_of
 from services.edge.ports import AssertionKey
 from shared.catalogue import Service
 from shared.clock import Clock
 from shared.ids import b64url
 
 RENEW_MS: Final = 30_000
-MOST_PER_TOKEN: Final = 16  # services one caller uses at a time; about 1 kB each
 EMPTY: Final = f"{HEADER}: \r\n".encode("ascii")
 
 
@@ -44,35 +43,26 @@ class Assertions:
 
     def lines(self, allowed: Allowed) -> bytes:
         """Every identity header of *allowed* but X-Request-Id; empty ones for nobody."""
-        token = allowed.token
+        return self.lines_at(allowed, self._clock.now_ms())
+
+    def lines_at(self, allowed: Allowed, now_ms: int) -> bytes:
+        """As `lines`, for who has looked at the clock (Unix ms)."""
+        route, token = allowed
         if token is None:
-            return self._lines_of_nobody(allowed.route.service)
-        return token.identity + self.line(token, allowed.route, self._clock.now_ms())
+            return self._lines_of_nobody(route.service)
+        told = standing_of(token, route.service)
+        if told.era == self._era and told.made_ms <= now_ms < told.renew_ms:
+            return told.lines
+        return self._renew(token, told, now_ms)
 
-    def line(self, token: VerifiedToken, route: Route, now_ms: int) -> bytes:
-        """The whole header line of the assertion, and those of the route's own headers."""
-        service = route.service
-        known = token.spoken.get(service.name)
-        if (
-            known is not None
-            and known.service is service
-            and known.era == self._era
-            and known.made_ms <= now_ms < known.renew_ms
-        ):
-            return known.lines
-        return self._renew(token, service, now_ms)
-
-    def _renew(self, token: VerifiedToken, service: Service, now_ms: int) -> bytes:
-        passed = token.passed
-        lines = encode_headers(route_headers(service, token.claims)) + self._sign(
-            token, service.name, now_ms // 1000
-        )
-        if len(token.spoken) >= MOST_PER_TOKEN:
-            token.spoken.clear()
+    def _renew(self, token: VerifiedToken, told: Standing, now_ms: int) -> bytes:
+        service, passed = told.service, token.passed
+        own = encode_headers(route_headers(service, token.claims))
+        told.lines = token.identity + own + self._sign(token, service.name, now_ms // 1000)
         # One that was passed on ends with the first; another of it would say the same.
-        until = passed.exp * 1000 if passed.exp else now_ms + RENEW_MS
-        token.spoken[service.name] = Spoken(service, self._era, now_ms, until, lines)
-        return lines
+        told.renew_ms = passed.exp * 1000 if passed.exp else now_ms + RENEW_MS
+        told.era, told.made_ms = self._era, now_ms
+        return told.lines
 
     def _sign(self, token: VerifiedToken, audience: str, now: int) -> bytes:
         if self._key is None:

@@ -11,11 +11,13 @@ from services.edge.domain.credentials import Presented, read_credentials
 from services.edge.domain.decision import Allowed, Code, Decision, Denied, VerifiedToken
 from services.edge.domain.original import Asking, Fields, is_preflight
 from services.edge.domain.routes import Route, RouteTable
-from services.edge.domain.rules import judge
+from services.edge.domain.rules import refuse_old_login
 from services.edge.flows.passing import Passing, refuse_passed
 from services.edge.flows.routing import Asked, Router
+from services.edge.flows.standings import standing_of
 from services.edge.flows.tokens import VerifiedTokens
 from services.edge.ports import Revocations
+from shared.catalogue import Service
 from shared.clock import Clock
 
 
@@ -65,17 +67,21 @@ class Checker:
         *chosen*: the service the gateway is about to call, or the stamp of its entry, "" when it does not say.
         Two readers of one request need not agree; when they do not, the rule found here is not the upstream's.
         """
+        return self.check_at(asking, fields, chosen, self._clock.now_ms())
+
+    def check_at(self, asking: Asking, fields: Fields, chosen: str, now_ms: int) -> Decision:
+        """As `check`, for who has looked at the clock (Unix ms)."""
         asked = self._router.find(asking)
         if isinstance(asked, Denied):
             return asked
         service = asked.route.service
         if chosen and chosen != asked.route.stamp and chosen != service.name:
-            return self._by_both(asked, chosen, fields)
+            return self._by_both(asked, chosen, fields, now_ms)
         if not (chosen or service.expose_publicly):
             return _deny(asked, "not_exposed")
-        return self._decide(asked, fields)
+        return self._decide(asked, fields, now_ms)
 
-    def _by_both(self, asked: Asked, chosen: str, fields: Fields) -> Decision:
+    def _by_both(self, asked: Asked, chosen: str, fields: Fields, now_ms: int) -> Decision:
         """The gateway does not go by the catalogue in force: it is about to call an earlier entry's upstream.
 
         That is not opened by a rule for another one, nor by a rule that is past: both entries must let pass.
@@ -89,10 +95,10 @@ class Checker:
             return _deny(asked, "stale" if behind else "wrong_service", chosen)
         if earlier.route.service.expose_publicly and not service.expose_publicly:
             return _deny(asked, "not_exposed", chosen)
-        decision = self._decide(asked, fields)
-        return decision if isinstance(decision, Denied) else self._decide(earlier, fields)
+        decision = self._decide(asked, fields, now_ms)
+        return decision if isinstance(decision, Denied) else self._decide(earlier, fields, now_ms)
 
-    def _decide(self, asked: Asked, fields: Fields) -> Decision:
+    def _decide(self, asked: Asked, fields: Fields, now_ms: int) -> Decision:
         service = asked.route.service
         if asked.route.public:
             return asked.for_anybody
@@ -106,7 +112,7 @@ class Checker:
         )
         if not isinstance(presented, Presented):
             return _deny(asked, presented)
-        return self._protected(asked, presented, fields)
+        return self._protected(asked, presented, fields, now_ms)
 
     def route_of(self, asking: Asking) -> Route | None:
         """The rule that `check` goes by for *asking*, or None when there is none."""
@@ -115,13 +121,16 @@ class Checker:
 
     def check_token(self, token: bytes) -> VerifiedToken | Denied:
         """Is *token* good at this moment: genuine, within its times, not revoked?"""
+        return self._check_token(token, self._clock.now_ms())
+
+    def _check_token(self, token: bytes, now_ms: int) -> VerifiedToken | Denied:
         verified = self._tokens.verify(token)
         if isinstance(verified, Refused):
             return Denied(verified.code, verified.detail)
-        now_ms = self._clock.now_ms()
-        refused = check_times(verified.claims, self._policy, now_ms)
-        if refused is not None:
-            return Denied(refused.code, refused.detail, token=verified)
+        if not verified.from_ms <= now_ms < verified.until_ms:
+            refused = check_times(verified.claims, self._policy, now_ms)
+            if refused is not None:
+                return Denied(refused.code, refused.detail, token=verified)
         hit = self._revocations.find(verified.fingerprint, now_ms)
         if hit is not None:
             return Denied("token_revoked", hit.scope, token=verified)
@@ -133,13 +142,15 @@ class Checker:
         allowed = self._max_staleness if own is None else own
         return self._revocations.staleness_seconds() > allowed
 
-    def _protected(self, asked: Asked, presented: Presented, fields: Fields) -> Decision:
+    def _protected(
+        self, asked: Asked, presented: Presented, fields: Fields, now_ms: int
+    ) -> Decision:
         token = presented.bearer or presented.cookie
         if not token:
             return _deny(asked, "no_credentials")
         if presented.bearer and presented.cookie and self._differ(presented):
             return _deny(asked, "two_subjects")
-        verified = self.check_token(token)
+        verified = self._check_token(token, now_ms)
         if isinstance(verified, Denied):
             by_cookie = not presented.bearer
             return _deny(asked, verified.code, verified.detail, cookie=by_cookie)
@@ -149,17 +160,18 @@ class Checker:
         service, claims = asked.route.service, verified.claims
         if forgeable and not csrf.is_allowed(asked.original, fields, claims.csrf, service):
             return _deny(asked, "csrf_failed")
-        refused = judge(service, claims, self._clock.now_ms())
+        refused = _judge(service, verified, now_ms)
         if refused is not None:
             code, rule = refused
             return _deny(asked, code, rule, cookie=not presented.bearer)
         if claims.service:
-            return self._for_whom(asked, verified, fields)
+            return self._for_whom(asked, verified, fields, now_ms)
         return Allowed(asked.route, verified)
 
-    def _for_whom(self, asked: Asked, caller: VerifiedToken, fields: Fields) -> Decision:
+    def _for_whom(
+        self, asked: Asked, caller: VerifiedToken, fields: Fields, now_ms: int
+    ) -> Decision:
         """*caller*, a service that may come in, with the one it calls for."""
-        now_ms = self._clock.now_ms()
         found = self.passing.read(caller, fields, now_ms)
         if isinstance(found, Denied):
             return _deny(asked, found.code, found.detail)
@@ -176,6 +188,14 @@ class Checker:
         if isinstance(bearer, Refused) or isinstance(cookie, Refused):
             return False
         return bearer.claims.sub != cookie.claims.sub
+
+
+def _judge(service: Service, token: VerifiedToken, now_ms: int) -> tuple[Code, str] | None:
+    """`services.edge.domain.rules.judge`, with what time does not change out of the token's standing."""
+    refused = standing_of(token, service).refused
+    if refused is not None or service.login_age_seconds is None or token.claims.service:
+        return refused
+    return refuse_old_login(service, token.claims.auth_time, now_ms)
 
 
 def _deny(asked: Asked, code: Code, detail: str = "", *, cookie: bool = False) -> Denied:

@@ -13,6 +13,7 @@ from latchwire.keys import KeyRing
 from latchwire.tokens import Refused, TokenPolicy, decode_access_token
 from services.edge.domain.decision import VerifiedToken
 from services.edge.domain.identity import encode_headers, identity_headers
+from services.edge.domain.lifetime import lifetime
 from services.edge.domain.service_tokens import ServiceTokens, looks_like_one
 from shared.messages import ServiceToken
 
@@ -93,7 +94,10 @@ class VerifiedTokens:
         if isinstance(claims, Refused):
             return claims
         identity = encode_headers(identity_headers(claims))
-        verified = VerifiedToken(claims, self._fingerprint(claims), identity)
+        begins, ends = lifetime(claims, self._policy)
+        verified = VerifiedToken(
+            claims, self._fingerprint(claims), identity, from_ms=begins, until_ms=ends
+        )
         self._keep(token, verified)
         return verified
 

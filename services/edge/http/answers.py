@@ -21,19 +21,18 @@ _EMPTY = b"Content-Length: 0\r\n"
 
 
 class Answer(web.StreamResponse):
-    """A whole response, ready to send. *lines* are header lines, each with its CRLF; mostly no *body*."""
+    """A whole response, ready to send: status line and header lines, each with its CRLF; mostly no *body*."""
 
-    def __init__(self, status: int, lines: bytes, body: bytes = b"") -> None:
+    def __init__(self, head: bytes, body: bytes = b"") -> None:
         # The base class prepares dictionaries that nobody would read; `prepare` and `write_eof` are all
         # that the server calls, and both are ours.
-        self._status_line = _STATUS_LINES[status]
-        self._lines = lines
+        self._head = head
         self._page = body
         self._alive = False
 
     @property
     def status(self) -> int:
-        return int(self._status_line[9:12])
+        return int(self._head[9:12])
 
     @property
     def keep_alive(self) -> bool:
@@ -50,7 +49,7 @@ class Answer(web.StreamResponse):
         end = b"\r\n" if self._alive else b"Connection: close\r\n\r\n"
         if self._page and request.method != "HEAD":
             end += self._page
-        transport.write(self._status_line + self._lines + end)
+        transport.write(self._head + end)
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
@@ -58,28 +57,27 @@ class Answer(web.StreamResponse):
 
 
 class Answers:
-    """Makes answers; the Date header is encoded once a second."""
+    """Makes answers; the Date header is encoded once a second. The doors read its *clock* too."""
 
     def __init__(self, *, clock: Clock, ids: Ids, url: str) -> None:
-        self._clock = clock
-        self._prefix = ids.ulid(clock.now_ms())
+        self.monotonic, self.now_ms = clock.monotonic, clock.now_ms
+        self._prefix = ids.ulid(clock.now_ms()).encode("ascii")
         self._numbers = count(1)
         realm = url.partition("://")[2]
         self._challenge = f'WWW-Authenticate: Bearer realm="{realm}"'
         self._second = -1
         self._date = b""
-
-    def monotonic(self) -> float:
-        """The clock's seconds, for who measures how long an answer takes."""
-        return self._clock.monotonic()
+        self._allowed = b""  # everything of a 200 that is before its identity
 
     def new_request_id(self) -> bytes:
         """An id no other process makes: this process's ULID and a number."""
-        return f"{self._prefix}-{next(self._numbers):x}".encode("ascii")
+        return b"%b-%x" % (self._prefix, next(self._numbers))
 
-    def allow(self, identity: bytes, request_id: bytes) -> Answer:
-        """200 with every identity header."""
-        return Answer(200, b"%b%bX-Request-Id: %b\r\n" % (self._dated(), identity, request_id))
+    def allow(self, identity: bytes, request_id: bytes, now_ms: int) -> Answer:
+        """200 with every identity header, at *now_ms*."""
+        if now_ms // 1000 != self._second:
+            self._date_at(now_ms // 1000)
+        return Answer(b"%b%bX-Request-Id: %b\r\n" % (self._allowed, identity, request_id))
 
     def deny(self, code: Code, request_id: bytes, max_age: int = 0) -> Answer:
         """The status and headers of *code*; no body, and nothing a browser would keep.
@@ -87,36 +85,37 @@ class Answers:
         *max_age*: the seconds of `Denied`, for a login that is too old.
         """
         status = STATUS[code]
-        return Answer(status, self._refusal(code, request_id) + self._advice(code, status, max_age))
+        lines = self._refusal(code, request_id) + self._advice(code, status, max_age)
+        return _answer(status, lines)
 
     def redirect(self, code: Code, request_id: bytes, location: str, *, safe: bool) -> Answer:
         """Send a browser on: 302, or 303 so that a form is not posted to the sign-in page."""
         line = b"Location: %b\r\n" % location.encode("ascii")
-        return Answer(302 if safe else 303, self._refusal(code, request_id) + line)
+        return _answer(302 if safe else 303, self._refusal(code, request_id) + line)
 
     def sign_in(self, code: Code, request_id: bytes, location: str) -> Answer:
         """401 with the page's address beside it, for a proxy that makes the redirect itself."""
         line = b"X-Latchwire-Location: %b\r\n" % location.encode("ascii")
-        return Answer(401, self._refusal(code, request_id) + line)
+        return _answer(401, self._refusal(code, request_id) + line)
 
     def page(self, code: Code, request_id: bytes, page: ShownPage) -> Answer:
         """The refusal *code* as a page, for a person."""
         status = STATUS[code]
         lines = self._refusal(code, request_id).removeprefix(_EMPTY)
-        return Answer(status, self._with_page(lines, page), page.body)
+        return _answer(status, self._with_page(lines, page), page.body)
 
     def standing_page(self, page: ShownPage) -> Answer:
         """403 as a page, for a gateway that shows it in place of its own."""
         lines = self._dated().removeprefix(_EMPTY) + b"Cache-Control: no-store\r\n"
-        return Answer(403, self._with_page(lines, page), page.body)
+        return _answer(403, self._with_page(lines, page), page.body)
 
     def bare_refusal(self) -> Answer:
         """403 without a page, where the page was asked for by a program."""
-        return Answer(403, self._dated() + b"Cache-Control: no-store\r\n")
+        return _answer(403, self._dated() + b"Cache-Control: no-store\r\n")
 
     def not_found(self) -> Answer:
         """What every other path gets."""
-        return Answer(404, self._dated() + b"Cache-Control: no-store\r\n")
+        return _answer(404, self._dated() + b"Cache-Control: no-store\r\n")
 
     @staticmethod
     def _with_page(lines: bytes, page: ShownPage) -> bytes:
@@ -142,12 +141,20 @@ class Answers:
         return f"{challenge}\r\n".encode("ascii")
 
     def _dated(self) -> bytes:
-        second = self._clock.now_ms() // 1000
+        second = self.now_ms() // 1000
         if second != self._second:
-            self._second = second
-            date = formatdate(second, usegmt=True).encode("ascii")
-            self._date = b"%bDate: %b\r\n" % (_EMPTY, date)
+            self._date_at(second)
         return self._date
+
+    def _date_at(self, second: int) -> None:
+        self._second = second
+        date = formatdate(second, usegmt=True).encode("ascii")
+        self._date = b"%bDate: %b\r\n" % (_EMPTY, date)
+        self._allowed = _STATUS_LINES[200] + self._date
+
+
+def _answer(status: int, lines: bytes, body: bytes = b"") -> Answer:
+    return Answer(_STATUS_LINES[status] + lines, body)
 
 
 _STATUS_LINES = {

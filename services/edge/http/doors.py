@@ -9,12 +9,12 @@ request's own; Envoy's path goes on behind ``/@`` with the request's.
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 from aiohttp import web
 
-from services.edge.domain.decision import STATUS, Decision, Denied
+from services.edge.domain.decision import STATUS, Allowed, Decision, Denied
 from services.edge.domain.original import Fields, one
 from services.edge.flows.assertions import Assertions
 from services.edge.flows.check import Checker
@@ -31,6 +31,7 @@ _BOUND: Final = re.compile(
     rf"/check/(?:(?!envoy)([a-z]+){_SERVICE}(?:\?.*)?|(envoy){_SERVICE}/@(.*))",
     re.ASCII | re.DOTALL,
 )
+MAX_BOUND: Final = 1_024  # a door and a service each
 _BROWSER: Final = FieldReader(())  # what a browser says of itself
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{8,128}")
 
@@ -63,41 +64,48 @@ class Door:
         self._pages = pages
         self._by_token = (contract.proxy, "allow", "token")
         self._as_nobody = (contract.proxy, "allow", "public")
+        self._now_ms = answers.now_ms
 
     def answer(self, request: web.BaseRequest, chosen: str, rest: str) -> Answer:
         """The answer to the check *request* for the service *chosen*; *rest* is what follows ``/@``."""
         fields = self._reader.read(request.raw_headers)
         request_id = self._request_id(fields)
         try:
-            decision = self._decide(request, fields, chosen, rest)
+            now_ms = self._now_ms()
+            decision = self._decide(request, fields, chosen, rest, now_ms)
+            if isinstance(decision, Allowed):
+                return self._let_in(decision, request_id, now_ms)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody passes by it
             # The type only: the message could hold what the client sent.
             name = type(error).__name__
             log.error("check.failed", error=name, request_id=request_id.decode())  # noqa: TRY400
             decision = Denied("internal")
-        return self._answer(decision, fields, request_id)
+        return self._refuse(decision, fields, request_id)
 
-    def _decide(self, request: web.BaseRequest, fields: Fields, chosen: str, rest: str) -> Decision:
+    def _decide(
+        self, request: web.BaseRequest, fields: Fields, chosen: str, rest: str, now_ms: int
+    ) -> Decision:
         if not self._peers.trusts(request.remote):
             return Denied("untrusted_peer")
         asking = self._contract.source(request.method, rest, fields)
         if asking is None:
             return Denied("bad_forwarded")
-        return self._checker.check(asking, fields, chosen)
+        return self._checker.check_at(asking, fields, chosen, now_ms)
 
     def _request_id(self, fields: Fields) -> bytes:
         """The proxy's, or one of our own."""
-        sent = one(fields, b"x-request-id") or b""
-        return sent if _REQUEST_ID.fullmatch(sent) else self._answers.new_request_id()
+        sent = one(fields, b"x-request-id")
+        if sent and _REQUEST_ID.fullmatch(sent):
+            return sent
+        return self._answers.new_request_id()
 
-    def _answer(self, decision: Decision, fields: Fields, request_id: bytes) -> Answer:
-        if isinstance(decision, Denied):
-            return self._refuse(decision, fields, request_id)
-        token = decision.token
+    def _let_in(self, allowed: Allowed, request_id: bytes, now_ms: int) -> Answer:
+        answer = self._answers.allow(self._assertions.lines_at(allowed, now_ms), request_id, now_ms)
+        token = allowed.token
         self._counts.add(self._as_nobody if token is None else self._by_token)
         if token is not None and token.claims.service:
             self._counts.uses.note(token.own_sid)
-        return self._answers.allow(self._assertions.lines(decision), request_id)
+        return answer
 
     def _refuse(self, denied: Denied, fields: Fields, request_id: bytes) -> Answer:
         location = self._pages.way_in(denied, fields)
@@ -133,6 +141,10 @@ class Door:
         return self._answers.page(denied.code, request_id, page)
 
 
+# A door, the service that the path names, and what follows ``/@``.
+Bound: TypeAlias = tuple[Door, str, str]
+
+
 class Doors:
     """All doors of one listener, by the first words of the path; everything else is a bare 404."""
 
@@ -153,6 +165,7 @@ class Doors:
         self.refusals = refusals
         self._monotonic = answers.monotonic
         self._times = counts.times
+        self._bound: dict[str, Bound] = {}
         self._doors = {
             contract.proxy: Door(
                 contract,
@@ -169,17 +182,31 @@ class Doors:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """The handler of a low-level aiohttp server."""
-        bound = _BOUND.fullmatch(request.raw_path)
+        path = request.raw_path
+        bound = self._bound.get(path) or self._bind(path)
         if bound is None:
             return self._without_check(request)
-        plain, service, envoy, its_service, rest = bound.groups("")
-        door = self._doors.get(plain or envoy)
-        if door is None:
-            return self._answers.not_found()
         began = self._monotonic()
-        answer = door.answer(request, service or its_service, rest)
+        door, chosen, rest = bound
+        answer = door.answer(request, chosen, rest)
         self._times.add(self._monotonic() - began)
         return answer
+
+    def _bind(self, path: str) -> Bound | None:
+        """The door at *path*, the service it names, what follows; kept where no client has a say."""
+        found = _BOUND.fullmatch(path)
+        if found is None:
+            return None
+        plain, service, envoy, its_service, rest = found.groups("")
+        door = self._doors.get(plain or envoy)
+        if door is None:
+            return None
+        bound = door, service or its_service, rest
+        if plain and "?" not in path:
+            if len(self._bound) >= MAX_BOUND:
+                self._bound.clear()
+            self._bound[path] = bound
+        return bound
 
     def _without_check(self, request: web.BaseRequest) -> Answer:
         """The page of a 403, for a gateway that drops ours (nginx: ``error_page 403``); anybody may see it."""
