@@ -11,6 +11,7 @@ from tests.support.service_tokens import made_token
 from tests.support.tokens import NOW_MS
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "proxies" / "services.yaml"
+ACME_ORG = "01J8ZC3M5N7P9Q1R3S5T7V9WXY"  # the organisation of the example
 LONG_AGO = NOW_MS // 1000 - 3_600
 ACME = "ada@acme.com"
 METRICS_BOT = made_token("discord-bot", scopes=("metrics.read",))
@@ -24,8 +25,10 @@ CALLERS = {
     "auditor elsewhere": token(roles=["auditor"]),
     "colleague": token(email=ACME),
     "member": token(org="01ORG", roles=["org:member"]),
-    "owner": token(org="01ORG", roles=["org:owner"]),
-    "owner since an hour": token(org="01ORG", roles=["org:owner"], auth_time=LONG_AGO),
+    "owner": token(org=ACME_ORG, roles=["org:owner"]),
+    "owner since an hour": token(org=ACME_ORG, roles=["org:owner"], auth_time=LONG_AGO),
+    "owner elsewhere": token(org="01ORG", roles=["org:owner"]),
+    "biller elsewhere": token(org="01ORG", roles=["org:billing"], email=ACME),
     "clerk": token(permissions=["orders.read"]),
     "discord-bot": METRICS_BOT.raw,
     "discord-bot without scope": POOR_BOT.raw,
@@ -42,8 +45,11 @@ PEOPLE = (
     "member",
     "owner",
     "owner since an hour",
+    "owner elsewhere",
+    "biller elsewhere",
     "clerk",
 )
+MEMBERS = PEOPLE[4:9]
 SERVICES = ("discord-bot", "discord-bot without scope", "payroll", "shop")
 
 
@@ -71,7 +77,7 @@ TABLE = {
     ("auth.acme.com", "/status", ""): EVERYBODY,
     ("auth.acme.com", "/api/internal/metrics", ""): only(("discord-bot",), WRONG, NOT),
     ("api.acme.com", "/orders/7", ""): only(("clerk", "shop"), NOT, NOT),
-    ("app.acme.com", "/", ""): only(("member", "owner", "owner since an hour"), NOT, WRONG),
+    ("app.acme.com", "/", ""): only(MEMBERS, NOT, WRONG),
     ("app.acme.com", "/assets/a.css", ""): EVERYBODY,
     ("app.acme.com", "/payouts", ""): only(("owner",), NOT, WRONG, owner_since_an_hour="login_too_old"),
     ("ledger.acme.com", "/", ""): dict.fromkeys(CALLERS, "not_exposed"),
@@ -109,7 +115,7 @@ async def ask(
 async def test_each_service_lets_in_whom_its_entry_says(
     door: Door, place: tuple[str, str, str]
 ) -> None:
-    """Thirteen callers at each place; whoever is refused hears why, as far as a stranger may."""
+    """Fifteen callers at each place; whoever is refused hears why, as far as a stranger may."""
     heard = {}
     for name, credential in CALLERS.items():
         reply = await ask(door, place, credential)
