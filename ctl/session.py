@@ -81,9 +81,21 @@ async def _operate(arguments: argparse.Namespace, work: Work, role: Role) -> int
             raise UnreachableError(
                 f"no connection to {installation.nats_url} as {role.value}"
             ) from None
+        heed_interrupt()
         session = Session(bus, installation, clock, ids, arguments.timeout, arguments.json)
         with within(make_trace(ids, clock.now_ms())):  # all that one command says is one trace
             return await work(session)
+
+
+def heed_interrupt() -> None:
+    """Raise the Ctrl-C that a wait lost: in Python 3.11 a wait_for whose answer comes in the same turn does.
+
+    Raises:
+        asyncio.CancelledError: this task was told to end, and goes on.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def quiet_libraries() -> None:

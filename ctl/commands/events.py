@@ -9,7 +9,7 @@ from typing import Any
 from ctl import exits
 from ctl.arguments import Commands, add_command
 from ctl.output import clock_time, masked, one_line, say, say_json
-from ctl.session import Session, operate
+from ctl.session import Session, heed_interrupt, operate
 from shared.contract import SUBJECTS, Role, Subject
 from shared.messages import Message
 
@@ -58,6 +58,7 @@ async def _tail(session: Session, *, personal: bool, count: int | None) -> int:
     for subject in SUBJECTS_TOLD:
         handler: Callable[[Message], Awaitable[None]] = partial(told, subject.name)
         await session.bus.listen(subject, handler)
+    heed_interrupt()
     await enough.wait()
     return exits.DONE
 
