@@ -235,11 +235,12 @@ def traefik_static(doors: Mapping[str, int], routes: str) -> dict[str, Any]:
     """Traefik's static configuration: its doors, whom it asks for *routes*, no calls home.
 
     ``aliasHeadersStrategy``: upstreams that read headers like CGI take X_User_Id for X-User-Id.
+    ``maxHeaderBytes``: instead of a megabyte, which is sent on to the edge.
     ``forwardedHeaders``: no peer is trusted, so what clients say about themselves is dropped.
     ``providersThrottleDuration``: its two seconds are for providers that say the same many times.
     """
     door = {
-        "http": {"aliasHeadersStrategy": "delete"},
+        "http": {"aliasHeadersStrategy": "delete", "maxHeaderBytes": 64 * 1024},
         "forwardedHeaders": {"insecure": False, "trustedIPs": []},
         "transport": {"lifeCycle": {"graceTimeOut": "2s"}},
     }

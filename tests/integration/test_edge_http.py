@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from latchwire.records import Record
-from services.edge.http.server import MAX_FIELD_BYTES
+from services.edge.http.fields import MAX_FIELD_BYTES
 from shared.unreadable import refuse_by, refuse_plainly
 from tests.support.edge import COOKIE, ORIGIN, token
 from tests.support.edge_http import HEAD, Door, open_door, parse

@@ -272,6 +272,18 @@ async def test_a_cookie_beyond_all_measure_lets_nobody_in(world: World, proxy: s
     assert len(world.app.seen) == before
 
 
+async def test_a_head_beyond_all_measure_does_not_reach_the_edge(world: World, proxy: str) -> None:
+    """A hundred thousand bytes, of which each line would be taken: an edge has one thread for everybody."""
+    lines = [f"Accept: {',' * 6_000}"] * 17
+    try:
+        reply = await world.ask(proxy, "/private", *lines)
+    except (ConnectionError, asyncio.IncompleteReadError):
+        pass  # closed without a word
+    else:
+        assert 400 <= reply.status < 600
+        assert "x-latchwire-reason" not in reply.headers
+
+
 async def test_a_stale_edge_lets_nobody_in_and_logs_nobody_out(world: World, proxy: str) -> None:
     """503 for who is logged in and who is not, no cookie ended; what is open stays open."""
     before = len(world.app.seen)

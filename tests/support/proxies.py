@@ -75,7 +75,7 @@ def caddy(directory: Path, ports: Ports, door: int) -> list[str]:
     text = ports.put_into((SHIPPED / "caddy" / "Caddyfile").read_text())
     text = text.replace("app.example.com {", f"http://:{door} {{")
     path = directory / "Caddyfile"
-    path.write_text(f"{{\n\tadmin off\n\tstorage file_system {directory}\n}}\n{text}")
+    path.write_text(text.replace("{\n", f"{{\n\tadmin off\n\tstorage file_system {directory}\n", 1))
     home = [f"HOME={directory}", f"XDG_DATA_HOME={directory}", f"XDG_CONFIG_HOME={directory}"]
     run = ["run", "--adapter", "caddyfile", "--config", str(path)]
     return ["env", *home, _program("caddy"), *run]

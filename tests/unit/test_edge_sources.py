@@ -154,3 +154,32 @@ def test_forwarded_lines_are_four_once_each_or_nothing(fields: dict[bytes, list[
     whole = len(fields) == 4 and all(len(values) == 1 for values in fields.values())
 
     assert (forwarded("GET", "", fields) is not None) == whole
+
+
+FULL = 32 * 1024  # bytes of one header, in all of its lines
+
+
+@pytest.mark.parametrize("proxy", LINES)
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ([b"a" * FULL], True),
+        ([b"a" * (FULL // 2)] * 2, True),
+        ([b"a" * (FULL // 2)] * 3, False),
+        ([b"a" * FULL] * 29, False),
+        ([b""] * 64, True),
+        ([b""] * 65, False),
+        ([b""] * 100_000, False),
+    ],
+)
+@pytest.mark.parametrize("name", [b"Accept", b"cookie", b"Authorization"])
+def test_of_a_header_in_too_many_lines_nothing_is_told(
+    proxy: str, name: bytes, more: list[bytes], told: bool
+) -> None:
+    """An edge has one thread: nobody gives it a megabyte to look through in one request."""
+    contract = next(c for c in CONTRACTS if c.proxy == proxy)
+    fields = FieldReader(contract.lines).read([*((name, value) for value in more), *LINES[proxy]])
+    asking = contract.source("GET", REST.get(proxy, ""), fields)
+
+    assert asking == (GOOD if told else None)
+    assert sum(len(value) for values in fields.values() for value in values) <= FULL + 200

@@ -45,4 +45,8 @@ def test_the_static_file_drops_twins_of_headers_and_believes_nobody(door: str) -
     entry_point = yaml.safe_load((FOLDER / "traefik.yml").read_text())["entryPoints"][door]
 
     assert entry_point["http"]["aliasHeadersStrategy"] == "delete"
+    assert entry_point["http"]["maxHeaderBytes"] == 64 * 1024
     assert entry_point["forwardedHeaders"] == {"trustedIPs": []}
+    compose = (FOLDER.parents[2] / "compose.yaml").read_text()
+    for flag in ("aliasheadersstrategy=delete", f"maxheaderbytes={64 * 1024}"):
+        assert f"--entrypoints.{door}.http.{flag}\n" in compose

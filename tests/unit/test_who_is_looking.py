@@ -89,6 +89,11 @@ ACCEPTS = [
     (b"text/html;q=", False),
     (b";;;,,,q=,", False),
     (b"text/html" * 5_000, False),
+    # more than any browser says: not even looked through
+    (b"text/html" + b",a/b" * 31, True),
+    (b"text/html" + b",a/b" * 32, False),
+    (b"text/html;x=" + b"y" * 1_012, True),
+    (b"text/html;x=" + b"y" * 1_013, False),
 ]
 
 

@@ -17,6 +17,9 @@ _RETURNABLE: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+", re.AS
 # What a navigation may be for: a window, or a frame in one. `embed` and `object` show things, not pages.
 _WINDOWS: Final = frozenset({b"document", b"iframe", b"frame"})
 _JSON: Final = (b"application/json", b"application/*", b"*/*")
+# Of what it would rather read: several times what browsers say. An edge has one thread, and anybody gets here.
+MAX_ACCEPT_BYTES: Final = 1024
+MAX_RANGES: Final = 32
 _QUALITY: Final = re.compile(rb"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
 
@@ -59,6 +62,8 @@ def _way_back(origins: Origins, original: Original) -> str:
 
 def _prefers_html(accept: bytes) -> bool:
     """A page is asked for by its name, and JSON is not wanted more (RFC 9110 §12.5.1)."""
+    if len(accept) > MAX_ACCEPT_BYTES or accept.count(b",") >= MAX_RANGES:
+        return False
     weights: dict[bytes, float] = {}
     for part in accept.lower().split(b","):
         media, quality = _weighted(part)

@@ -44,7 +44,7 @@ def _decoded(path: str) -> str | None:
     if not _ENCODED.fullmatch(path) or _ESCAPE.search(path):
         return None
     try:
-        texts = [unquote_to_bytes(run).decode("utf-8") for run in _ESCAPES.findall(path)]
+        texts = [unquote_to_bytes(run).decode("utf-8") for run in set(_ESCAPES.findall(path))]
     except UnicodeDecodeError:
         return None
     if not all(_means_itself(text) for text in texts):
@@ -58,7 +58,9 @@ def _decoded(path: str) -> str | None:
 
 def _means_itself(text: str) -> bool:
     """Whether nobody takes *text* for something else."""
-    return not _FORBIDDEN.search(text) and all(map(_is_itself, text))
+    if _FORBIDDEN.search(text):
+        return False
+    return text.isprintable() if text.isascii() else all(map(_is_itself, text))
 
 
 def _is_itself(character: str) -> bool:

@@ -9,6 +9,11 @@ from typing import Final
 
 from services.edge.domain.original import Fields
 
+# Of one header in all of its lines: what the proxies themselves accept, or nearly, so a browser with many
+# cookies is not sent away. Several lines are no way to more.
+MAX_FIELD_BYTES: Final = 32 * 1024
+MAX_LINES: Final = 64
+
 # Of every door, whatever the proxy.
 _COMMON: Final = (
     "Authorization",
@@ -54,7 +59,10 @@ class FieldReader:
         }
 
     def read(self, headers: Iterable[tuple[bytes, bytes]]) -> Fields:
-        """The lines by lower-case name, with every repetition."""
+        """The lines by lower-case name, with every repetition.
+
+        Nothing at all where one header has too many: then nobody knows what was asked for.
+        """
         fields: dict[bytes, list[bytes]] = {}
         for name, value in headers:
             key = self._known.get(name)
@@ -67,6 +75,8 @@ class FieldReader:
                 fields[key] = [value]
             else:
                 values.append(value)
+                if len(values) > MAX_LINES or sum(map(len, values)) > MAX_FIELD_BYTES:
+                    return {}
         return fields
 
 

@@ -6,12 +6,11 @@ from typing import Final
 from aiohttp import web
 
 from services.edge.http.doors import Doors
+from services.edge.http.fields import MAX_FIELD_BYTES
 from services.edge.http.refusals import RefusalLog
 
 # Longer than a proxy keeps an idle connection (Go: 90 s), so that it never writes into a closing one.
 KEEPALIVE_SECONDS: Final = 120.0
-# What the proxies themselves accept, or nearly: a browser with many cookies is not sent away.
-MAX_FIELD_BYTES: Final = 32 * 1024
 MAX_LINE_BYTES: Final = 16 * 1024
 
 
