@@ -46,7 +46,7 @@ async def public(request: web.Request) -> web.Response:
 
 
 async def style(_request: web.Request) -> web.Response:
-    """A file of its own: the gateway's Content-Security-Policy lets no style stand in the page."""
+    """A file of its own: a Content-Security-Policy in the catalogue may let no style stand in the page."""
     return web.Response(text=_STYLE, content_type="text/css")
 
 

@@ -46,7 +46,7 @@ APP_STANZA = """\
     paths: [/]
     upstream: {upstream}
     require_auth: true
-    security_headers: false  # true: HSTS, nosniff, no framing, a Content-Security-Policy (docs/gateway.md)
+    content_security_policy: upstream  # your application's own, if it sends one (docs/gateway.md)
 """
 
 

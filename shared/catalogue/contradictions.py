@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from shared.catalogue.document import PermissionNeeds, RoleNeeds, ServiceDocument
 from shared.catalogue.headers import folded, is_taken
-from shared.catalogue.service import ANY, Service
+from shared.catalogue.service import ANY, UPSTREAM, Service
 from shared.catalogue.words import disagreements, rate_of
 from shared.durations import MAX_STALENESS_SECONDS
 
@@ -65,10 +65,17 @@ def _within(service: Service, entry: ServiceDocument) -> _Found:
     yield from _origins(service)
     yield from _headers(service)
     yield from (("middlewares", what) for what in disagreements(entry))
-    if service.content_security_policy is not None and not service.security_headers:
-        yield "content_security_policy", "is sent only with security_headers: remove one of them"
+    yield from (("content_security_policy", what) for what in _policy(service))
     if entry.rate_burst is not None and rate_of(entry) is None:
         yield "rate_burst", "says nothing without rate_limit: add that, or remove this"
+
+
+def _policy(service: Service) -> Iterator[str]:
+    policy = service.content_security_policy
+    if policy is not None and not service.security_headers:
+        yield "is sent only with security_headers: remove one of them"
+    if policy is not None and policy != UPSTREAM and policy.strip().lower() == UPSTREAM:
+        yield "write upstream in lower case"
 
 
 def _paths(service: Service) -> _Found:

@@ -171,7 +171,7 @@ class ServiceDocument(_Rules):
     security_headers: bool = True
     """HSTS, nosniff, no framing, a referrer policy and a Content-Security-Policy on every answer."""
     content_security_policy: Policy | None = None
-    """Instead of the usual Content-Security-Policy."""
+    """In place of the usual Content-Security-Policy and a service's; upstream: its own left alone."""
     max_staleness: Duration | None = None
     """How old the edge's proof of a complete blocklist may be here, from 1s to 15m."""
 

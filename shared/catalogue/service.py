@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 TokenType: TypeAlias = Literal["user", "service"]
 
 ANY: Final = "*"
+UPSTREAM: Final = "upstream"  # the Content-Security-Policy is the service's own affair
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Service:
 
     *expose_publicly* False: answered only for a check that names it, and routed at the internal entry point
     alone. *headers* are pairs of a header's name and the claim it carries. *middlewares* are the operator's
-    own, by the gateway's full name.
+    own, by the gateway's full name. *content_security_policy* None: the gateway's usual one, `UPSTREAM`: none.
     """
 
     name: str

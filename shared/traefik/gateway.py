@@ -11,8 +11,8 @@ class Gateway:
     exposed are routed at *internal* alone, and nowhere without one. *secure*: people come by https, also
     where TLS ends in front of Traefik.
 
-    *stamped*: each check tells by which entry of the catalogue Traefik routes, and not its name alone. False for
-    what is copied by hand and would outlive the entry.
+    *stamped*: each check tells by which entry of the catalogue Traefik routes, and not its name alone. False
+    for what is copied by hand and would outlive the entry.
     """
 
     auth: str

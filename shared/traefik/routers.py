@@ -63,8 +63,9 @@ def middlewares_of(service: Service, gateway: Gateway) -> Table:
     chosen = stamp_of(service) if gateway.stamped else service.name
     check = forward_auth(gateway.edge, chosen, own)
     named[f"{MIDDLEWARE}-check-{service.name}"] = {"forwardAuth": check}
-    if service.security_headers:
-        named[f"{MIDDLEWARE}-csp-{service.name}"] = shields.content_security_policy(service)
+    policy = shields.content_security_policy(service) if service.security_headers else None
+    if policy is not None:
+        named[f"{MIDDLEWARE}-csp-{service.name}"] = policy
     return named
 
 

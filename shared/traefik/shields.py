@@ -2,14 +2,13 @@
 
 from typing import Any, Final
 
-from shared.catalogue.service import RateLimit, Service
+from shared.catalogue.service import UPSTREAM, RateLimit, Service
 from shared.traefik.gateway import Gateway
 
 HSTS_SECONDS: Final = 31_536_000
 REFERRER_POLICY: Final = "strict-origin-when-cross-origin"
-CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
-)
+# Nothing that an ordinary page needs: where its scripts, styles and forms go is for who knows the page to say.
+CONTENT_SECURITY_POLICY: Final = "frame-ancestors 'none'; base-uri 'self'; object-src 'none'"
 CORS_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 # Named, because "*" names no Authorization, and nothing at all with credentials (Fetch, §3.3.3).
 CORS_HEADERS: Final = (
@@ -49,8 +48,13 @@ def security_headers(gateway: Gateway) -> dict[str, Any]:
     return {"headers": headers}
 
 
-def content_security_policy(service: Service) -> dict[str, Any]:
-    """For the service's own answers: the edge's pages have a policy of their own."""
+def content_security_policy(service: Service) -> dict[str, Any] | None:
+    """For the service's own answers: the edge's pages have a policy of their own. It replaces the service's.
+
+    None: the service's is left alone.
+    """
+    if service.content_security_policy == UPSTREAM:
+        return None
     policy = service.content_security_policy or CONTENT_SECURITY_POLICY
     return {"headers": {"contentSecurityPolicy": policy}}
 

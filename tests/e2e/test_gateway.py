@@ -41,6 +41,11 @@ services:
     upstream: http://127.0.0.1:{demo}
     require_auth: false
     security_headers: false
+  own:
+    paths: [/demo/own]
+    upstream: http://127.0.0.1:{demo}
+    require_auth: false
+    content_security_policy: upstream
   claims:
     paths: [/demo/claims]
     upstream: http://127.0.0.1:{demo}
@@ -140,7 +145,7 @@ SECURITY = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "strict-origin-when-cross-origin",
 }
-DEFAULT_POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
+DEFAULT_POLICY = "frame-ancestors 'none'; base-uri 'self'; object-src 'none'"
 
 
 @pytest.mark.parametrize(
@@ -148,6 +153,7 @@ DEFAULT_POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'self'; f
     [
         ("/demo/public", 200, DEFAULT_POLICY),
         ("/demo/open", 200, "default-src 'none'"),
+        ("/demo/own", 200, ""),  # the service's own, and the demo has none
         ("/demo", 401, None),  # the edge's own answer
     ],
 )
@@ -160,7 +166,7 @@ async def test_every_answer_has_security_headers_and_no_hsts_over_plain_http(
         assert {name: answer.headers.get(name) for name in SECURITY} == SECURITY
         assert "Strict-Transport-Security" not in answer.headers
         if policy is not None:
-            assert answer.headers["Content-Security-Policy"] == policy
+            assert answer.headers.get("Content-Security-Policy", "") == policy
 
 
 async def test_a_service_that_wants_no_security_headers_keeps_its_own(

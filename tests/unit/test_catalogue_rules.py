@@ -139,6 +139,7 @@ REFUSED = [
     (["middlewares: [compress]"], "One of your own needs its full name: compress@file"),
     (["middlewares: [a@file, a@file]"], "a@file stands twice"),
     (["security_headers: false", "content_security_policy: x"], "is sent only with security_headers"),
+    (["content_security_policy: Upstream"], "write upstream in lower case"),
     (["api_gateway:", "  expose_publicly: true"], "is one level too many: write its keys one level up"),
     # No patterns.
     *(

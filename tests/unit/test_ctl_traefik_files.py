@@ -66,7 +66,7 @@ def test_labels_are_printed_plainly_and_for_a_compose_file(
     pattern = next(line for line in compose if "authResponseHeadersRegex" in line)
     assert pattern.endswith(")$$'")
     policy = next(line for line in compose if "contentSecurityPolicy" in line)
-    assert "=default-src ''self'';" in policy
+    assert "; base-uri ''self'';" in policy
     assert len(compose) == len(plain)
 
 

@@ -47,6 +47,27 @@ def test_every_shield_has_its_place_around_the_check() -> None:
     assert set(tables(whole)["middlewares"]) == set(chain(whole)) - {"compress@file"}
 
 
+@pytest.mark.parametrize(
+    ("said", "policy"),
+    [
+        # Nothing that an ordinary page needs: its scripts, styles, images and forms go on.
+        (None, "frame-ancestors 'none'; base-uri 'self'; object-src 'none'"),
+        ("default-src 'none'", "default-src 'none'"),
+        ("upstream", None),
+    ],
+)
+def test_a_policy_is_the_usual_one_the_operators_or_left_to_the_service(
+    said: str | None, policy: str | None
+) -> None:
+    """Traefik replaces a service's own, so the catalogue has a word for not touching it."""
+    service = replace(SHOP, content_security_policy=said)
+    found = tables(service)["middlewares"].get("latchwire-csp-shop")
+
+    assert found == (policy and {"headers": {"contentSecurityPolicy": policy}})
+    assert ("latchwire-csp-shop" in chain(service)) is (policy is not None)
+    assert "latchwire-headers" in chain(service)
+
+
 @pytest.mark.parametrize("open_to_all", [True, False])
 def test_no_service_is_without_the_check(open_to_all: bool) -> None:
     """Open ones too: only the edge's answer removes identity headers that a client made up."""
