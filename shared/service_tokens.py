@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from latchwire._strict import decode_base64url
 from latchwire.claims import Claims
@@ -25,6 +25,9 @@ DAY_MS: Final = 86_400_000
 LIFETIME_MS: Final = 90 * DAY_MS
 MAX_LIFETIME_MS: Final = 366 * DAY_MS
 OVERLAP_MS: Final = DAY_MS
+MAX_AHEAD_MS: Final = (
+    3_600_000  # of a generation, which is a time: what clocks may differ by, and more
+)
 LIVE_AT_MOST: Final = 2  # of one service: the one in use, and the one that takes its place
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -78,8 +81,11 @@ def hash_service_token(token: bytes) -> str:
     return sha256(token).hexdigest()
 
 
-def claims_of(row: ServiceToken, *, issuer: str, audience: str) -> Claims:
-    """What the token of *row* says: as the access tokens made of it, with the whole of its own life."""
+def claims_of(row: ServiceToken, *, issuer: str, audience: str, kid: str = "") -> Claims:
+    """What the token of *row* says: as the access tokens made of it, with the whole of its own life.
+
+    *kid* signed the document that has the row: whatever revokes that key revokes the token, as those it signed.
+    """
     issued = row.created_at // 1000
     return Claims(
         iss=issuer,
@@ -88,7 +94,7 @@ def claims_of(row: ServiceToken, *, issuer: str, audience: str) -> Claims:
         email="",
         sid=row.id,
         jti=row.id,
-        kid="",
+        kid=kid,
         client_id=row.service,
         org="",
         roles=(),
@@ -111,6 +117,12 @@ class TokensBody(BaseModel):
 
     tokens: tuple[ServiceToken, ...] = Field(max_length=MAX_TOKENS)
 
+    @model_validator(mode="after")
+    def _live_no_longer_than_any(self) -> Self:
+        if any(row.expires_at - row.created_at > MAX_LIFETIME_MS for row in self.tokens):
+            raise ValueError("a token lives longer than auth lets any")
+        return self
+
 
 def read_tokens_body(body: Any) -> tuple[ServiceToken, ...] | None:
     """The rows of a body of ``tokens``; None when it is not one. A field that is not known here is left out."""
@@ -120,6 +132,11 @@ def read_tokens_body(body: Any) -> tuple[ServiceToken, ...] | None:
         return None
 
 
+def is_of_the_future(generation: int, now_ms: int) -> bool:
+    """Whether *generation*, a time in ms, is none that auth gives: believed, nobody could write a later one."""
+    return generation > now_ms + MAX_AHEAD_MS
+
+
 def tokens_body(rows: Iterable[ServiceToken]) -> dict[str, Any]:
     """The body of ``tokens``."""
     return {"tokens": [row.model_dump(exclude_none=True) for row in rows]}
@@ -127,14 +144,15 @@ def tokens_body(rows: Iterable[ServiceToken]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TokenTable:
-    """The rows of one generation, by the hash of their token."""
+    """The rows of one generation, by the hash of their token; *kid* is the key that signed it."""
 
     by_hash: Mapping[str, ServiceToken]
+    kid: str = ""
 
     @classmethod
-    def of(cls, rows: Iterable[ServiceToken]) -> Self:
+    def of(cls, rows: Iterable[ServiceToken], kid: str = "") -> Self:
         """The table of *rows*."""
-        return cls({row.sha256: row for row in rows})
+        return cls({row.sha256: row for row in rows}, kid)
 
     @property
     def rows(self) -> tuple[ServiceToken, ...]:

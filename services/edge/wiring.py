@@ -75,6 +75,7 @@ async def start(
         load_operator_keys(settings.secrets_dir),
         file=settings.catalogue.read_text("utf-8"),
         api_prefix=EDGE_API,
+        clock=runtime.clock,
         on_applied=applied.set,
         on_certified=partial(_take_key, settings, assertions),
     )

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from latchwire.documents import TOKENS, Document, NotBelieved, read_document
+from latchwire.documents import (
+    MAX_GENERATION,
+    TOKENS,
+    Document,
+    DocumentError,
+    NotBelieved,
+    read_document,
+)
 from latchwire.keys import KeyRing
 from latchwire.tokens import TokenPolicy
 from services.auth.adapters.document_registers import DocumentRegisters
@@ -26,6 +33,7 @@ from shared.contract import DOCUMENT_TOKENS
 from shared.messages.service_token import MAX_SCOPES
 from shared.redis import connect_redis
 from shared.secrets import load_signing_key, public_jwk, signing_paths, write_private
+from shared.service_tokens import MAX_AHEAD_MS, tokens_body
 from tests.conftest import BusFactory
 from tests.support.fakes.service_tokens import FakeRegisters, FakeTokenUses
 from tests.support.servers import make_nats
@@ -62,7 +70,7 @@ class Auth:
 
 async def auth_at(bus: Bus, directory: Path) -> Auth:
     """One that has just started."""
-    signer, live = PyJWTTokens.load(directory, POLICY), LiveTokens()
+    signer, live = PyJWTTokens.load(directory, POLICY), LiveTokens(SystemClock())
     store = DocumentStore(bus.client, bus.js)
     return Auth(bus, signer, live, DocumentRegisters(store, signer, live, SystemClock()))
 
@@ -194,7 +202,7 @@ class EmptyStore:
 
 
 async def test_another_key_signs_the_register_too(auth: Auth, secrets_dir: Path) -> None:
-    """Still read while the former key is retired; from memory alone once that was compromised."""
+    """Still read while the former key is retired; once that was compromised, nobody vouches for its rows."""
     before = await auth.registers.write((BOT,), await auth.registers.read())
     assert before is not None
     put_new(secrets_dir)
@@ -205,13 +213,42 @@ async def test_another_key_signs_the_register_too(auth: Auth, secrets_dir: Path)
     assert (await auth.registers.read()).kid == before.kid
     auth.accepts_new(secrets_dir, sign=True, old_goes="compromised")
     read = await auth.registers.read()
-    assert (read.rows, read.kid) == ((BOT,), "")
-    after = await auth.registers.write(read.rows, read)
+    assert (read.rows, read.kid, read.voucher) == ((), "", before.kid)
+    after = await auth.registers.write((TILL,), read)
     assert after is not None
+    assert after.generation > before.generation
     assert (await auth.registers.read()).kid == NEW.kid
     started_only_now = await auth_at(auth.bus, secrets_dir)
     started_only_now.accepts_new(secrets_dir, sign=True, old_goes="compromised")
-    assert (await started_only_now.registers.read()).rows == (BOT,)
+    assert (await started_only_now.registers.read()).rows == (TILL,)
+
+
+@pytest.mark.parametrize("ahead_ms", [1, MAX_AHEAD_MS + 60_000, MAX_GENERATION])
+async def test_a_thief_of_the_key_outlives_its_compromise_in_no_row_and_no_number(
+    auth: Auth, secrets_dir: Path, ahead_ms: int
+) -> None:
+    """He writes a row of his own with the stolen key; auth's next document has it not, and is believed."""
+    own = await auth.registers.write((BOT,), await auth.registers.read())
+    assert own is not None
+    generation = min(own.generation + ahead_ms, MAX_GENERATION)
+    body = tokens_body((BOT, made_token("bot", scopes=("everything",)).row))
+    payload = {"name": TOKENS, "generation": generation, "at": 1, "body": body}
+    stolen = auth.signer.sign_document(payload)
+    await auth.store.put(TOKENS, stolen, after_seq=own.seq)
+    if ahead_ms == 1:
+        auth.live.follow(body, generation, own.kid)
+    else:
+        with pytest.raises(DocumentError):
+            auth.live.follow(body, generation, own.kid)
+        assert (await auth.registers.read()).rows == (BOT,)
+    put_new(secrets_dir)
+    auth.accepts_new(secrets_dir, sign=True, old_goes="compromised")
+    read = await auth.registers.read()
+    assert read.rows == ()
+    after = await auth.registers.write((TILL,), read)
+    assert after is not None
+    assert after.generation > (generation if ahead_ms == 1 else 0)
+    assert after.generation < SystemClock().now_ms() + MAX_AHEAD_MS
 
 
 async def test_what_only_a_compromised_key_vouches_for_is_not_believed(

@@ -196,3 +196,15 @@ def test_what_is_no_id_of_a_token_is_not_told_and_keeps_nothing_back(seen: str) 
     assert due == {bot: NOW_MS}
     assert TokensUsed(edge_id="edge-1", used=due).used == due
     assert use.due(NOW_MS + 10 * TELL_AGAIN_MS) == {}
+
+
+def test_a_revoked_signing_key_ends_the_tokens_of_its_document_at_once() -> None:
+    """As all that it signed; those of a document that another key signed go on."""
+    bot = made_token("bot")
+    desk = desk_with(bot)
+    desk.tokens.use_service_tokens((bot.row,), "k1")
+    assert desk.outcome(request("/api", bearer=bot.raw)) == "allow"
+    desk.revocations.revoke("key", "k1", Record(NOW_MS + DAY_MS))
+    assert desk.outcome(request("/api", bearer=bot.raw)) == "token_revoked"
+    desk.tokens.use_service_tokens((bot.row,), "k2")
+    assert desk.outcome(request("/api", bearer=bot.raw)) == "allow"

@@ -400,3 +400,33 @@ def test_whose_tokens_somebody_may_manage(
 ) -> None:
     """Those of ``bot``: who makes a token of a name can be the service of that name."""
     assert may_manage("bot", caller=caller, permissions=permissions) == may
+
+
+@pytest.mark.parametrize("by", ["tidying", "another token", "a revocation"])
+async def test_no_row_of_a_revoked_key_is_signed_anew(by: str) -> None:
+    """Whoever had the key could have written any of them: whatever is written next leaves them out."""
+    w = world(BOT.row, ELSE)
+    w.registers.signs_with = "k2"
+    w.revocations.revoke("key", "k1", Record(NOW_MS + DAY_MS))
+    if by == "tidying":
+        await w.flow.tidy()
+    elif by == "another token":
+        assert isinstance(await w.flow.keep(WANTED), Kept)
+    else:
+        assert isinstance(await w.flow.revoke(ELSE.id, "", "operator"), Struck)
+    left = {row.id for row in w.registers.register.rows}
+    assert not left & {BOT.row.id, ELSE.id}
+    assert w.registers.register.kid == "k2"
+
+
+async def test_nothing_is_signed_anew_while_nobody_can_tell_what_is_revoked() -> None:
+    """The key that vouches for the rows may be: it stays due."""
+    w = world(BOT.row)
+    w.registers.signs_with, w.revocations.stale = "k2", True
+    keeper = TokenKeeper(w.flow)
+    await keeper.look()
+    assert w.registers.register.kid == "k1"
+    assert keeper.is_due
+    w.revocations.stale = False
+    await keeper.look()
+    assert (w.registers.register.kid, w.registers.register.rows) == ("k2", (BOT.row,))

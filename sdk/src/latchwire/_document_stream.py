@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from nats.aio.msg import Msg
+
 from latchwire._stream import NO_MESSAGE, FeedReadError, StreamReader
 
 STREAM: Final = "DOCUMENT"
@@ -65,3 +67,12 @@ def _read_stored(asked: int, answer: bytes) -> Stored | None:
         raise ValueError(seq)
     name = subject.removeprefix(SUBJECT_PREFIX)
     return Stored(seq, name, base64.b64decode(message.get("data", ""), validate=True))
+
+
+def sequence_of(name: str, message: Msg) -> int | None:
+    """Where in DOCUMENT *message* is the document *name*, by the server's own headers; None when it is not."""
+    headers = message.headers or {}
+    sequence = headers.get("Nats-Sequence", "")
+    if headers.get("Nats-Stream") != STREAM or headers.get("Nats-Subject") != SUBJECT_PREFIX + name:
+        return None
+    return int(sequence) if sequence.isascii() and sequence.isdigit() else None

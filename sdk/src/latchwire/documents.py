@@ -13,7 +13,7 @@ One that cannot be believed is counted, logged and passed over; the one in force
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -22,9 +22,9 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
-from latchwire._document_stream import STREAM, SUBJECT_PREFIX, DocumentReader
+from latchwire._document_stream import DocumentReader, sequence_of
 from latchwire._strict import decode_base64url, parse_json_object
-from latchwire.keys import InvalidJWKSError, KeyRing
+from latchwire.keys import InvalidJWKSError, KeyRing, VerificationKey
 
 DOCUMENT_TYPE: Final = "latchwire-document+jws"
 KEYS: Final = "keys"
@@ -46,12 +46,13 @@ class DocumentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A genuine document; *at* is when it was signed (Unix ms), *body* is not looked at here."""
+    """A genuine document of the key *kid*, signed *at* (Unix ms); *body* is not looked at here."""
 
     name: str
     generation: int
     at: int
     body: Any
+    kid: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,27 +77,30 @@ def read_document(jws: bytes, operators: KeyRing, *, name: str) -> Document | No
     header, payload, signature = map(decode_base64url, segments)
     if header is None or payload is None or signature is None:
         return NotBelieved("not canonical base64url")
-    problem = _problem(name, header, signature, jws[: jws.rindex(b".")], operators)
-    return NotBelieved(problem) if problem else _read_payload(payload, name)
+    key = _signer(name, header, operators)
+    if isinstance(key, NotBelieved):
+        return key
+    if not key.verifies(signature, jws[: jws.rindex(b".")]):
+        return NotBelieved("signature")
+    return _read_payload(payload, name, key.kid)
 
 
-def _problem(name: str, header: bytes, signature: bytes, signed: bytes, ring: KeyRing) -> str:
-    """What is wrong with header or signature, "" when nothing is."""
+def _signer(name: str, header: bytes, ring: KeyRing) -> VerificationKey | NotBelieved:
     members = parse_json_object(header) if len(header) <= MAX_HEADER_BYTES else None
     if members is None or members.keys() != HEADER_MEMBERS:
-        return "header is not exactly alg, typ and kid"
+        return NotBelieved("header is not exactly alg, typ and kid")
     if members["alg"] != "EdDSA" and name != TOKENS:
-        return "alg is not EdDSA"
+        return NotBelieved("alg is not EdDSA")
     if members["typ"] != DOCUMENT_TYPE:
-        return "typ is another"
+        return NotBelieved("typ is another")
     kid = members["kid"]
     key = ring.find(kid) if isinstance(kid, str) else None
     if key is None or key.alg != members["alg"]:
-        return "kid names no operator key"
-    return "" if key.verifies(signature, signed) else "signature"
+        return NotBelieved("kid names no operator key")
+    return key
 
 
-def _read_payload(payload: bytes, name: str) -> Document | NotBelieved:
+def _read_payload(payload: bytes, name: str, kid: str) -> Document | NotBelieved:
     # Its depth needs no bound of ours: an operator signed it, and the parser has one.
     members = parse_json_object(payload, max_brackets=MAX_DOCUMENT_BYTES)
     if members is None or not members.keys() >= {"name", "generation", "at", "body"}:
@@ -108,12 +112,12 @@ def _read_payload(payload: bytes, name: str) -> Document | NotBelieved:
         return NotBelieved("generation is not a positive whole number")
     if type(at) is not int or not 0 <= at <= MAX_GENERATION:
         return NotBelieved("at is not a time")
-    return Document(name, generation, at, members["body"])
+    return Document(name, generation, at, members["body"], kid)
 
 
 OnKeys = Callable[[Mapping[str, Any], int], None]
 OnCatalogue = Callable[[str, int], None]
-OnTokens = Callable[[Mapping[str, Any], int], None]
+OnTokens = Callable[[Mapping[str, Any], int, str], None]
 
 
 class Documents:
@@ -124,10 +128,10 @@ class Documents:
 
     *on_keys* gets the body of ``keys`` (``keys`` in it is a JWK set), *on_catalogue* the text of
     ``catalogue``, *on_edges* the body of ``edges`` (``keys`` in it is a JWK set), *on_tokens* that of
-    ``tokens``, each with its generation. They run on the loop, and may raise `DocumentError` (or
-    InvalidJWKSError): then the document counts as refused. ``tokens`` is judged by the keys that *signers*
-    returns; while those do not know its signer it waits, and `judge_again` looks once more. *api_prefix*: as
-    for the feed.
+    ``tokens`` (and who signed it), each with its generation. They run on the loop, and may raise
+    `DocumentError` (or InvalidJWKSError): then the document counts as refused. ``tokens`` is judged by the
+    keys that *signers* returns; while those do not know its signer it waits, and `judge_again` looks once
+    more. *api_prefix*: as for the feed.
     """
 
     def __init__(
@@ -216,7 +220,7 @@ class Documents:
 
     async def _on_delta(self, message: Msg) -> None:
         name = message.subject.removeprefix(DELTA_PREFIX)
-        seq = _sequence_of(name, message)
+        seq = sequence_of(name, message)
         if seq is None:
             return  # another question's answer, aimed here
         document = self._genuine(name, message.data, seq)
@@ -272,15 +276,6 @@ class Documents:
         _log.error("document.refused name=%s %s", name, detail)
 
 
-def _sequence_of(name: str, message: Msg) -> int | None:
-    """Where in DOCUMENT *message* is the document *name*, by the server's own headers; None when it is not."""
-    headers = message.headers or {}
-    sequence = headers.get("Nats-Sequence", "")
-    if headers.get("Nats-Stream") != STREAM or headers.get("Nats-Subject") != SUBJECT_PREFIX + name:
-        return None
-    return int(sequence) if sequence.isascii() and sequence.isdigit() else None
-
-
 def _take_keys(on_keys: OnKeys, document: Document) -> None:
     if not isinstance(document.body, dict):
         raise DocumentError("body is not an object")
@@ -291,7 +286,7 @@ def _take_keys(on_keys: OnKeys, document: Document) -> None:
 def _take_object(on_tokens: OnTokens, document: Document) -> None:
     if not isinstance(document.body, dict):
         raise DocumentError("body is not an object")
-    on_tokens(document.body, document.generation)
+    on_tokens(document.body, document.generation, document.kid)
 
 
 def _take_catalogue(on_catalogue: OnCatalogue, document: Document) -> None:

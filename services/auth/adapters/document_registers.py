@@ -1,15 +1,15 @@
 """The register of service tokens: the document ``tokens``, signed with the key that signs access tokens.
 
 What counts is what every reader goes by: of all that the stream keeps, the greatest generation that a key of
-ours has signed. Where this process goes by a later one than the stream has (it was lost, or the key that had
-signed it was compromised), what is in memory counts. A generation is a time in ms, so that it rises even over
-a stream that was lost with the processes that knew it.
+ours has signed. Where this process goes by a later one than the stream has (it was lost), what is in memory
+counts, unless the key that had signed it was compromised: then nobody vouches for it, and it is empty. A
+generation is a time in ms, so that it rises even over a stream that was lost with the processes that knew it.
 """
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
-from latchwire._strict import decode_base64url, parse_json_object
 from latchwire.documents import MAX_DOCUMENT_BYTES, TOKENS, Document, read_document
 from services.auth.adapters.live_tokens import LiveTokens
 from services.auth.adapters.pyjwt_tokens import PyJWTTokens
@@ -17,7 +17,7 @@ from services.auth.ports.service_tokens import Register, RegisterTooLargeError
 from shared.bus.documents import DocumentStore, StoredDocument
 from shared.clock import Clock
 from shared.messages import ServiceToken
-from shared.service_tokens import read_tokens_body, tokens_body
+from shared.service_tokens import is_of_the_future, read_tokens_body, tokens_body
 
 
 class DocumentRegisters:
@@ -37,8 +37,12 @@ class DocumentRegisters:
 
     async def read(self) -> Register:
         stored = await self._store.kept(TOKENS)
-        found = [register for each in stored if (register := self._register(each)) is not None]
-        newest = max(found, key=lambda each: each.generation, default=Register())
+        newest = Register()
+        for each in stored:
+            register = self._register(each)
+            if register is not None and register.generation > newest.generation:
+                newest = register
+            await asyncio.sleep(0)  # some milliseconds each, if there are a thousand tokens
         seq = stored[-1].seq if stored else 0
         return self._at_least_known(replace(newest, seq=seq))
 
@@ -53,24 +57,24 @@ class DocumentRegisters:
         ack = await self._store.put(TOKENS, jws, after_seq=after.seq)
         if ack is None:
             return None
-        self._live.use(rows, generation)
-        return Register(rows, generation, ack.seq, kid)
+        self._live.use(rows, generation, kid)
+        return Register(rows, generation, ack.seq, kid, kid)
 
     def _register(self, stored: StoredDocument) -> Register | None:
         document = read_document(stored.jws, self._signer.recognised, name=TOKENS)
-        rows = read_tokens_body(document.body) if isinstance(document, Document) else None
-        if rows is None or not isinstance(document, Document):
+        if not isinstance(document, Document):
             return None
-        return Register(rows, document.generation, stored.seq, _kid(stored.jws))
+        if is_of_the_future(document.generation, self._clock.now_ms()):
+            return None
+        rows = read_tokens_body(document.body)
+        if rows is None:
+            return None
+        return Register(rows, document.generation, stored.seq, document.kid, document.kid)
 
     def _at_least_known(self, register: Register) -> Register:
         if self._live.generation <= register.generation:
             return register
-        return Register(self._live.rows, self._live.generation, register.seq, "")
-
-
-def _kid(jws: bytes) -> str:
-    """The name of the key that signed *jws*, whose header `read_document` has accepted."""
-    header = decode_base64url(jws.partition(b".")[0])
-    members = parse_json_object(header) if header else None
-    return str(members["kid"]) if members else ""
+        # Its number counts in any case: edges go by it.
+        kid = self._live.kid
+        rows = self._live.rows if self._signer.recognised.find(kid) else ()
+        return Register(rows, self._live.generation, register.seq, "", kid)

@@ -6,8 +6,9 @@ from typing import Any
 import structlog
 
 from latchwire.documents import DocumentError
+from shared.clock import Clock
 from shared.messages import ServiceToken
-from shared.service_tokens import NO_TOKENS, TokenTable, read_tokens_body
+from shared.service_tokens import NO_TOKENS, TokenTable, is_of_the_future, read_tokens_body
 
 log = structlog.get_logger()
 
@@ -15,7 +16,8 @@ log = structlog.get_logger()
 class LiveTokens:
     """`services.auth.ports.service_tokens.KnownTokens`; *generation* 0: no document yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self.generation = 0
         self.waits: Callable[[], bool] = lambda: False  # for the key that has signed a document
         self._table = NO_TOKENS
@@ -36,21 +38,28 @@ class LiveTokens:
     def by_id(self, token_id: str) -> ServiceToken | None:
         return self._by_id.get(token_id)
 
-    def follow(self, body: Mapping[str, Any], generation: int) -> None:
+    @property
+    def kid(self) -> str:
+        """The key that signed them."""
+        return self._table.kid
+
+    def follow(self, body: Mapping[str, Any], generation: int, kid: str) -> None:
         """Take the document.
 
         Raises:
             DocumentError: it is not one of service tokens; what is in force stays.
         """
+        if is_of_the_future(generation, self._clock.now_ms()):
+            raise DocumentError("a time of the future")
         rows = read_tokens_body(body)
         if rows is None:
             raise DocumentError("body is not service tokens")
-        self.use(rows, generation)
+        self.use(rows, generation, kid)
 
-    def use(self, rows: tuple[ServiceToken, ...], generation: int) -> None:
-        """Go by *rows*, unless by a later generation already."""
+    def use(self, rows: tuple[ServiceToken, ...], generation: int, kid: str) -> None:
+        """Go by *rows*, which *kid* has signed, unless by a later generation already."""
         if generation <= self.generation:
             return
-        self._table, self.generation = TokenTable.of(rows), generation
+        self._table, self.generation = TokenTable.of(rows, kid), generation
         self._by_id = {row.id: row for row in rows}
         log.info("service_tokens.in_force", generation=generation, tokens=len(rows))

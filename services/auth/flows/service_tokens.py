@@ -88,9 +88,10 @@ class ServiceTokenFlow:
     clock: Clock
     ids: Ids
 
-    def claims(self, row: ServiceToken) -> Claims:
-        """What *row*'s token says."""
-        return claims_of(row, issuer=self.issuer, audience=self.audience)
+    def claims(self, row: ServiceToken, kid: str | None = None) -> Claims:
+        """What *row*'s token says, vouched for by *kid* (None: as the rows in force here)."""
+        voucher = self.known.kid if kid is None else kid
+        return claims_of(row, issuer=self.issuer, audience=self.audience, kid=voucher)
 
     def accepts(self, row: ServiceToken) -> bool:
         """Whether *row*'s token counts now. Raises: FeedStaleError."""
@@ -134,10 +135,11 @@ class ServiceTokenFlow:
         for _ in range(TRIES):
             now_ms = self.clock.now_ms()
             register = await self.registers.read()
-            added = add(register.rows, wanted, self.ids.ulid(now_ms), now_ms)
+            rows = self._vouched_for(register, now_ms)
+            added = add(rows, wanted, self.ids.ulid(now_ms), now_ms)
             if isinstance(added, NotDone):
                 return added
-            if self.revocations.refuses(self.claims(added.new), now_ms):
+            if self.revocations.refuses(self.claims(added.new, ""), now_ms):
                 return NotDone("service_revoked")
             try:
                 written = await self.registers.write(added.rows, register)
@@ -165,10 +167,14 @@ class ServiceTokenFlow:
         return Struck(row, event.id, written.generation if written else 0)
 
     async def tidy(self) -> None:
-        """Strike what was revoked or has run out, and sign with the key that signs now."""
+        """Strike what was revoked or has run out, and sign with the key that signs now.
+
+        Raises: FeedStaleError: the key that vouches for the rows may be revoked; they are not signed anew.
+        """
+        self.revocations.require_fresh()
         register = await self.registers.read()
         now_ms = self.clock.now_ms()
-        rows = without(alive(register.rows, now_ms), lambda row: self._is_revoked(row, now_ms))
+        rows = self._vouched_for(register, now_ms)
         unsigned = bool(register.generation) and register.kid != self.registers.signs_with
         if rows == register.rows and not unsigned:
             return
@@ -182,7 +188,8 @@ class ServiceTokenFlow:
         """The register without that row; None when it could not be written: `tidy` will do it."""
         try:
             for _ in range(TRIES):
-                rows = without(register.rows, lambda row: row.id == token_id)
+                rows = self._vouched_for(register, self.clock.now_ms())
+                rows = without(rows, lambda row: row.id == token_id)
                 written = await self.registers.write(rows, register)
                 if written is not None:
                     await self._forget(frozenset({token_id}))
@@ -217,8 +224,13 @@ class ServiceTokenFlow:
             # It is in force, and whoever made it has to be shown it: the event is for the record.
             log.warning("service_token.untold", token_id=new.id)
 
-    def _is_revoked(self, row: ServiceToken, now_ms: int) -> bool:
-        return self.revocations.refuses(self.claims(row), now_ms)
+    def _vouched_for(self, register: Register, now_ms: int) -> Rows:
+        """Its living rows without what is revoked: the next write would vouch for them anew."""
+        living = alive(register.rows, now_ms)
+        return without(living, lambda row: self._is_revoked(row, now_ms, register.voucher))
+
+    def _is_revoked(self, row: ServiceToken, now_ms: int, voucher: str) -> bool:
+        return self.revocations.refuses(self.claims(row, voucher), now_ms)
 
     def _revoked(self, row: ServiceToken, reason: str, actor: str) -> TokenRevoked:
         return TokenRevoked(

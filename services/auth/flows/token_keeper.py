@@ -6,7 +6,7 @@ from contextlib import suppress
 import structlog
 
 from services.auth.flows.service_tokens import ServiceTokenFlow
-from services.auth.ports import BusUnavailableError
+from services.auth.ports import BusUnavailableError, FeedStaleError
 from services.auth.ports.service_tokens import RegisterTooLargeError
 
 log = structlog.get_logger()
@@ -47,7 +47,7 @@ class TokenKeeper:
         self._awake, kid = False, self._tokens.registers.signs_with
         try:
             await self._tokens.tidy()
-        except (BusUnavailableError, RegisterTooLargeError) as error:
+        except (BusUnavailableError, FeedStaleError, RegisterTooLargeError) as error:
             self._awake = True
             log.info("service_tokens.not_tidied", error=type(error).__name__)
         else:

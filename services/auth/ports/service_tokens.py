@@ -11,13 +11,15 @@ from shared.messages import ServiceToken
 class Register:
     """The document as its stream has it: *rows*, their *generation*, and where the subject ends (*seq*).
 
-    *kid* names the key it is signed with, "" when nothing there is believed.
+    *kid* names the key it is signed with, "" when nothing there is believed. *voucher* signed the document that
+    *rows* were taken from, also where they are remembered: who had that key could have written them.
     """
 
     rows: tuple[ServiceToken, ...] = ()
     generation: int = 0
     seq: int = 0
     kid: str = ""
+    voucher: str = ""
 
 
 class RegisterTooLargeError(Exception):
@@ -47,6 +49,11 @@ class Registers(Protocol):
 
 class KnownTokens(Protocol):
     """The tokens of the generation in force here, in memory."""
+
+    @property
+    def kid(self) -> str:
+        """The key that vouches for them; "" for none."""
+        ...
 
     @property
     def lags(self) -> bool:

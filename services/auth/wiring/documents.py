@@ -39,7 +39,7 @@ def follow_documents(
     """
     catalogue = LiveCatalogue.load(settings.catalogue)
     edge_keys = EdgeKeys.load(settings.secrets_dir)
-    tokens = LiveTokens()
+    tokens = LiveTokens(runtime.clock)
 
     def on_keys(body: Mapping[str, Any], generation: int) -> None:
         access_tokens.follow(body, generation)

@@ -29,13 +29,14 @@ class ServiceTokens:
     def __len__(self) -> int:
         return len(self._table.by_hash)
 
-    def use(self, rows: tuple[ServiceToken, ...]) -> None:
-        """Accept exactly *rows* from now on, in one step."""
-        self._table = TokenTable.of(rows)
+    def use(self, rows: tuple[ServiceToken, ...], kid: str) -> None:
+        """Accept exactly *rows*, which *kid* vouches for, from now on, in one step."""
+        self._table = TokenTable.of(rows, kid)
 
     def find(self, token: bytes) -> Claims | Refused:
         """The claims of *token* if the table has it; whether it is in its time is asked on every request."""
-        row = self._table.find(token)
+        table, policy = self._table, self._policy
+        row = table.find(token)
         if row is not None:
-            return claims_of(row, issuer=self._policy.issuer, audience=self._policy.audience)
+            return claims_of(row, issuer=policy.issuer, audience=policy.audience, kid=table.kid)
         return UNKNOWN if is_service_token(token) else MALFORMED

@@ -66,9 +66,9 @@ class VerifiedTokens:
         """How many tokens of services are accepted."""
         return len(self._services)
 
-    def use_service_tokens(self, rows: tuple[ServiceToken, ...]) -> None:
-        """Accept exactly the service tokens of *rows* from now on, in one step."""
-        self._services.use(rows)
+    def use_service_tokens(self, rows: tuple[ServiceToken, ...], kid: str = "") -> None:
+        """Accept exactly the service tokens of *rows*, of a document of *kid*, from now on, in one step."""
+        self._services.use(rows, kid)
         self._young = _without_services(self._young)
         self._old = _without_services(self._old)
 

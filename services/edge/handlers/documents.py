@@ -14,7 +14,8 @@ from services.edge.domain.routes import RouteTable
 from services.edge.flows.check import Checker
 from services.edge.flows.tokens import VerifiedTokens
 from shared.catalogue import CatalogueError, parse_catalogue
-from shared.service_tokens import read_tokens_body
+from shared.clock import Clock
+from shared.service_tokens import is_of_the_future, read_tokens_body
 
 log = structlog.get_logger()
 
@@ -26,6 +27,7 @@ def follow(
     *,
     file: str,
     api_prefix: str,
+    clock: Clock,
     on_applied: Callable[[], None],
     on_certified: Callable[[], None] = lambda: None,
 ) -> Documents:
@@ -61,11 +63,13 @@ def follow(
         log.info("edges.in_force", generation=generation, kids=sorted(ring.kids))
         on_applied()
 
-    def on_tokens(body: Mapping[str, Any], generation: int) -> None:
+    def on_tokens(body: Mapping[str, Any], generation: int, kid: str) -> None:
+        if is_of_the_future(generation, clock.now_ms()):
+            raise DocumentError("a time of the future")
         rows = read_tokens_body(body)
         if rows is None:
             raise DocumentError("body is not service tokens")
-        tokens.use_service_tokens(rows)
+        tokens.use_service_tokens(rows, kid)
         log.info("service_tokens.in_force", generation=generation, tokens=len(rows))
         on_applied()
 

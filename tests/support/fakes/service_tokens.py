@@ -16,6 +16,7 @@ class FakeRegisters:
         self.signs_with = "k1"
         self.away = False
         self.lags = False
+        self.kid = ""
         self.refuses_writes = False
         self.room = 1_000
         self.by_others: list[tuple[ServiceToken, ...]] = []
@@ -43,7 +44,9 @@ class FakeRegisters:
     def store(self, rows: tuple[ServiceToken, ...]) -> Register:
         """Somebody has written *rows*."""
         seq = self.register.seq + 1
-        self.register = Register(rows, self.register.generation + 1, seq, self.signs_with)
+        self.register = Register(
+            rows, self.register.generation + 1, seq, self.signs_with, self.signs_with
+        )
         return self.register
 
     def _answer(self) -> None:
