@@ -1,8 +1,7 @@
 # `make` lists what there is; every target does all its own set-up.
 PYTHON ?= python3
 V := .venv/bin
-# Each file in one process; the files in the order given: what takes long comes first. Half of what integration
-# tests take is waiting, so three at a time keep two cores busy; browsers and faults are about time: two.
+# Files in the order given, what takes long first. Integration tests mostly wait: three at a time keep two cores busy.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 export APP PORT MAIL_PORT ACCOUNTS
 
@@ -12,8 +11,7 @@ help:            ## this list
 up: .venv/.up    ## run the whole product here (APP=http://localhost:3000 puts your application behind it; ACCOUNTS=on)
 	@./latchwire up
 
-check: .venv/.dev ## the inner loop: lint, types, unit and contract tests
-	@$(MAKE) --no-print-directory lint
+check: lint      ## the inner loop: lint, types, unit and contract tests
 	$(V)/pytest -q -n 2 tests/unit tests/contract
 
 test: .venv/.dev ## every test, against the real servers
@@ -22,8 +20,7 @@ test: .venv/.dev ## every test, against the real servers
 	$(V)/pytest -q -n 2 $(BY_FILE) tests/e2e && $(V)/pytest -q -n 2 $(BY_FILE) tests/faults
 
 lint: .venv/.dev ## ruff, mypy --strict, import contracts
-	$(V)/ruff check .
-	$(V)/ruff format --check .
+	$(V)/ruff check . && $(V)/ruff format --check .
 	$(V)/mypy
 	PYTHONPATH=.:sdk/src $(V)/lint-imports
 
@@ -36,8 +33,8 @@ bench: .venv/.dev ## the figures, as ratios of paired runs on this machine
 lock: .venv/.dev ## pin requirements/*.in again, with hashes and without index addresses
 	sh requirements/lock.sh
 
-.venv/.up: requirements/embedded.txt
+.venv/.up: requirements/embedded.txt requirements/install.sh
 	@sh requirements/install.sh "$(PYTHON)" embedded $@
-.venv/.dev: requirements/dev.txt
+.venv/.dev: requirements/dev.txt requirements/install.sh
 	@sh requirements/install.sh "$(PYTHON)" dev $@
 .PHONY: help up check test lint faults bench lock

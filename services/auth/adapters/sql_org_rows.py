@@ -56,6 +56,7 @@ async def seats(c: AsyncConnection, org: str, actor: str, target: str) -> Seats:
 
 
 async def memberships_where(c: AsyncConnection, which: ColumnElement[bool]) -> list[Membership]:
+    """With their roles, by the organisations' names."""
     rows = await c.execute(
         select(organisations, members.c.sub)
         .join(members, members.c.org == organisations.c.org)
@@ -99,6 +100,7 @@ async def join(
 
 
 async def give(c: AsyncConnection, org: str, sub: str, roles: Sequence[str]) -> None:
+    """Make *roles* the roles of *sub* in *org*: those and no others."""
     await take(c, org, sub)
     if roles:
         rows = [{"org": org, "sub": sub, "role": role} for role in roles]
@@ -106,12 +108,14 @@ async def give(c: AsyncConnection, org: str, sub: str, roles: Sequence[str]) -> 
 
 
 async def take(c: AsyncConnection, org: str, sub: str) -> None:
+    """Take all roles that *sub* has in *org*."""
     await c.execute(
         delete(member_roles).where(member_roles.c.org == org, member_roles.c.sub == sub)
     )
 
 
 async def leave(c: AsyncConnection, org: str, sub: str) -> None:
+    """*sub* is no member of *org* any more, and has no role in it."""
     await take(c, org, sub)
     await c.execute(delete(members).where(members.c.org == org, members.c.sub == sub))
 
@@ -148,11 +152,13 @@ async def sub_of(c: AsyncConnection, email: str) -> str:
 
 
 async def count(c: AsyncConnection, table: FromClause, which: ColumnElement[bool]) -> int:
+    """How many rows of *table* are so."""
     counted = await c.execute(select(func.count()).select_from(table).where(which))
     return int(counted.scalar_one())
 
 
 def invitation_row(invitation: Invitation) -> dict[str, object]:
+    """As the table has it: times in ms, roles in one text with spaces between."""
     return {
         "invitation": invitation.invitation,
         "org": invitation.org,
@@ -165,6 +171,7 @@ def invitation_row(invitation: Invitation) -> dict[str, object]:
 
 
 def to_invitation(row: Any) -> Invitation:
+    """What `invitation_row` has written."""
     return Invitation(
         row.invitation,
         row.org,

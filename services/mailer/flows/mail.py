@@ -6,7 +6,6 @@ A crash between any two of them is found by the next delivery. Repeating the who
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -41,13 +40,13 @@ from services.mailer.domain.replies import (
     interpret,
 )
 from services.mailer.domain.sender import SenderHealth
+from services.mailer.flows.announcing import publish_end
 from services.mailer.ports import Announcer, Letter, Letters, MailStates, MailTransport
 from shared.bus import BusUnavailableError
 from shared.clock import Clock
-from shared.contract import MAIL_FAILED, MAIL_SENT
 from shared.emails import is_canonical
-from shared.ids import Ids, encode_ulid
-from shared.messages import LoginRequested, MailFailed, MailSent
+from shared.ids import Ids
+from shared.messages import LoginRequested
 from shared.redis import StoreUnavailableError
 
 log = structlog.get_logger()
@@ -267,34 +266,8 @@ async def _announce(room: Mailroom, request: LoginRequested, record: Record) -> 
     With the whole bus away the acknowledgement is lost too: the message comes again, and is told then.
     """
     try:
-        await _publish(room, request, record)
+        await publish_end(room.announcer, room.letters, request, record)
     except BusUnavailableError:
         UNTOLD.inc()
         log.warning("mail.not_announced", login_id=request.login_id, state=record.state.value)
     return Done()
-
-
-async def _publish(room: Mailroom, request: LoginRequested, record: Record) -> None:
-    """Publish the terminal record; under the same id every time, so that it is stored once."""
-    key = mail_key(request.login_id, request.notice)
-    event_id = encode_ulid(record.at_ms, hashlib.sha256(f"mail/v1|{key}".encode()).digest()[:10])
-    if record.state is State.SENT:
-        sent = MailSent(
-            id=event_id,
-            at=record.at_ms,
-            login_id=request.login_id,
-            message_id=room.letters.message_id(request),
-            attempts=record.attempts,
-            smtp_code=record.smtp_code,
-        )
-        await room.announcer.publish(MAIL_SENT, sent)
-    else:
-        failed = MailFailed(
-            id=event_id,
-            at=record.at_ms,
-            login_id=request.login_id,
-            reason=record.reason,
-            attempts=record.attempts,
-            smtp_code=record.smtp_code,
-        )
-        await room.announcer.publish(MAIL_FAILED, failed)
