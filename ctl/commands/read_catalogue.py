@@ -56,6 +56,10 @@ def _check(arguments: argparse.Namespace) -> int:
     say(f"{path}: {counted(count, 'service')}, {how}")
     if opened:
         say(f"open to everybody: {', '.join(opened)}")
+    if own := [service.name for service in catalogue.services if service.headers]:
+        say(
+            f"with headers of their own: {', '.join(own)}; at nginx, Caddy and Envoy each needs a line"
+        )
     return exits.DONE
 
 

@@ -76,6 +76,16 @@ DOOR: Final[dict[str, Check]] = {
         "drop names with _ and . at the proxy: Traefik aliasHeadersStrategy: delete, nginx "
         "underscores_in_headers off, the others as deploy/proxies shows",
     ),
+    "door.own_passes": _leak(
+        "whoever sends this header says himself what the catalogue's key `headers` should say of him",
+        "one more line for it at nginx, Caddy and Envoy, as docs/proxies.md shows; at Traefik routes from the "
+        "catalogue",
+    ),
+    "door.upgrade_passes": _leak(
+        "what a service switches to (h2c) is a tunnel: one allowed answer, and nothing behind it is checked",
+        "let the proxy pass on no Upgrade but websocket, as deploy/proxies shows; at Traefik routes from the "
+        "catalogue",
+    ),
     "door.internals": _leak(
         "strangers read what only the proxy or the operator may ask",
         "route nothing but /auth and /.well-known to auth, and nothing at all to the edge and to admin ports",

@@ -37,9 +37,10 @@ class Door:
         """Everything at every route; *echoes* are further open paths whose services show what they get."""
         listed = list(routes)
         await self._all(self._route(route) for route in listed)
-        shown = [(r.name, r.host, r.open) for r in listed if r.open and r.exposed]
-        shown += [("--echo", None, path) for path in echoes]
-        seen = [await self._identity(*place) for place in shown]
+        shown = [r for r in listed if r.open and r.exposed]
+        shown += [Route("--echo", None, "", path, "", exposed=True) for path in echoes]
+        await self._all(self._upgrades(route) for route in shown)
+        seen = [await self._identity(route) for route in shown]
         if not any(seen):
             self.found("door.no_echo", "services", f"none of {len(shown)} open routes shows them")
 
@@ -125,19 +126,29 @@ class Door:
 
         await self._all(one(*attempt) for attempt in attempts)
 
-    async def _identity(self, name: str, host: str | None, path: str) -> bool:
+    async def _upgrades(self, route: Route) -> None:
+        """Ask an open route for other protocols: one that is switched to, or that its service hears of."""
+        marker = self._marker()
+        for protocol, lines in tricks.upgrades(marker):
+            answer = await self.ask(route.open, host=route.host, headers=lines)
+            if answer is not None and (answer.status == 101 or marker.encode() in answer.body):
+                name = "made up" if protocol == marker else protocol
+                seen = "switched" if answer.status == 101 else "reaches the service"
+                self.found("door.upgrade_passes", route.at(route.open), f"Upgrade ({name}): {seen}")
+
+    async def _identity(self, route: Route) -> bool:
         """Send made-up identity headers to an open route; whether its service shows what it got."""
         marker = self._marker()
         control = f"{marker}echo"
-        listed = list(tricks.identity(marker))
+        listed = list(tricks.identity(marker, route.own))
         lines = [("Accept", "application/json"), ("X-Latchwire-Doctor", control)]
         lines += [(header, value) for _, header, value in listed]
-        answer = await self.ask(path, host=host, headers=lines)
+        answer = await self.ask(route.open, host=route.host, headers=lines)
         if answer is None or control.encode() not in answer.body:
             return False
         for check, header, value in listed:
             if value.encode() in answer.body:
-                self.found(check, f"{name} {host or ''}{path}", f"{header} reaches the service")
+                self.found(check, route.at(route.open), f"{header} reaches the service")
         return True
 
     def _marker(self) -> str:

@@ -13,7 +13,8 @@ LEAF = "latchwire-doctor"  # no service has that
 class Route:
     """One service as it is attacked. *closed* and *open* are paths, "" where it has none.
 
-    *climb* is an open prefix inside a protected one: ``..`` leads from it to what is protected.
+    *climb* is an open prefix inside a protected one: ``..`` leads from it to what is protected. *own*: the
+    headers that the service gets besides the usual ones.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Route:
     open: str
     climb: str
     exposed: bool
+    own: tuple[str, ...] = ()
 
     def at(self, path: str) -> str:
         """How people are told where something was tried."""
@@ -44,6 +46,7 @@ def _route(service: Service, catalogue: Catalogue) -> Route:
         next(iter(open_paths), ""),
         climb if closed else "",
         service.expose_publicly,
+        tuple(name for name, _ in service.headers),
     )
 
 

@@ -7,7 +7,7 @@ from ctl.doctor.findings import Examination
 from ctl.doctor.pages import look_at_pages
 from ctl.doctor.routes import routes_of
 from ctl.doctor.transport import look_at_tls
-from ctl.doctor.wire import Front, NoAnswerFromDoorError, send
+from ctl.doctor.wire import Front, NoAnswerFromDoorError, send, why
 from shared.catalogue import Catalogue
 from shared.clock import Clock
 from shared.ids import Ids
@@ -28,7 +28,8 @@ async def attack(
         examination.add(await look_at_tls(front, home, clock.now_ms()))
         await send(front.trusting(), "/", host=home)
     except (NoAnswerFromDoorError, OSError) as error:
-        examination.unreachable.append(f"{front.scheme}://{front.named(None)} ({error})")
+        reason = str(error) if isinstance(error, NoAnswerFromDoorError) else why(error)
+        examination.unreachable.append(f"{front.scheme}://{front.named(None)} ({reason})")
         return
     door = Door(front.trusting(), issuer, home, ids)
     routes = routes_of(catalogue)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ctl.doctor.findings import Finding
-from ctl.doctor.wire import Front, NoAnswerFromDoorError, send
+from ctl.doctor.wire import Front, NoAnswerFromDoorError, send, why
 
 SOON_DAYS = 14
 DAY_SECONDS = 86_400
@@ -39,7 +39,7 @@ async def _certificate(front: Front, host: str, where: str, now_ms: int) -> list
     except ssl.SSLError as error:
         return [Finding("door.tls", where, f"no handshake: {error.reason}")]
     except (OSError, TimeoutError) as error:
-        raise NoAnswerFromDoorError(type(error).__name__) from error
+        raise NoAnswerFromDoorError(why(error)) from error
     days = int((expires_at - now_ms / 1000) // DAY_SECONDS)
     return [Finding("door.tls_expires", where, f"in {days} days")] if days < SOON_DAYS else []
 
@@ -69,7 +69,7 @@ async def _accepts_old(front: Front, host: str) -> bool:
 async def _handshake(front: Front, context: ssl.SSLContext | None, host: str) -> Any:
     async with asyncio.timeout(front.timeout):
         _, writer = await asyncio.open_connection(
-            front.host, front.port, ssl=context, server_hostname=host
+            front.address, front.port, ssl=context, server_hostname=host
         )
     try:
         return writer.get_extra_info("peercert")

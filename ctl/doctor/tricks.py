@@ -6,7 +6,7 @@ Oathkeeper GHSA-p224 and GHSA-vhr5, authentik GHSA-fj56, RFC 8725 §2.1.
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from shared.catalogue import IDENTITY_HEADERS
@@ -124,8 +124,23 @@ def climbs(public: str, leaf: str) -> Iterator[str]:
         yield f"{base}{step}{leaf}"
 
 
-def identity(marker: str) -> Iterator[tuple[str, str, str]]:
-    """Made-up identity headers as (check, name, value): every value is another, so each is known again."""
+def upgrades(marker: str) -> Iterator[tuple[str, Lines]]:
+    """Protocols that are no WebSocket: whatever a service switches to is a tunnel past every further check.
+
+    h2c is what services understand; *marker* is one that nobody drops because he knows it.
+    """
+    settings = ("HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA")
+    yield "h2c", (("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), settings)
+    yield marker, (("Connection", "Upgrade"), ("Upgrade", marker))
+
+
+def identity(marker: str, own: Iterable[str] = ()) -> Iterator[tuple[str, str, str]]:
+    """Made-up identity headers as (check, name, value): every value is another, so each is known again.
+
+    *own*: the names that the service's own key ``headers`` adds.
+    """
+    for number, name in enumerate(own):
+        yield "door.own_passes", name, f"{marker}o{number}z"
     # A client's X-Request-Id may be kept: it says who asks of nobody.
     names = sorted(set(IDENTITY_HEADERS) - {"X-Request-Id"})
     for number, name in enumerate(names):

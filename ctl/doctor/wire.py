@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,25 @@ class NoAnswerFromDoorError(Exception):
     """The front door did not answer, or not with HTTP."""
 
 
+def why(error: Exception) -> str:
+    """What went wrong on the way, in words."""
+    for kind, words in _WHY:
+        if isinstance(error, kind):
+            return words
+    return getattr(error, "strerror", None) or "no answer"
+
+
+_WHY: tuple[tuple[type[Exception], str], ...] = (
+    (socket.gaierror, "no address is known for this name"),
+    (ConnectionRefusedError, "nothing listens there"),
+    (TimeoutError, "no answer in time"),
+    (ConnectionError, "the connection was cut"),
+    (EOFError, "the connection was closed without an answer"),
+    (ValueError, "the answer is no HTTP"),
+    (asyncio.LimitOverrunError, "the answer is no HTTP"),
+)
+
+
 @dataclass(frozen=True)
 class Front:
     """Where to connect, and whose name to say. *tls* None: plain http. *timeout* in seconds."""
@@ -27,6 +47,11 @@ class Front:
     port: int
     tls: ssl.SSLContext | None
     timeout: float = 10.0
+
+    @property
+    def address(self) -> str:
+        """What to connect to: names below localhost are this machine, whatever a resolver says (RFC 6761 §6.3)."""
+        return "localhost" if self.host.lower().endswith(".localhost") else self.host
 
     @property
     def scheme(self) -> str:
@@ -110,7 +135,7 @@ async def send(
     except ssl.SSLError:
         raise
     except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
-        raise NoAnswerFromDoorError(type(error).__name__) from error
+        raise NoAnswerFromDoorError(why(error)) from error
 
 
 async def _exchange(
@@ -118,14 +143,14 @@ async def _exchange(
 ) -> Answer:
     name = (host or front.host) if front.tls else None
     reader, writer = await asyncio.open_connection(
-        front.host, front.port, ssl=front.tls, server_hostname=name
+        front.address, front.port, ssl=front.tls, server_hostname=name
     )
     try:
         writer.write(request)
         await writer.drain()
         head = await reader.readuntil(b"\r\n\r\n")
         answer = _read_head(head)
-        if body_follows and answer.status not in (204, 304):
+        if body_follows and answer.status not in (101, 204, 304):
             return replace(answer, body=await _read_body(reader, answer))
         return answer
     finally:

@@ -30,6 +30,8 @@ OF_ROUTES = {
     "door.path_opens": {"decoding"},
     "door.identity_passes": {"believing", "decoding"},
     "door.alias_passes": {"believing", "decoding"},
+    "door.own_passes": {"decoding"},
+    "door.upgrade_passes": {"believing", "decoding"},
     "door.server_error": {"fragile"},
     "door.limited": {"limited"},
     "door.unclear": {"lost"},
@@ -78,6 +80,8 @@ async def test_the_finding_names_the_header_the_method_and_the_spelling(door: Do
     assert "POST: 200" in seen
     assert "/decoding/open/..%2flatchwire-doctor: 200" in seen
     assert "X_User_Id reaches the service" in seen
+    assert "X-Client-Id reaches the service" in seen
+    assert {"Upgrade (h2c): switched", "Upgrade (made up): reaches the service"} <= seen
 
 
 async def test_no_service_that_shows_its_headers_is_said(door: Door) -> None:
@@ -93,7 +97,9 @@ async def test_an_open_path_that_is_named_shows_what_passes(door: Door) -> None:
     """``--echo``: for installations whose open routes show nothing."""
     await door.attack([], ["/believing/open"])
 
-    assert by_check(door.findings).keys() == {"door.identity_passes", "door.alias_passes"}
+    assert by_check(door.findings).keys() == {
+        "door.identity_passes", "door.alias_passes", "door.upgrade_passes",
+    }  # fmt: skip
 
 
 async def test_what_auth_shows_is_looked_at_over_tls(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ services:
     paths: [/]
     upstream: http://127.0.0.1:{app}
     require_auth: false
+    headers: {{X-Client-Id: client_id}}
 """
 
 
@@ -68,24 +69,45 @@ async def test_the_doctor_finds_a_route_that_is_open_and_should_not_be(
 
 
 # What operators do to a configuration, and what the doctor says then: file, what was there, what is there now.
-MISTAKES = {
-    "nginx": ("nginx.conf", "access_log off;", "underscores_in_headers on;", {"door.alias_passes"}),
-    "caddy": ("Caddyfile", "request_header -*_*", "# tidied", {"door.alias_passes"}),
-    "haproxy": (
+MISTAKES = [
+    (
+        "nginx",
+        "nginx.conf",
+        "access_log off;",
+        "underscores_in_headers on;",
+        {"door.alias_passes"},
+    ),
+    (
+        "nginx",
+        "latchwire-service.conf",
+        "proxy_set_header X-Client-Id $latchwire_client_id;",
+        "",
+        {"door.own_passes"},
+    ),
+    (
+        "nginx",
+        "latchwire.conf",
+        'default        "";',
+        "default        $http_upgrade;",
+        {"door.upgrade_passes"},
+    ),
+    ("caddy", "Caddyfile", "request_header -*_*", "# tidied", {"door.alias_passes"}),
+    (
+        "haproxy",
         "haproxy.cfg",
         "http-request lua.latchwire app",
         "# tidied",
-        {"door.open_route", "door.identity_passes", "door.alias_passes"},
+        {"door.open_route", "door.identity_passes", "door.alias_passes", "door.own_passes"},
     ),
-}
+]
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize(("name", "file", "there", "now", "expected"), MISTAKES)
 async def test_the_doctor_finds_what_was_undone_in_a_shipped_configuration(
-    world: World, tmp_path: Path, name: str
+    world: World, tmp_path: Path, name: str, file: str, there: str, now: str, expected: set[str]
 ) -> None:
     """A real proxy that leaks for real: each of these was one line."""
-    file, there, now, expected = MISTAKES[proxy_or_skip(name)]
+    proxy_or_skip(name)
     server = make_proxy(name, tmp_path / name, world.ports)
     text = (tmp_path / name / file).read_text()
     assert there in text

@@ -18,7 +18,11 @@ services:
   hidden: { paths: [/hidden], upstream: "http://127.0.0.1:9", expose_publicly: false }
   believing: { paths: [/believing], upstream: "http://127.0.0.1:9", public_paths: [/believing/open] }
   methodical: { paths: [/methodical], upstream: "http://127.0.0.1:9" }
-  decoding: { paths: [/decoding], upstream: "http://127.0.0.1:9", public_paths: [/decoding/open] }
+  decoding:
+    paths: [/decoding]
+    upstream: "http://127.0.0.1:9"
+    public_paths: [/decoding/open]
+    headers: { X-Client-Id: client_id }
   fragile: { paths: [/fragile], upstream: "http://127.0.0.1:9" }
   limited: { paths: [/limited], upstream: "http://127.0.0.1:9" }
   lost: { paths: [/lost], upstream: "http://127.0.0.1:9" }
@@ -67,6 +71,8 @@ def _reply(method: str, target: str, headers: list[tuple[str, str]]) -> Reply:
     if path == "/metrics":
         return 200, {}, b"# HELP latchwire_check_total checks\n"
     if path in ("/believing/open", "/decoding/open"):
+        if path.startswith("/believing") and told.get("upgrade") == "h2c":
+            return 101, {"Connection": "Upgrade", "Upgrade": "h2c"}, b""
         return 200, {}, json.dumps(headers).encode()
     return _service(method, path, told)
 

@@ -50,10 +50,35 @@ class Ports(dict[str, int]):
         return text
 
 
+# What an operator writes for the key `headers`, beside the lines of the nine (docs/proxies.md).
+OWN_LINES: Final = {
+    "nginx": (
+        "auth_request_set $latchwire_client_id $upstream_http_x_client_id;\n"
+        "proxy_set_header X-Client-Id $latchwire_client_id;\n"
+    ),
+    "caddy": "request_header X-Client-Id {http.reverse_proxy.header.X-Client-Id}\n",
+    "envoy": "- { exact: x-client-id }\n",
+}
+_BESIDE: Final = {
+    "nginx": "proxy_set_header X-User-Id",
+    "caddy": "request_header X-User-Id ",
+    "envoy": "- { exact: x-user-id }",
+}
+
+
+def _with_own_header(proxy: str, text: str) -> str:
+    """*text* with the lines for ``X-Client-Id`` of `CATALOGUE`."""
+    beside = _BESIDE[proxy]
+    before, found, after = text.partition(beside)
+    indent = before[before.rfind("\n") + 1 :]
+    return before + OWN_LINES[proxy] + indent + found + after if found else text
+
+
 def nginx(directory: Path, ports: Ports, door: int) -> list[str]:
     """nginx with example.conf and the three files it includes."""
     for part in (SHIPPED / "nginx").glob("latchwire*.conf"):
-        (directory / part.name).write_text(ports.put_into(part.read_text()))
+        text = _with_own_header("nginx", part.read_text())
+        (directory / part.name).write_text(ports.put_into(text))
     example = ports.put_into((SHIPPED / "nginx" / "example.conf").read_text())
     example = example.replace("443 ssl", f"127.0.0.1:{door}").replace(
         "/etc/nginx/latchwire", str(directory)
@@ -73,6 +98,7 @@ def nginx(directory: Path, ports: Ports, door: int) -> list[str]:
 def caddy(directory: Path, ports: Ports, door: int) -> list[str]:
     """Caddy with the Caddyfile."""
     text = ports.put_into((SHIPPED / "caddy" / "Caddyfile").read_text())
+    text = _with_own_header("caddy", text)
     text = text.replace("app.example.com {", f"http://:{door} {{")
     path = directory / "Caddyfile"
     path.write_text(text.replace("{\n", f"{{\n\tadmin off\n\tstorage file_system {directory}\n", 1))
@@ -95,6 +121,7 @@ def haproxy(directory: Path, ports: Ports, door: int) -> list[str]:
 def envoy(directory: Path, ports: Ports, door: int) -> list[str]:
     """Envoy with envoy.yaml."""
     text = ports.put_into((SHIPPED / "envoy" / "envoy.yaml").read_text())
+    text = _with_own_header("envoy", text)
     text = text.replace(
         "address: 0.0.0.0, port_value: 8443", f"address: 127.0.0.1, port_value: {door}"
     )

@@ -38,6 +38,18 @@ def test_one_service_is_one_and_two_are_two(
     assert two.endswith(": 2 services, as they should be")
 
 
+def test_headers_that_a_gateway_has_to_be_told_of_are_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a line for each, three gateways pass on what the client says of itself."""
+    file = folder / "services.yaml"
+    file.write_text(f"{GOOD}    headers: {{ X-Client-Id: client_id }}\n")
+    assert main(["--context", str(folder), "catalogue", "check"]) == exits.DONE
+
+    _, said = capsys.readouterr().out.splitlines()
+    assert said.startswith("with headers of their own: app; at nginx, Caddy and Envoy")
+
+
 def test_the_context_says_whose_catalogue_is_checked(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
