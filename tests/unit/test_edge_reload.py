@@ -2,11 +2,15 @@
 
 import pytest
 
-from latchwire.documents import CATALOGUE, KEYS, Documents
+from latchwire.documents import CATALOGUE, KEYS, MAX_GENERATION, TOKENS, Documents
+from latchwire.tokens import Refused
+from services.edge.domain.decision import VerifiedToken
 from services.edge.handlers.documents import follow
+from shared.service_tokens import MAX_AHEAD_MS, MAX_LIFETIME_MS, tokens_body
 from tests.support.documents import operators, signed
 from tests.support.edge import Desk, make_desk, request, token
-from tests.support.tokens import jwks, make_claims, ring, sign, signing_key
+from tests.support.service_tokens import Made, made_token
+from tests.support.tokens import NOW_MS, jwks, make_claims, ring, sign, signing_key
 
 NEW = signing_key("RS256", "new")
 USUAL = [signing_key(alg) for alg in ("RS256", "ES256", "EdDSA")]
@@ -24,6 +28,7 @@ class Reader:
             operators(),
             file="",
             api_prefix="CORE.API",
+            clock=desk.clock,
             on_applied=self._count,
         )
 
@@ -41,6 +46,10 @@ class Reader:
 
     def catalogue(self, generation: int, text: object) -> None:
         self.take(CATALOGUE, signed(text, generation, name=CATALOGUE))
+
+    def tokens(self, generation: int, *made: Made) -> None:
+        body = tokens_body(each.row for each in made)
+        self.take(TOKENS, signed(body, generation, name=TOKENS, key=USUAL[2]))
 
 
 @pytest.fixture
@@ -190,3 +199,33 @@ def test_keys_that_stay_are_not_verified_again() -> None:
     desk.outcome(request(bearer=token()))
 
     assert (desk.tokens.hits, desk.tokens.misses) == (1, 1)
+
+
+def test_service_tokens_are_vouched_for_by_the_key_of_their_document(reader: Reader) -> None:
+    """Whatever revokes that key ends them, as all that it signed."""
+    bot = made_token("bot")
+    reader.tokens(1, bot)
+    found = reader.desk.tokens.verify(bot.raw)
+    assert isinstance(found, VerifiedToken)
+    assert found.claims.kid == USUAL[2].kid
+
+
+@pytest.mark.parametrize("generation", [NOW_MS + MAX_AHEAD_MS + 1, MAX_GENERATION])
+def test_no_generation_keeps_later_ones_out(reader: Reader, generation: int) -> None:
+    """It is a time: one of the future, by a stolen key, would be the last that anybody believes."""
+    first, second = made_token("bot"), made_token("bot")
+    reader.tokens(generation, first)
+    assert reader.documents.problems["tokens"].endswith("a time of the future")
+    reader.tokens(NOW_MS, second)
+    assert isinstance(reader.desk.tokens.verify(first.raw), Refused)
+    assert isinstance(reader.desk.tokens.verify(second.raw), VerifiedToken)
+
+
+def test_a_token_that_lives_longer_than_any_is_none(reader: Reader) -> None:
+    """Auth makes none: the document is somebody else's."""
+    bot = made_token("bot")
+    ends = bot.row.created_at + MAX_LIFETIME_MS
+    reader.tokens(1, Made(bot.text, bot.row.model_copy(update={"expires_at": ends + 1})))
+    assert isinstance(reader.desk.tokens.verify(bot.raw), Refused)
+    reader.tokens(2, Made(bot.text, bot.row.model_copy(update={"expires_at": ends})))
+    assert isinstance(reader.desk.tokens.verify(bot.raw), VerifiedToken)
