@@ -1,17 +1,38 @@
 """What a command prints: its answer on standard output, everything else on standard error; times in UTC."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from shared.messages.base import MAX_TIME_MS
 
+READER_GONE = 141  # what a shell calls a program that SIGPIPE ended: 128 + 13
+
 
 def say(text: str) -> None:
-    """A line of the answer."""
-    print(text, flush=True)
+    """A line of the answer. Nobody may be there to read more of it, as behind ``| head``: then it is the end.
+
+    Raises:
+        SystemExit: that end.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        leave_quietly()
+
+
+def leave_quietly() -> NoReturn:
+    """End without a word about a closed pipe: what is still to be written goes nowhere.
+
+    Raises:
+        SystemExit: always.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    raise SystemExit(READER_GONE)
 
 
 def say_json(value: Any) -> None:

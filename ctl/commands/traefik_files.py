@@ -7,20 +7,24 @@ from urllib.parse import urlsplit
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
+from ctl.installation import NoInstallationError, find_catalogue, find_installation
 from ctl.output import complain, say
 from shared.catalogue import Catalogue, CatalogueError, load_catalogue
-from shared.settings import SettingsError, read_environment
 from shared.traefik import Gateway, labels_of, render
+
+WHICH_FILE = "default: the one `catalogue check` reads"
 
 
 def register(verbs: "Commands[argparse.ArgumentParser]") -> None:
     """Add both to ``catalogue``."""
     file = add_command(verbs, "traefik", "write Traefik's routes as a file of its file provider")
+    file.add_argument("file", nargs="?", type=Path, help=WHICH_FILE)
     file.add_argument("--out", type=Path, required=True, help="the file Traefik reads")
     _describe_gateway(file)
     file.set_defaults(run=_write)
     labels = add_command(verbs, "labels", "print a service's routes as labels of its container")
     labels.add_argument("service", help="its name in services.yaml")
+    labels.add_argument("file", nargs="?", type=Path, help=WHICH_FILE)
     labels.add_argument("--compose", action="store_true", help="as lines of a compose file")
     _describe_gateway(labels)
     labels.set_defaults(run=_print)
@@ -37,21 +41,21 @@ def _describe_gateway(parser: argparse.ArgumentParser) -> None:
 def _write(arguments: argparse.Namespace) -> int:
     try:
         catalogue, gateway = _read(arguments)
-    except (CatalogueError, SettingsError) as error:
+    except (CatalogueError, NoInstallationError) as error:
         complain(str(error))
         return exits.FAILED
     # Whole or not at all: Traefik watches the file.
     temporary = arguments.out.with_name(arguments.out.name + ".new")
     temporary.write_text(json.dumps(render(catalogue, gateway), indent=2) + "\n", "utf-8")
     temporary.replace(arguments.out)
-    print(f"{arguments.out} written")
+    say(f"{arguments.out} written")
     return exits.DONE
 
 
 def _print(arguments: argparse.Namespace) -> int:
     try:
         catalogue, gateway = _read(arguments)
-    except (CatalogueError, SettingsError) as error:
+    except (CatalogueError, NoInstallationError) as error:
         complain(str(error))
         return exits.FAILED
     try:
@@ -74,8 +78,7 @@ def _no_route(catalogue: Catalogue, name: str) -> str:
 
 
 def _read(arguments: argparse.Namespace) -> tuple[Catalogue, Gateway]:
-    settings = read_environment()
-    url = settings.get("URL", "")
+    url = _url(arguments.context)
     gateway = Gateway(
         auth=arguments.auth,
         edge=arguments.edge,
@@ -85,4 +88,13 @@ def _read(arguments: argparse.Namespace) -> tuple[Catalogue, Gateway]:
         internal=arguments.internal,
         secure=url.startswith("https://"),
     )
-    return load_catalogue(Path(settings.get("CATALOGUE", "services.yaml"))), gateway
+    return load_catalogue(arguments.file or find_catalogue(arguments.context)), gateway
+
+
+def _url(state: Path | None) -> str:
+    """Where people come to; "" where neither settings nor a running `up` say it."""
+    try:
+        url = find_installation(state).url
+    except NoInstallationError:
+        return ""
+    return url if url.startswith(("http://", "https://")) else ""

@@ -50,7 +50,7 @@ class Front:
 
     @property
     def address(self) -> str:
-        """What to connect to: names below localhost are this machine, whatever a resolver says (RFC 6761 §6.3)."""
+        """What to connect to: names below localhost are this machine (RFC 6761 §6.3)."""
         return "localhost" if self.host.lower().endswith(".localhost") else self.host
 
     @property

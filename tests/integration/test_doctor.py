@@ -158,7 +158,7 @@ async def test_what_is_out_of_reach_is_not_called_clean(
 
     assert answer.code == exits.UNREACHABLE, answer
     assert found_in(answer) == {"worker.silent", "catalogue.unread"}
-    assert answer.json["unreachable"] == [f"{url} (ConnectionRefusedError)"]
+    assert answer.json["unreachable"] == [f"{url} (nothing listens there)"]
 
 
 async def test_without_a_bus_nothing_is_known(latchwire: CommandLine, tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a catalogue, and we are in it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "services.yaml").write_text(GOOD)
-    (tmp_path / ".env").write_text("LATCHWIRE_URL=https://auth.acme.com\n")
+    (tmp_path / ".env").write_text(
+        "LATCHWIRE_URL=https://auth.acme.com\nLATCHWIRE_NATS_URL=nats://nats:4222\n"
+    )
     return tmp_path
 
 
@@ -94,3 +96,24 @@ def test_a_service_that_is_not_exposed_has_labels_for_its_own_door(
     printed = capsys.readouterr().out.splitlines()
     assert "traefik.http.routers.service-ledger-0.entryPoints=inside" in printed
     assert "traefik.http.services.service-ledger.loadBalancer.server.port=443" in printed
+
+
+def test_beside_a_running_up_its_own_file_and_address_count(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As for check, routes and apply; a file that is named counts before both."""
+    state = folder / "state"
+    state.mkdir()
+    run = {"url": "http://auth.house.localhost:18180", "nats_url": "nats://n", "secrets_dir": "s"}
+    (state / "run.json").write_text(json.dumps(run))
+    (state / "services.yaml").write_text(GOOD.replace("app", "here"))
+    (folder / "mine.yaml").write_text(GOOD.replace("app", "mine"))
+
+    context = ["--context", str(state)]
+    assert main([*context, "catalogue", "labels", "here"]) == exits.DONE
+    assert main([*context, "catalogue", "labels", "mine", str(folder / "mine.yaml")]) == exits.DONE
+    out = folder / "routes.yml"
+    assert main([*context, "catalogue", "traefik", "--out", str(out)]) == exits.DONE
+    routers = json.loads(out.read_text())["http"]["routers"]
+    assert "service-here-0" in routers
+    assert "auth.house.localhost" in routers["auth"]["rule"]
