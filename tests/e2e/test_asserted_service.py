@@ -2,33 +2,27 @@
 
 import asyncio
 import json
-import sys
+import os
+import re
+import signal
+import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import raw
-from tests.support.servers import ROOT, Server, free_port
+from tests.support.servers import ROOT, free_port
 from tests.support.stack import Stack, start_stack
 from tests.support.visitor import log_in, open_client
 from tests.support.waiting import eventually
 
-CATALOGUE = """\
-services:
-  shop:
-    paths: [/shop]
-    upstream: http://127.0.0.1:{shop}
-    token_types: [user, service]
-    callers: ["*"]
-  ledger:
-    paths: [/ledger]
-    upstream: http://127.0.0.1:{ledger}
-    token_types: [service]
-    callers: [shop]
-"""
+PAGE = (ROOT / "examples" / "asserted_service" / "README.md").read_text()
+SHOP, LEDGER = "3001", "3002"  # the ports of the page
 
 
 @dataclass(frozen=True)
@@ -47,23 +41,54 @@ class Site:
         return json.loads(done.stdout)
 
 
-def serve(stack: Stack, name: str, port: int, **more: str) -> Server:
-    """The example under another name, started."""
-    variables = {
-        "NAME": name,
-        "PORT": str(port),
-        "GATEWAY": stack.url,
-        "KEYS_SECONDS": "0.2",
-        **more,
-    }
-    app = str(ROOT / "examples" / "asserted_service" / "app.py")
-    words = [f"{key}={value}" for key, value in variables.items()]
-    path = f"PYTHONPATH={ROOT / 'sdk' / 'src'}"
-    server = Server(
-        ["env", path, *words, sys.executable, app], port, stack.up.state / f"{name}.out"
-    )
-    server.start()
-    return server
+def of_the_page(language: str, ports: dict[str, int]) -> list[str]:
+    """Its blocks in *language*, with these ports in place of its own."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    for written, free in ports.items():
+        blocks = [block.replace(written, str(free)) for block in blocks]
+    return blocks
+
+
+def typed(stack: Stack, script: str, folder: Path) -> subprocess.Popen[bytes]:
+    """What the page says to type, in the checkout: only the state directory is this stack's.
+
+    Nothing is in the environment but where the gateway is, and that keys are asked for often.
+    """
+    script = script.replace("./latchwire ", f"./latchwire --context {stack.up.state} ")
+    script = script.replace(".latchwire/", f"{stack.up.state}/")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    environment |= {"GATEWAY": stack.url, "KEYS_SECONDS": "0.2"}
+    with (folder / "said").open("ab") as said:
+        return subprocess.Popen(
+            ["bash", "-ec", script],
+            cwd=ROOT,
+            env=environment,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+
+
+def end(running: subprocess.Popen[bytes]) -> None:
+    """It, and what it has started."""
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+
+
+async def both_listen(ports: list[int], running: subprocess.Popen[bytes], said: Path) -> None:
+    """Return when both services take connections."""
+
+    def listen() -> bool:
+        assert running.poll() is None, said.read_text()
+        return all(is_open(port) for port in ports)
+
+    await eventually(listen, within=30)
+
+
+def is_open(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def ada_of(stack: Stack) -> str:
@@ -75,28 +100,40 @@ async def ada_of(stack: Stack) -> str:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Once for all tests of this file."""
-    state = tmp_path_factory.mktemp("asserted") / "state"
+    """As the page says to set it up; once for all tests of this file."""
+    folder = tmp_path_factory.mktemp("asserted")
+    state = folder / "state"
     state.mkdir()
     shop, ledger = free_port(), free_port()
-    (state / "services.yaml").write_text(CATALOGUE.format(shop=shop, ledger=ledger))
+    ports = {SHOP: shop, LEDGER: ledger}
+    (catalogue,) = of_the_page("yaml", ports)
+    (state / "services.yaml").write_text(f"services:\n{catalogue}")
     with ExitStack() as ending:
         stack = start_stack(state)
         ending.callback(stack.up.kill)
         ending.callback(stack.up.end)
-        site = Site(stack, f"http://127.0.0.1:{shop}", f"http://127.0.0.1:{ledger}", "")
-        token = state / "shop.token"
-        token.write_text(site.latchwire("tokens", "create", "shop")["token"])
-        token.chmod(0o600)
-        ending.callback(serve(stack, "ledger", ledger).kill)
-        ending.callback(serve(stack, "shop", shop, SERVICE_TOKEN_FILE=str(token)).kill)
-        yield Site(stack, site.shop, site.ledger, asyncio.run(ada_of(stack)))
+        running = typed(stack, of_the_page("console", ports)[0].rstrip(), folder)
+        ending.callback(end, running)
+        asyncio.run(both_listen([shop, ledger], running, folder / "said"))
+        ada = asyncio.run(ada_of(stack))
+        yield Site(stack, f"http://127.0.0.1:{shop}", f"http://127.0.0.1:{ledger}", ada)
 
 
 async def ask(url: str, path: str, *lines: str) -> tuple[int, Any]:
     """The status, and the body as JSON."""
     answer = await raw.exchange(url, path, *lines)
     return answer.status, json.loads(answer.body) if answer.body else None
+
+
+def test_around_the_gateway_it_answers_what_the_page_shows(site: Site) -> None:
+    """The command and its answer, as written."""
+    port = int(site.shop.rpartition(":")[2])
+    script = of_the_page("console", {SHOP: port})[1]
+
+    done = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, check=False)
+
+    shown = of_the_page("text", {})[0].splitlines()
+    assert [line for line in shown if line not in done.stdout.splitlines()] == [], done
 
 
 async def test_through_the_gateway_a_service_knows_who_calls(site: Site) -> None:

@@ -64,7 +64,6 @@ def _example(stack: Stack, told: dict[str, Any], tmp_path: Path) -> Server:
     port = free_port()
     variables = {
         "PATH": os.defpath,
-        "PYTHONPATH": str(ROOT / "sdk" / "src"),
         "SECRETS": str(stack.run["secrets_dir"]),
         "NAME": told["credential"],
         "NATS_URL": told["nats_url"],

@@ -35,7 +35,6 @@ async def test_a_note_follows_its_person_and_goes_with_the_account(
         "SECRETS": str(nats_server.secrets_dir),
         "NATS_URL": nats_server.url,
         "NOTES": str(notes),
-        "PYTHONPATH": str(ROOT / "sdk" / "src"),
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
