@@ -2,7 +2,9 @@
 
 The revocation goes out first: every edge refuses within milliseconds, whatever becomes of the rest. Then new
 keys that wait beside the stolen one are given up like it, a key made this moment signs, and the stolen one
-leaves the document. What cannot be done is said and stops nothing else; a rerun does what is left.
+leaves the document. The tokens of services that stood in a document of its own end too, and are named: whoever
+had the key could have written any of them. What cannot be done is said and stops nothing else; a rerun does
+what is left.
 """
 
 import argparse
@@ -22,16 +24,22 @@ from ctl.key_states import KeyStateError, compromised, next_keys, state_of
 from ctl.output import clock_time_in_words, complain, one_line, say, say_json
 from ctl.receipts import Published, Receipts, collect
 from ctl.session import Session, operate
+from ctl.vouched import Rows, as_json, as_line, vouched_for
 from shared.contract import TOKEN_REVOKED
 from shared.messages import TokenRevoked
 
 # A silent edge does not hold the kill switch up: it knows the new key before it proves itself fresh again.
 HURRY_SECONDS = 3.0
-WARNING = "Every token of {} is refused everywhere, for ever; people in browsers sign in again."
+WARNING = (
+    "Every token of {} is refused everywhere, for ever; people in browsers sign in again, and services whose "
+    "tokens it vouches for need new ones."
+)
 STRANDED = (
     "nobody can sign in: {kid} still signs, and all it signs is refused. Repeat the command where signing/ and "
     "operator/ are"
 )
+
+UNLISTED = "the service tokens that end with it cannot be listed"
 
 T = TypeVar("T")
 Receiving = Callable[[], Awaitable[Receipts]]
@@ -45,6 +53,7 @@ class Outcome:
     receipts: Receipts | None
     words: Words | None
     done: bool
+    services: Rows | None = None  # tokens of services that end with the key
 
     @property
     def code(self) -> int:
@@ -102,6 +111,7 @@ async def _compromise(session: Session, desk: KeyDesk, *, event: TokenRevoked) -
             f"{kid} is no key of this installation (`keys list`); `revoke key` refuses any name"
         )
     receiving = await _attempt(f"{kid} is NOT revoked yet", _revoke(session, event))
+    services = await _attempt(UNLISTED, vouched_for(session, desk.body, kid))
     done = await _give_up_waiting(session, desk, event)
     successor = None
     if kid == desk.body.sign_with:
@@ -116,7 +126,7 @@ async def _compromise(session: Session, desk: KeyDesk, *, event: TokenRevoked) -
     if receiving is not None:
         receipts = await _attempt("no receipts", receiving())
     words = await _attempt("the edges' generations are not known", desk.words())
-    outcome = Outcome(successor, receipts, words, done)
+    outcome = Outcome(successor, receipts, words, done, services)
     _tell(session, desk, kid, outcome)
     return outcome.code
 
@@ -196,6 +206,8 @@ def _tell(session: Session, desk: KeyDesk, kid: str, outcome: Outcome) -> None:
     if not session.json:
         if outcome.receipts is not None:
             _tell_revoked(outcome.receipts)
+        for row in outcome.services or ():
+            say(as_line(row))
         if state_of(desk.body, kid) == "compromised":
             say(f"taken out   {one_line(kid)}, generation {desk.generation}")
         if outcome.words is not None:
@@ -213,6 +225,9 @@ def _answer(desk: KeyDesk, kid: str, outcome: Outcome) -> dict[str, object]:
         "kid": kid,
         "signs": outcome.successor or desk.body.sign_with,
         "done": outcome.done,
+        "service_tokens": None
+        if outcome.services is None
+        else list(map(as_json, outcome.services)),
         "revoked": {"complete": complete, "edges": told},
         "safe_everywhere_at": receipts.safe_at if receipts else None,
         "generation": desk.generation,

@@ -16,16 +16,21 @@ from ctl.commands.kill_key import _begin, _compromise
 from ctl.key_desk import KeyDesk
 from ctl.key_states import KeyStateError, next_key, state_of
 from ctl.session import Session
+from ctl.vouched import last_of
+from latchwire.documents import TOKENS, Document
 from services.auth.adapters.pyjwt_tokens import Signer
 from shared import contract
+from shared.bus.documents import DocumentStore
 from shared.clock import SystemClock
-from shared.messages import Heartbeat, KeyRotated, TokenRevoked
+from shared.messages import Heartbeat, KeyRotated, ServiceToken, TokenRevoked
 from shared.secrets import load_signing_key, signing_paths
+from shared.service_tokens import tokens_body
 from tests.conftest import BusFactory
 from tests.support.documents import write
 from tests.support.edge import ORIGIN
 from tests.support.key_house import House, open_house, session_of
 from tests.support.servers import NatsServer, start_in_thread
+from tests.support.service_tokens import made_token
 from tests.support.tokens import make_claims
 from tests.support.waiting import eventually
 
@@ -91,6 +96,14 @@ async def test_a_rotation_refuses_nobody(
         assert rows[after]["edges"] == ["edge-1"]
 
 
+async def vouch(nats: NatsServer, house: House, row: ServiceToken) -> None:
+    """The register of service tokens is *row*, by the key that signs."""
+    payload = {"name": TOKENS, "generation": 1, "at": 1, "body": tokens_body([row])}
+    async with nats.connect("auth") as bus:
+        jws = house.signer.tokens.sign_document(payload)
+        await DocumentStore(bus.client, bus.js).put(TOKENS, jws, after_seq=0)
+
+
 async def test_a_compromised_key_is_dead_everywhere_and_stays_so(
     nats_server: NatsServer, tmp_path: Path, bus_of: BusFactory, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,6 +117,8 @@ async def test_a_compromised_key_is_dead_everywhere_and_stays_so(
     async with open_house(nats_server, tmp_path) as house:
         assert await house.keys(ROTATE) == exits.DONE
         killed = house.signer.tokens.kid
+        bot = made_token("bot", now_ms=SystemClock().now_ms(), created_by="a-thief").row
+        await vouch(nats_server, house, bot)
         tokens = [house.signer.token(sub=f"p{n}@example.com") for n in range(5)]
         tokens.append(house.signer.token(iat=1))  # never looked at before
         assert await house.check(tokens[0]) == "allow"
@@ -116,6 +131,8 @@ async def test_a_compromised_key_is_dead_everywhere_and_stays_so(
         assert code == exits.DONE, answer
         assert answer["signs"] == house.signer.tokens.kid != killed
         assert answer["revoked"]["complete"] is True  # type: ignore[index]
+        ended = [(row["id"], row["created_by"]) for row in answer["service_tokens"]]  # type: ignore[attr-defined]
+        assert ended == [(bot.id, "a-thief")]
         assert not list((house.secrets_dir / "signing").glob(f"{killed}.pem"))
         for token in tokens:
             assert await house.check(token) in ("token_revoked", "token_invalid")
@@ -303,3 +320,22 @@ async def _remembered(house: House, ghost: object, last: Heartbeat) -> bool:
     await ghost.signal(contract.EDGE_HEARTBEAT.of("edge-2"), last)  # type: ignore[attr-defined]
     told = await house.operator.ask(contract.OP_EDGES_LIST, contract.m.ListEdges())
     return "edge-2" in [seen.beat.edge_id for seen in told.edges]
+
+
+BOT = made_token("bot").row
+SIGNED = (("k1", (BOT,)), ("k1", ()), ("k2", (BOT,)))
+
+
+@pytest.mark.parametrize(
+    ("upto", "kid", "rows"),
+    [(1, "k1", (BOT,)), (2, "k1", (BOT,)), (3, "k1", ()), (3, "k2", (BOT,))],
+)
+def test_what_a_key_vouches_for_is_what_it_signed_last(
+    upto: int, kid: str, rows: tuple[ServiceToken, ...]
+) -> None:
+    """Also where auth has struck them a moment ago; what another key has signed since goes on."""
+    documents = [
+        Document(TOKENS, number, 1, tokens_body(rows), signer)
+        for number, (signer, rows) in enumerate(SIGNED[:upto], start=1)
+    ]
+    assert last_of(documents, kid) == rows
