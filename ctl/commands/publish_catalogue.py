@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
-from ctl.commands.rehearse_catalogue import rehearse
+from ctl.commands.rehearse_catalogue import in_force, opening_lines, rehearse
+from ctl.confirm import confirmed
 from ctl.documents import ConflictError, DocumentDesk, Words, tell
 from ctl.installation import NoInstallationError, find_catalogue
 from ctl.output import complain, date_time, one_line, say, say_json
@@ -15,9 +16,12 @@ from ctl.session import Session, operate
 from ctl.up.reload import adds_app
 from latchwire.documents import CATALOGUE, Document
 from shared.catalogue import CatalogueError, parse_catalogue, read_text
+from shared.catalogue.changes import changes
 from shared.documents import DocumentTooLargeError
 from shared.secrets import SecretsError
 
+NOBODY_LEFT = "No service is left in it: every request will be refused."
+CURE = "Write what you want into services.yaml, and apply that"
 BY_HAND = "write what `catalogue show` prints into it, or the next apply puts it in force again"
 
 Work = Callable[[Session, DocumentDesk], Awaitable[int]]
@@ -55,13 +59,42 @@ def _run_apply(arguments: argparse.Namespace) -> int:
             complain("this `up` adds an application to services.yaml: name the file that has it")
             return exits.USAGE
         # Once: what is checked is what is published, whatever an editor does to the file meanwhile.
-        text = read_text(path)
-        parse_catalogue(text, path.name)
+        text = read_text(path, str(path))
+        catalogue = parse_catalogue(text, str(path))
     except (CatalogueError, NoInstallationError) as error:
         complain(str(error))
         return exits.FAILED
-    work = rehearse if arguments.dry_run else _apply
-    return _operate(arguments, partial(work, text=text))
+    if arguments.dry_run:
+        return _operate(arguments, partial(rehearse, text=text))
+    if not catalogue.services and not confirmed(NOBODY_LEFT, yes=arguments.yes):
+        return exits.USAGE
+    code = _operate(arguments, partial(_apply, text=text, before=_text_of_installation(arguments)))
+    if code in (exits.DONE, exits.PARTLY):
+        _say_what_differs(arguments, text)
+    return code
+
+
+def _text_of_installation(arguments: argparse.Namespace) -> str | None:
+    """What edges go by before the first document, where another file is applied; None: nobody can say."""
+    try:
+        own = find_catalogue(arguments.context)
+        if arguments.file is None or own.samefile(arguments.file):
+            return None
+        text = read_text(own)
+        parse_catalogue(text)
+    except (OSError, CatalogueError, NoInstallationError):
+        return None
+    return text
+
+
+def _say_what_differs(arguments: argparse.Namespace, text: str) -> None:
+    own = find_catalogue(arguments.context)
+    try:
+        same = arguments.file is None or read_text(own) == text
+    except CatalogueError:
+        return
+    if not same:
+        complain(f"{own} says something else: write this into it too, or its next apply undoes it")
 
 
 def _operate(arguments: argparse.Namespace, work: Work) -> int:
@@ -82,11 +115,20 @@ def _operate(arguments: argparse.Namespace, work: Work) -> int:
     return operate(arguments, begin)
 
 
-async def _apply(session: Session, desk: DocumentDesk, *, text: str) -> int:
+async def _apply(
+    session: Session, desk: DocumentDesk, *, text: str, before: str | None = None
+) -> int:
+    """*before*: what everybody went by until now; kept as the first generation, so that a rollback finds it."""
     known = desk.shelf.in_force
+    if known is None and before is not None and before != text:
+        await desk.publish(before, await desk.next_generation(), at=session.clock.now_ms())
+    if desk.shelf.in_force is not None and not session.json:
+        for line in opening_lines(changes(in_force(desk), parse_catalogue(text))):
+            say(line)
     if known is None or known.body != text:
         await desk.publish(text, await desk.next_generation(), at=session.clock.now_ms())
-    return await _confirm(session, desk, "applied" if known is not desk.shelf.in_force else "known")
+    same = known is desk.shelf.in_force
+    return await _confirm(session, desk, "already in force" if same else "applied")
 
 
 async def _back(session: Session, desk: DocumentDesk, *, to: int | None) -> int:
@@ -109,7 +151,9 @@ def _find(desk: DocumentDesk, generation: int | None) -> Document:
         earlier = [d for d in kept if d.generation == generation]
     if not earlier or not isinstance(earlier[-1].body, str):
         there = ", ".join(str(d.generation) for d in kept) or "none"
-        raise NothingToRollBackError(f"{NothingToRollBackError.__doc__} Kept generations: {there}")
+        raise NothingToRollBackError(
+            f"{NothingToRollBackError.__doc__} Kept generations: {there}. {CURE}"
+        )
     return earlier[-1]
 
 

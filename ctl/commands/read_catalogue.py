@@ -32,7 +32,7 @@ def _read(arguments: argparse.Namespace) -> tuple[Path, Catalogue] | None:
     """The file that is meant; None when it cannot be used, which has been said."""
     try:
         path = arguments.file or find_catalogue(arguments.context)
-        return path, load_catalogue(path)
+        return path, load_catalogue(path, str(path))
     except CatalogueError as error:
         if arguments.json:
             say_json({"usable": False, "problems": error.problems})

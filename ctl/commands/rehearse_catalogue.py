@@ -12,7 +12,7 @@ _COLUMN = 12
 
 async def rehearse(session: Session, desk: DocumentDesk, *, text: str) -> int:
     """Compare *text*, which is usable, with the catalogue in force."""
-    found = changes(_in_force(desk), parse_catalogue(text))
+    found = changes(in_force(desk), parse_catalogue(text))
     generation = desk.shelf.generation
     if session.json:
         say_json({"generation": generation, "dry_run": True, "changes": [_plain(c) for c in found]})
@@ -21,10 +21,12 @@ async def rehearse(session: Session, desk: DocumentDesk, *, text: str) -> int:
     say(f"catalogue   {known}; nothing is changed by this")
     for line in _lines(found):
         say(line)
+    if desk.shelf.in_force is not None and not parse_catalogue(text).services:
+        say(f"{'refuses'.ljust(_COLUMN)}everything: no service is left")
     return exits.DONE
 
 
-def _in_force(desk: DocumentDesk) -> Catalogue:
+def in_force(desk: DocumentDesk) -> Catalogue:
     """Nothing where there is no document, or one that this version would not take."""
     document = desk.shelf.in_force
     try:
@@ -37,8 +39,14 @@ def _lines(found: tuple[Change, ...]) -> list[str]:
     if not found:
         return ["same        every service is as it is in force"]
     lines = [f"{change.kind.ljust(_COLUMN)}{_described(change)}" for change in found]
-    opened = [place for change in found for place in change.opened]
-    return lines + [f"{'opens'.ljust(_COLUMN)}{place} to everybody" for place in opened]
+    return lines + opening_lines(found)
+
+
+def opening_lines(found: tuple[Change, ...]) -> list[str]:
+    """Who gets in that did not before: a line for each place and each rule, none when nobody does."""
+    said = [f"{place} to everybody" for change in found for place in change.opened]
+    said += [f"{change.service}: {what}" for change in found for what in change.widened]
+    return [f"{'opens'.ljust(_COLUMN)}{what}" for what in said]
 
 
 def _described(change: Change) -> str:
@@ -51,4 +59,5 @@ def _plain(change: Change) -> dict[str, object]:
         "service": change.service,
         "keys": change.keys,
         "opened": change.opened,
+        "widened": change.widened,
     }

@@ -88,7 +88,8 @@ def _read(arguments: argparse.Namespace) -> tuple[Catalogue, Gateway]:
         internal=arguments.internal,
         secure=url.startswith("https://"),
     )
-    return load_catalogue(arguments.file or find_catalogue(arguments.context)), gateway
+    path = arguments.file or find_catalogue(arguments.context)
+    return load_catalogue(path, str(path)), gateway
 
 
 def _url(state: Path | None) -> str:

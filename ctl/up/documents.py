@@ -15,14 +15,17 @@ from shared.documents import OperatorKey
 from shared.ids import SystemIds
 from shared.secrets import load_operator_keys, load_seed
 
+TOO_LATE = "somebody else published one at this moment; save it once more"
+
 
 async def publish_changes(
-    nats_url: str, secrets: Path, catalogue: Path, *, also_the_first: bool = False
+    nats_url: str, secrets: Path, catalogue: Path, *, first: str | None = None
 ) -> int | None:
     """Publish the text of *catalogue* if a document says something else.
 
-    Its generation; None when there was nothing to publish. *also_the_first*: no document says anything yet,
-    and everybody goes by files.
+    Its generation; None when there was nothing to publish. *first* is what everybody went by from files: where
+    no document says anything yet it becomes the first one, so that a rollback finds it. Without it nothing is
+    published before another command did.
 
     Raises:
         BusUnavailableError: NATS did not take it.
@@ -40,15 +43,20 @@ async def publish_changes(
         read = (read_document(s.jws, operators, name=CATALOGUE) for s in stored)
         genuine = [document for document in read if isinstance(document, Document)]
         newest = max(genuine, key=lambda document: document.generation, default=None)
-        if newest is None and not also_the_first:
+        if newest is None and first is None:
             return None
         if newest is not None and newest.body == text:
             return None
-        generation = newest.generation + 1 if newest else 1
-        jws = OperatorKey.load(secrets).sign(CATALOGUE, generation, clock.now_ms(), text)
-        ack = await store.put(CATALOGUE, jws, after_seq=stored[-1].seq if stored else 0)
-    if ack is None:
-        raise BusUnavailableError("somebody else published one at this moment; save it once more")
+        generation = newest.generation if newest else 0
+        after = stored[-1].seq if stored else 0
+        bodies = [first, text] if newest is None and first not in (None, text) else [text]
+        for body in bodies:
+            generation += 1
+            jws = OperatorKey.load(secrets).sign(CATALOGUE, generation, clock.now_ms(), body)
+            ack = await store.put(CATALOGUE, jws, after_seq=after)
+            if ack is None:
+                raise BusUnavailableError(TOO_LATE)
+            after = ack.seq
     return generation
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Final, Literal, TypeAlias
 
+from shared.catalogue.openings import openings
 from shared.catalogue.service import Catalogue, Service
 
 # Where a `Service` has another name for what the file says.
@@ -18,13 +19,15 @@ Kind: TypeAlias = Literal["added", "removed", "changed"]
 class Change:
     """A service that is *kind*; *keys* are what differs of a changed one, by their names in the file.
 
-    *opened* are places ("host/path") that everybody may call then and could not before.
+    *opened* are places ("host/path") that everybody may call then and could not before; *widened* says which
+    rules let more callers in, each as ``key before -> now``.
     """
 
     kind: Kind
     service: str
     keys: tuple[str, ...] = ()
     opened: tuple[str, ...] = ()
+    widened: tuple[str, ...] = ()
 
 
 def changes(old: Catalogue, new: Catalogue) -> tuple[Change, ...]:
@@ -49,4 +52,4 @@ def _change(old: Service | None, new: Service, open_before: set[str]) -> Change 
         return Change("added", new.name, opened=opened)
     names = [f.name for f in fields(Service) if getattr(old, f.name) != getattr(new, f.name)]
     keys = tuple(_KEYS.get(name, name) for name in names)
-    return Change("changed", new.name, keys, opened) if keys else None
+    return Change("changed", new.name, keys, opened, openings(old, new)) if keys else None

@@ -69,16 +69,16 @@ class CatalogueError(Exception):
         super().__init__("\n".join(problems))
 
 
-def load_catalogue(path: Path) -> Catalogue:
-    """Read and check the file.
+def load_catalogue(path: Path, name: str | None = None) -> Catalogue:
+    """Read and check the file; *name* stands in messages, its own where none is given.
 
     Raises:
         CatalogueError: it is missing, unreadable or not right.
     """
-    return parse_catalogue(read_text(path), path.name)
+    return parse_catalogue(read_text(path, name), name or path.name)
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, name: str | None = None) -> str:
     """What the file says; who checks it and then does something with it reads it once.
 
     Raises:
@@ -87,7 +87,21 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CatalogueError([f"{path.name}: cannot be read: {type(error).__name__}"]) from error
+        raise CatalogueError([f"{name or path.name}: {_why_not(error)}"]) from error
+
+
+_WHY_NOT: tuple[tuple[type[Exception], str], ...] = (
+    (FileNotFoundError, "there is no such file"),
+    (NotADirectoryError, "there is no such file"),
+    (IsADirectoryError, "is a folder: name a file"),
+    (PermissionError, "cannot be read: this user may not"),
+    (UnicodeDecodeError, "is not UTF-8 text"),
+)
+
+
+def _why_not(error: Exception) -> str:
+    found = next((words for kind, words in _WHY_NOT if isinstance(error, kind)), None)
+    return found or f"cannot be read: {getattr(error, 'strerror', None) or 'no such name'}"
 
 
 def parse_catalogue(text: str, name: str = "services.yaml") -> Catalogue:

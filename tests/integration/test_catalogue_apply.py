@@ -84,6 +84,21 @@ async def test_a_catalogue_is_in_force_everywhere_and_can_be_taken_back(
         assert await house.check(token, "/shop", 1) == "allow"
 
 
+async def test_the_first_change_can_be_taken_back(
+    nats_server: NatsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What everybody was started with from files becomes generation 1 when a change of it is put in force."""
+    async with open_house(nats_server, tmp_path) as house:
+        assert await run(house, partial(_apply, text=SHOP, before=CATALOGUE)) == exits.DONE
+        assert await house.check(house.signer.token(), "/shop") == "allow"
+        assert await run(house, partial(_back, to=None)) == exits.DONE
+        assert await house.check(house.signer.token(), "/demo") == "allow"
+
+        # The same is asked for once more by its own text: no second generation of it.
+        assert await run(house, partial(_apply, text=CATALOGUE, before=SHOP)) == exits.DONE
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])["generation"] == 3
+
+
 async def test_a_rollback_says_that_services_yaml_is_as_it_was(
     nats_server: NatsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,6 +157,26 @@ async def test_up_goes_by_its_file_also_after_a_catalogue_was_applied(
 
     await publish_changes(nats_server.url, secrets_dir, file)
     assert await store.kept("catalogue") == []
+
+    # The first change while `up` runs: what all was started with is kept beneath it.
+    assert await publish_changes(nats_server.url, secrets_dir, file, first=SHOP) == 2
+    operators = load_operator_keys(secrets_dir)
+    kept = [
+        read_document(s.jws, operators, name="catalogue") for s in await store.kept("catalogue")
+    ]
+    assert [(d.generation, d.body) for d in kept if isinstance(d, Document)] == [
+        (1, SHOP),
+        (2, CATALOGUE),
+    ]
+
+
+async def test_up_takes_a_document_of_before_to_what_its_file_says(
+    nats_server: NatsServer, bus_of: BusFactory, tmp_path: Path
+) -> None:
+    """Another generation only where the file says something else, and never of a broken one."""
+    operator, file = await bus_of("operator"), tmp_path / "services.yaml"
+    store, secrets_dir = DocumentStore(operator.client, operator.js), nats_server.secrets_dir
+    file.write_text(CATALOGUE)
 
     first = OperatorKey.load(secrets_dir).sign("catalogue", 7, 1, CATALOGUE)
     await store.put("catalogue", first, after_seq=0)
