@@ -14,7 +14,7 @@ from latchwire.documents import MAX_DOCUMENT_BYTES, TOKENS, Document, read_docum
 from services.auth.adapters.live_tokens import LiveTokens
 from services.auth.adapters.pyjwt_tokens import PyJWTTokens
 from services.auth.ports.service_tokens import Register, RegisterTooLargeError
-from shared.bus.documents import DocumentStore, StoredDocument
+from shared.bus.documents import DocumentStore
 from shared.clock import Clock
 from shared.messages import ServiceToken
 from shared.service_tokens import is_of_the_future, read_tokens_body, tokens_body
@@ -37,12 +37,13 @@ class DocumentRegisters:
 
     async def read(self) -> Register:
         stored = await self._store.kept(TOKENS)
-        newest = Register()
+        genuine: list[Document] = []
         for each in stored:
-            register = self._register(each)
-            if register is not None and register.generation > newest.generation:
-                newest = register
+            document = read_document(each.jws, self._signer.recognised, name=TOKENS)
+            if isinstance(document, Document):
+                genuine.append(document)
             await asyncio.sleep(0)  # some milliseconds each, if there are a thousand tokens
+        newest = self._newest(genuine)
         seq = stored[-1].seq if stored else 0
         return self._at_least_known(replace(newest, seq=seq))
 
@@ -60,16 +61,15 @@ class DocumentRegisters:
         self._live.use(rows, generation, kid)
         return Register(rows, generation, ack.seq, kid, kid)
 
-    def _register(self, stored: StoredDocument) -> Register | None:
-        document = read_document(stored.jws, self._signer.recognised, name=TOKENS)
-        if not isinstance(document, Document):
-            return None
-        if is_of_the_future(document.generation, self._clock.now_ms()):
-            return None
-        rows = read_tokens_body(document.body)
-        if rows is None:
-            return None
-        return Register(rows, document.generation, stored.seq, document.kid, document.kid)
+    def _newest(self, genuine: list[Document]) -> Register:
+        now_ms = self._clock.now_ms()
+        for document in sorted(genuine, key=lambda each: each.generation, reverse=True):
+            if is_of_the_future(document.generation, now_ms):
+                continue
+            rows = read_tokens_body(document.body)
+            if rows is not None:
+                return Register(rows, document.generation, 0, document.kid, document.kid)
+        return Register()
 
     def _at_least_known(self, register: Register) -> Register:
         if self._live.generation <= register.generation:
