@@ -9,11 +9,17 @@ MAX_DEPTH = 32  # deeper has no meaning here, and costs the square of its depth 
 
 
 class StrictYAMLError(Exception):
-    """Not YAML, or YAML that two readers could understand differently; *line* counts from 1."""
+    """Not YAML, or YAML that two readers could understand differently; *line* counts from 1.
+
+    *more* is a further place each: (line, problem). *rest* is what can be read nevertheless, so that whoever
+    mends the file hears of everything at once; None where nothing can.
+    """
 
     def __init__(self, line: int, problem: str) -> None:
         self.line = line
         self.problem = problem
+        self.more: tuple[tuple[int, str], ...] = ()
+        self.rest: tuple[Any, Lines] | None = None
         super().__init__(f"line {line}: {problem}")
 
 
@@ -21,9 +27,10 @@ def read_yaml(text: str) -> tuple[Any, Lines]:
     """The one document in *text* as plain values, and the line of every key and item by path.
 
     Raises:
-        StrictYAMLError: at the first thing that is not plain.
+        StrictYAMLError: at the first thing that is not plain; of repeated keys all are named.
     """
     lines: Lines = {}
+    twice: list[StrictYAMLError] = []
     depth = 0
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
@@ -39,31 +46,43 @@ def read_yaml(text: str) -> tuple[Any, Lines]:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not YAML"
         raise StrictYAMLError(mark.line + 1 if mark else 1, problem) from None
-    return ({} if root is None else _plain(root, (), lines)), lines
+    document = {} if root is None else _plain(root, (), lines, twice)
+    if twice:
+        first, *others = sorted(twice, key=lambda error: error.line)
+        first.more = tuple((error.line, error.problem) for error in others)
+        first.rest = document, lines
+        raise first
+    return document, lines
 
 
-def _plain(node: yaml.Node, path: tuple[str | int, ...], lines: Lines) -> Any:
+_Twice = list[StrictYAMLError]
+
+
+def _plain(node: yaml.Node, path: tuple[str | int, ...], lines: Lines, twice: _Twice) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
-        return _mapping(node, path, lines)
+        return _mapping(node, path, lines, twice)
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, (*path, i), lines) for i, item in enumerate(node.value)]
+        return [_plain(item, (*path, i), lines, twice) for i, item in enumerate(node.value)]
     try:
         return yaml.SafeLoader("").construct_object(node)
     except (yaml.YAMLError, ValueError):
         raise _error(node, "a tag or value that is not plain") from None
 
 
-def _mapping(node: yaml.MappingNode, path: tuple[str | int, ...], lines: Lines) -> dict[str, Any]:
+def _mapping(
+    node: yaml.MappingNode, path: tuple[str | int, ...], lines: Lines, twice: _Twice
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key_node, value_node in node.value:
         key = key_node.value
         if not isinstance(key_node, yaml.ScalarNode) or key == "<<":
             raise _error(key_node, "a key is plain text here")
         if key in found:
-            raise _error(key_node, f"{key} stands twice: remove one")
+            twice.append(_error(key_node, f"{key} stands twice: remove one"))
+            continue
         lines[(*path, key)] = key_node.start_mark.line + 1
-        found[key] = _plain(value_node, (*path, key), lines)
+        found[key] = _plain(value_node, (*path, key), lines, twice)
     return found
 
 

@@ -3,7 +3,7 @@
 import difflib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
@@ -61,6 +61,9 @@ _PATTERN = (
 _NESTED = "is one level too many: write its keys one level up, beside upstream"
 
 
+_Found: TypeAlias = tuple[int, str]  # the line, and what is wrong with the cure
+
+
 class CatalogueError(Exception):
     """The catalogue cannot be used; each of `problems` names line, key and cure."""
 
@@ -110,20 +113,31 @@ def parse_catalogue(text: str, name: str = "services.yaml") -> Catalogue:
     Raises:
         CatalogueError: with every problem found.
     """
-    document, lines = _read(text, name)
+    found, document, lines = _read(text, name)
     try:
-        model = CatalogueDocument.model_validate(document)
+        entries = CatalogueDocument.model_validate(document).services
     except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False)
-        raise CatalogueError([_explain(e, document, lines, name) for e in found]) from None
-    services = tuple(_service(key, entry) for key, entry in model.services.items())
-    problems = [
-        f"{name}:{_line(lines, ('services', *where))}: services.{'.'.join(where)}: {what}"
-        for where, what in contradictions(model.services, services)
+        errors = error.errors(include_input=False, include_url=False)
+        found += [_explain(e, document, lines) for e in errors]
+        entries = _usable(document, {e["loc"][1] for e in errors if len(e["loc"]) > 1})
+    services = tuple(_service(key, entry) for key, entry in entries.items())
+    found += [
+        (_line(lines, ("services", *where)), f"services.{'.'.join(where)}: {what}")
+        for where, what in contradictions(entries, services)
     ]
-    if problems:
-        raise CatalogueError(problems)
+    if found:
+        ordered = sorted(found, key=lambda problem: problem[0])
+        raise CatalogueError([f"{name}:{line}: {what}" for line, what in ordered])
     return Catalogue(services)
+
+
+def _usable(document: Any, broken: set[int | str]) -> dict[str, ServiceDocument]:
+    """The services that have no mistake of their own: what they contradict is told at the same time."""
+    written = document.get("services") if isinstance(document, dict) else None
+    if not isinstance(written, dict):
+        return {}
+    good = {name: entry for name, entry in written.items() if name not in broken}
+    return CatalogueDocument.model_validate({"services": good}).services
 
 
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
@@ -177,13 +191,17 @@ def _rate_limit(entry: ServiceDocument) -> RateLimit | None:
 _KNOWN: dict[int, type[BaseModel]] = {1: CatalogueDocument, 3: ServiceDocument}
 
 
-def _read(text: str, name: str) -> tuple[Any, Lines]:
+def _read(text: str, name: str) -> tuple[list[_Found], Any, Lines]:
+    """What is no plain YAML, and the document with its lines."""
     if len(text) > MAX_BYTES:
         raise CatalogueError([f"{name}: is larger than {MAX_BYTES} bytes"])
     try:
-        return read_yaml(text)
+        return ([], *read_yaml(text))
     except StrictYAMLError as error:
-        raise CatalogueError([f"{name}:{error.line}: {error.problem}"]) from None
+        found = [(error.line, error.problem), *error.more]
+        if error.rest is None:
+            raise CatalogueError([f"{name}:{line}: {what}" for line, what in found]) from None
+        return (found, *error.rest)
 
 
 def _line(lines: Lines, path: tuple[str | int, ...]) -> int:
@@ -192,10 +210,10 @@ def _line(lines: Lines, path: tuple[str | int, ...]) -> int:
     return lines.get(path, 1)
 
 
-def _explain(error: Any, document: Any, lines: Lines, name: str) -> str:
+def _explain(error: Any, document: Any, lines: Lines) -> _Found:
     path = tuple(part for part in error["loc"] if part != "[key]")
     dotted = ".".join(str(part) for part in path) or "the file"
-    return f"{name}:{_line(lines, path)}: {dotted}: {_pattern(document, path) or _say(error, path)}"
+    return _line(lines, path), f"{dotted}: {_pattern(document, path) or _say(error, path)}"
 
 
 def _pattern(document: Any, path: tuple[str | int, ...]) -> str:
@@ -218,8 +236,36 @@ def _say(error: Any, path: tuple[str | int, ...]) -> str:
     cure = _CURES["services"] if len(path) == 2 else _CURES.get(field, "")
     if error["type"] == "string_pattern_mismatch":
         return f"is not right: {cure}"
-    what = _SHAPES.get(error["type"]) or f"{error['msg'][0].lower()}{error['msg'][1:]}"
+    what = _SHAPES.get(error["type"]) or _bound(error)
     return what + (f" ({cure})" if cure else "")
+
+
+_BOUNDS = {
+    "too_short": "needs {min_length} at least",
+    "too_long": "has more than {max_length}",
+    "string_too_short": "is shorter than {min_length} characters",
+    "string_too_long": "is longer than {max_length} characters",
+    "greater_than_equal": "must be {ge} at least",
+    "less_than_equal": "must be {le} at most",
+    "literal_error": "must be one of {expected}",
+}
+
+
+def _bound(error: Any) -> str:
+    """A bound in our words; our own sentences as they are."""
+    if error["type"] not in _BOUNDS:
+        return (
+            "is empty: write a value, or remove the key"
+            if error["type"] == "empty_key"
+            else "is not right"
+        )
+    given = {key: _plainly(value) for key, value in error.get("ctx", {}).items()}
+    return _BOUNDS[error["type"]].format(**given)
+
+
+def _plainly(value: Any) -> str:
+    """Names without the quotes of Python."""
+    return str(value).replace("'", "").replace(" or ", ", ")
 
 
 def _unknown(path: tuple[str | int, ...]) -> str:

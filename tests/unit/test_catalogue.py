@@ -218,3 +218,45 @@ def test_editors_get_a_schema() -> None:
 
     assert schema["additionalProperties"] is False
     assert schema["$defs"]["ServiceDocument"]["additionalProperties"] is False
+
+
+MANY = """\
+services:
+  z:
+    upstream: http://z
+    upstream: http://y
+    headers: {X-A: subb}
+  a:
+    upstream: http://a
+    rate_burst: 0
+  b:
+    upstream: http://b
+    require_auth: false
+    roles: [x]
+  c: {upstream: "http://c", paths: [/c], public_paths: [/d]}
+"""
+
+
+def test_all_mistakes_are_told_at_once_and_in_the_order_of_the_file() -> None:
+    """Of one service they hide none of another; no words of Python or of a library."""
+    found = problems(MANY)
+
+    assert [problem.split(": ")[0] for problem in found] == [
+        f"services.yaml:{line}" for line in (4, 5, 8, 11, 13)
+    ]
+    assert "must be one of sub, email, org" in found[1]
+    assert "must be 1 at least" in found[2]
+    assert not any(word in p for p in found for word in ("validation", "input should", "Error"))
+
+
+def test_what_is_no_file_of_text_is_told_in_words(tmp_path: Path) -> None:
+    """Not by the names of Python's exceptions; by the name that was given, where one was."""
+    (tmp_path / "latin").write_bytes(b"services: {\xe9: 1}")
+
+    for path, said in (
+        (tmp_path, "is a folder: name a file"),
+        (tmp_path / "latin", "is not UTF-8 text"),
+    ):
+        with pytest.raises(CatalogueError) as refused:
+            load_catalogue(path, "here/x.yaml")
+        assert str(refused.value) == f"here/x.yaml: {said}"
