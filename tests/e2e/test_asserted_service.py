@@ -198,6 +198,20 @@ async def test_an_edge_s_key_is_renewed_and_the_old_one_withdrawn_while_everythi
     await eventually(believed, within=5)
 
 
+async def test_an_edge_that_is_withdrawn_is_made_again_by_certify(site: Site) -> None:
+    """By its name alone; then `certify` without one finds who lacks a key, and makes nobody else a new one."""
+    before = await served(site)
+    (old,) = {kid for kid in before if kid.startswith("edge-2.")}
+
+    assert site.latchwire("edges", "withdraw", "edge-2")["withdrawn"] == [old]
+    assert await served(site) == before - {old}
+    site.latchwire("edges", "certify")
+
+    (new,) = await served(site) - before
+    assert new.startswith("edge-2.")
+    assert await served(site) == before - {old} | {new}
+
+
 async def served(site: Site) -> set[str]:
     """The names of the keys at /.well-known/edges/jwks.json; nothing private is among their members."""
     status, document = await ask(site.stack.url, "/.well-known/edges/jwks.json")
