@@ -33,6 +33,13 @@ KEY_UNKNOWN = (
     "its key {} is not known here (any more): if it is ours at all, it was retired, "
     "or it is so new that this edge has not heard of it"
 )
+# The edge's details that are told in the words of the meaning.
+NOT_IN_REGISTER = "service token unknown"
+GONE = "this service token was revoked, has run out, or was never one of this installation's"
+KINDS = {
+    "user": "a person came, and the service takes only services (token_types: service)",
+    "service": "a service came, and the service takes only people (token_types: user)",
+}
 _FOR_ALL = "for ever"
 
 
@@ -75,11 +82,24 @@ def ago(ms: int) -> str:
 def _verdict(told: Explanation) -> str:
     if told.outcome == "allow":
         return f"{verdict(told)}."
-    detail = f" ({one_line(told.detail)})" if told.detail else ""
-    return f"{verdict(told)}: {_meaning(told)}{detail}."
+    meaning = _meaning(told)
+    said = meaning == GONE or meaning in KINDS.values()
+    detail = f" ({one_line(told.detail)})" if told.detail and not said else ""
+    return f"{verdict(told)}: {meaning}{detail}."
+
+
+def _is_for_services(rule: ExplainedRule) -> bool:
+    return tuple(rule.token_types) == ("service",)
 
 
 def _meaning(told: Explanation) -> str:
+    """With what the detail and the rule say about it."""
+    if told.reason == "token_invalid" and told.detail == NOT_IN_REGISTER:
+        return GONE
+    if told.reason == "no_credentials" and told.route is not None and _is_for_services(told.route):
+        return "the service wants a service token, and the request brings none"
+    if told.reason == "wrong_token_type":
+        return KINDS.get(told.detail, MEANING[told.reason])
     if told.reason == "token_invalid" and told.kid and not told.sub:
         return KEY_UNKNOWN.format(one_line(told.kid)) if told.record is None else KEY_REVOKED
     return MEANING.get(told.reason, "see the reason")

@@ -7,7 +7,7 @@ from shared.messages import ExplainedRule
 
 
 def who(rule: ExplainedRule) -> str:
-    """``open to everybody``, ``for everybody signed in``, ``for a role of a, b or the services c``."""
+    """``open to everybody``, ``for everybody signed in``, ``for people with the role a or the service b``."""
     if rule.public:
         return "open to everybody"
     callers = [_people(rule)] if "user" in rule.token_types else []
@@ -30,36 +30,44 @@ def beside(rule: ExplainedRule) -> list[str]:
 
 
 def _people(rule: ExplainedRule) -> str:
+    organisations = ["any" if name == "*" else name for name in rule.organisations]
     parts = [
-        *_some(rule.roles, "a role of"),
-        *_some(rule.all_roles, "all roles of"),
-        *_some([masked(email) for email in rule.emails], "an address of"),
-        *_some(
-            ["any" if name == "*" else name for name in rule.organisations],
-            "an active organisation:",
-        ),
+        *_some(rule.roles, "role"),
+        *_every(rule.all_roles, "roles"),
+        *_some([masked(email) for email in rule.emails], "address", "addresses"),
+        *(["any active organisation"] if "any" in organisations else []),
+        *([] if "any" in organisations else _some(organisations, "active organisation")),
     ]
-    named = " and ".join(parts) or "everybody signed in"
+    named = f"people with {' and '.join(parts)}" if parts else "everybody signed in"
     return named + (
         f", logged in at most {_span(rule.login_age_ms)} ago" if rule.login_age_ms else ""
     )
 
 
 def _services(rule: ExplainedRule) -> str:
-    named = "*" not in rule.callers and ", ".join(rule.callers)
-    return f"the services {named}" if named else "any service"
+    if "*" in rule.callers or not rule.callers:
+        return "any service"
+    return f"the {'service' if len(rule.callers) == 1 else 'services'} {', '.join(rule.callers)}"
 
 
 def _permissions(rule: ExplainedRule) -> str:
     parts = [
-        *_some(rule.permissions, "a permission of"),
-        *_some(rule.all_permissions, "all permissions of"),
+        *_some(rule.permissions, "permission"),
+        *_every(rule.all_permissions, "permissions"),
     ]
     return f", with {' and '.join(parts)}" if parts else ""
 
 
-def _some(names: Sequence[str], what: str) -> list[str]:
-    return [f"{what} {', '.join(names)}"] if names else []
+def _some(names: Sequence[str], what: str, several: str = "") -> list[str]:
+    if len(names) < 2:
+        return [f"the {what} {name}" for name in names]
+    return [f"one of the {several or what + 's'} {', '.join(names)}"]
+
+
+def _every(names: Sequence[str], several: str) -> list[str]:
+    if len(names) < 2:
+        return [f"the {several.removesuffix('s')} {name}" for name in names]
+    return [f"all of the {several} {', '.join(names)}"]
 
 
 def _span(ms: int) -> str:

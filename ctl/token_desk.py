@@ -1,5 +1,6 @@
 """What ``tokens`` and ``gateway`` do with the tokens of services: ask auth, make one, and tell."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ctl.output import complain, date_time, say, say_json, table
@@ -19,10 +20,12 @@ from shared.service_tokens import (
     variable_of,
 )
 
+LIVE_AT_MOST = 2  # of one service: the one in use and the one that takes its place
 SOON_MS = 14 * DAY_MS
 CURES = {
     "not_found": "there is no such token: `latchwire tokens list` shows those that live",
-    "too_many": "two tokens of a service live at most, a thousand in all: revoke one, or let it run out",
+    "too_many": "a thousand tokens live, more cannot: `latchwire tokens list` shows them, "
+    "`latchwire tokens revoke ID` ends one",
     "already_replaced": "it has been replaced already: rotate the newer one, or revoke one of the two",
     "already_there": "this very token is kept already: run it again for another",
     "service_revoked": "this service was revoked as a whole: its name counts no more, choose another",
@@ -85,9 +88,22 @@ async def keep_token(
         overlap_ms=overlap_ms,
     )
     answer = await session.bus.ask(OP_TOKENS_CREATE, request, timeout=session.timeout)
+    if answer.problem == "too_many":
+        raise NotKeptError(too_many(service, await living(session, service)))
     if answer.problem or not answer.tokens:
         raise NotKeptError(answer.problem or "nothing was kept")
     return MadeToken(token, answer.tokens[0])
+
+
+def too_many(service: str, rows: Sequence[ServiceTokenRow]) -> str:
+    """Whose limit it is: the service's own, whose tokens are named, or that of all."""
+    if len(rows) < LIVE_AT_MOST:
+        return CURES["too_many"]
+    ids = " and ".join(f"{row.id} (…{row.last_four})" for row in rows)
+    return (
+        f"two tokens of {service} live, and two may: {ids}. "
+        "End the one that is not used any more: `latchwire tokens revoke ID`"
+    )
 
 
 def tell_made(session: Session, made: MadeToken) -> None:

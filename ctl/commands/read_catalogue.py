@@ -53,7 +53,10 @@ def _check(arguments: argparse.Namespace) -> int:
         say_json({"usable": True, "services": count, "open": opened})
         return exits.DONE
     how = "as it should be" if count == 1 else "as they should be"
-    say(f"{path}: {counted(count, 'service')}, {how}")
+    if count:
+        say(f"{path}: {counted(count, 'service')}, {how}")
+    else:
+        say(f"{path}: no service at all: every request will be refused")
     if opened:
         say(f"open to everybody: {', '.join(opened)}")
     if own := [service.name for service in catalogue.services if service.headers]:
@@ -76,6 +79,9 @@ def _routes(arguments: argparse.Namespace) -> int:
     return exits.DONE
 
 
+_PERIODS = {1.0: "second", 60.0: "minute", 3600.0: "hour"}
+
+
 def _rows(service: Service) -> list[dict[str, object]]:
     limit = service.rate_limit
     return [
@@ -84,7 +90,9 @@ def _rows(service: Service) -> list[dict[str, object]]:
             "path": path,
             "service": service.name,
             "who": who(explained_rule(service, path)),
-            "limit": f"{limit.count} in {limit.seconds:g} s" if limit else "",
+            "limit": f"{limit.count}/{_PERIODS[limit.seconds]}, burst {limit.burst}"
+            if limit
+            else "",
             "upstream": service.upstream,
             "exposed": service.expose_publicly,
         }

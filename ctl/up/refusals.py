@@ -20,14 +20,19 @@ _MEANINGS = {
     "stale": "no fresh proof of the blocklist: does the revocation worker run?",
     "two_credentials": "more than one token or cookie",
     "two_subjects": "bearer token and cookie belong to different people",
-    "no_credentials": "not logged in",
+    "no_credentials": "no login came, and no service token",
     "token_invalid": "not a token of this installation",
     "token_expired": "the access token has run out",
     "token_revoked": "this login was ended",
     "csrf_failed": "a cookie and an unsafe method need the same origin or X-CSRF-Token",
-    "wrong_token_type": "the service takes no token of a person, or none of a service: token_types",
+    "wrong_token_type": "the service takes no caller of this kind: token_types",
     "not_allowed": "known, but not one whom the service's rules let in",
     "login_too_old": "the service wants a more recent login: login_age",
+}
+# Of a code whose detail says who came.
+_KINDS = {
+    "user": "a person came, and it takes only services: token_types",
+    "service": "a service came, and it takes only people: token_types",
 }
 # Why somebody who asked for a link gets none; to them it looks like any other answer.
 _MUTED = {
@@ -55,6 +60,8 @@ def _refused(event: dict[str, Any]) -> str:
     service = _text(event, "service") or "(no service)"
     meaning = f": {_MEANINGS[reason]}" if reason in _MEANINGS else ""
     more = f" [{detail}]" if detail else ""
+    if reason == "wrong_token_type" and detail in _KINDS:
+        meaning, more = f": {_KINDS[detail]}", ""
     return f"refused  {service}  {reason}{meaning}{more}{_SENT_ON.get(_text(event, 'outcome'), '')}"
 
 

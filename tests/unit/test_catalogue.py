@@ -242,7 +242,7 @@ def test_all_mistakes_are_told_at_once_and_in_the_order_of_the_file() -> None:
     found = problems(MANY)
 
     assert [problem.split(": ")[0] for problem in found] == [
-        f"services.yaml:{line}" for line in (4, 5, 8, 11, 13)
+        f"services.yaml:{line}" for line in (4, 5, 8, 11, 13, 13)
     ]
     assert "must be one of sub, email, org" in found[1]
     assert "must be 1 at least" in found[2]

@@ -106,7 +106,7 @@ def test_routes_are_every_place_of_the_file_with_whom_it_lets_in(
     assert len(routes) == sum(len(s.paths) + len(s.public_paths) for s in services)
     assert told["auth.acme.com/shop/prices"] == ("shop", "open to everybody")
     assert told["auth.acme.com/shop"] == ("shop", "for everybody signed in")
-    assert told["ledger.acme.com/"][1] == "for any service, with a permission of ledger.write"
+    assert told["ledger.acme.com/"][1] == "for any service, with the permission ledger.write"
     assert [r["service"] for r in routes if not r["exposed"]] == ["ledger"]
 
     assert main(["catalogue", "routes", str(EXAMPLE)]) == exits.DONE

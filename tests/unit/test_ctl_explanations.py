@@ -135,26 +135,30 @@ def test_a_key_that_was_taken_away_is_told_with_its_revocation_or_as_unknown() -
         (ExplainedRule(service="a", host="h.org", path="/"), "Rule a: h.org/ is for everybody signed in."),
         (
             ExplainedRule(service="a", path="/", roles=("admin", "editor"), emails=("@acme.com", "sam@b.org")),
-            "Rule a: / is for a role of admin, editor and an address of @acme.com, s…@b.org.",
+            "for people with one of the roles admin, editor and one of the addresses @acme.com, s…@b.org.",
         ),
         (
             ExplainedRule(
                 service="a", path="/", all_roles=("x", "y"), organisations=("*",), login_age_ms=900_000,
             ),
-            "is for all roles of x, y and an active organisation: any, logged in at most 15 min ago.",
+            "all of the roles x, y and any active organisation, logged in at most 15 min ago.",
         ),
         (
             ExplainedRule(
                 service="a", path="/", token_types=("service",), callers=("*",), all_permissions=("p.q",),
             ),
-            "Rule a: / is for any service, with all permissions of p.q.",
+            "Rule a: / is for any service, with the permission p.q.",
         ),
         (
             ExplainedRule(
                 service="a", path="/", token_types=("user", "service"), callers=("bot", "shop"),
                 permissions=("p", "q"),
             ),
-            "Rule a: / is for everybody signed in or the services bot, shop, with a permission of p, q.",
+            "Rule a: / is for everybody signed in or the services bot, shop, with one of the permissions p, q.",
+        ),
+        (
+            ExplainedRule(service="a", path="/", roles=("admin",), organisations=("o1",)),
+            "Rule a: / is for people with the role admin and the active organisation o1.",
         ),
         (
             ExplainedRule(service="a", path="/", exposed=False, login_age_ms=90_000),
@@ -173,6 +177,40 @@ def test_a_key_that_was_taken_away_is_told_with_its_revocation_or_as_unknown() -
 def test_the_rule_is_told_with_whom_it_lets_in(rule: ExplainedRule, told: str) -> None:
     """Service, host, path, and who."""
     assert told in text_of(an_explanation(rule="a", route=rule))
+
+
+SERVICES_ONLY = ExplainedRule(service="a", path="/", token_types=("service",), callers=("*",))
+
+
+@pytest.mark.parametrize(
+    ("reason", "detail", "said"),
+    [
+        (
+            "token_invalid", "service token unknown",
+            "(403): this service token was revoked, has run out, or was never one of this installation's.",
+        ),
+        ("no_credentials", "", "(403): the service wants a service token, and the request brings none."),
+        ("wrong_token_type", "user", "and the service takes only services (token_types: service)."),
+        ("wrong_token_type", "service", "and the service takes only people (token_types: user)."),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_who_came_and_what_the_service_wants(
+    reason: str, detail: str, said: str
+) -> None:
+    """A service-only route never speaks of a sign-in, a revoked token is not called a stranger's."""
+    told = an_explanation(
+        outcome="deny",
+        reason=reason,
+        status=403,
+        detail=detail,
+        route=SERVICES_ONLY,
+        sub="",
+        kid="",
+    )
+
+    first = text_of(told).splitlines()[0]
+    assert first.endswith(said)
+    assert "sign" not in first.replace("signed", "")
 
 
 def test_what_an_edge_says_cannot_move_a_terminals_cursor() -> None:

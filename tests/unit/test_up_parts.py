@@ -30,9 +30,13 @@ def test_a_refusal_is_one_readable_line() -> None:
     }  # fmt: skip
 
     line = readable(json.dumps(event))
+    kinds = {"reason": "wrong_token_type", "detail": "user", "outcome": "deny"}
+    assert readable(json.dumps(event | kinds)) == (
+        "refused  demo  wrong_token_type: a person came, and it takes only services: token_types"
+    )
 
     sent_on = "(the browser was sent to log in)"
-    assert line == f"refused  demo  no_credentials: not logged in {sent_on}"
+    assert line == f"refused  demo  no_credentials: no login came, and no service token {sent_on}"
 
 
 def test_a_log_line_cannot_steer_the_terminal() -> None:

@@ -1,0 +1,35 @@
+"""What is said when one more token of a service cannot be made."""
+
+from ctl.token_desk import NotKeptError, too_many
+from shared.messages import ServiceTokenRow
+
+
+def row(token_id: str, last_four: str) -> ServiceTokenRow:
+    """One that lives."""
+    return ServiceTokenRow(
+        id=token_id,
+        service="shop",
+        scopes=(),
+        last_four=last_four,
+        created_at=1_800_000_000_000,
+        created_by="operator",
+        expires_at=1_800_000_900_000,
+    )
+
+
+def test_the_two_that_live_are_named_with_the_command_that_ends_one() -> None:
+    """Nobody has to look them up first."""
+    ids = ("01J00000000000000000000S1D", "01J00000000000000000000S2D")
+    said = str(NotKeptError(too_many("shop", (row(ids[0], "aaaa"), row(ids[1], "bbbb")))))
+
+    assert f"two tokens of shop live, and two may: {ids[0]} (…aaaa) and {ids[1]} (…bbbb)." in said
+    assert "`latchwire tokens revoke ID`" in said
+    assert "thousand" not in said
+
+
+def test_a_service_with_fewer_has_come_to_the_limit_of_all() -> None:
+    """That is another cure."""
+    said = too_many("shop", (row("01J00000000000000000000S1D", "aaaa"),))
+
+    assert said.startswith("a thousand tokens live")
+    assert "`latchwire tokens list`" in said
