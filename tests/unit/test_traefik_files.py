@@ -37,6 +37,9 @@ def test_the_labels_are_what_is_rendered_for_the_starter_catalogue() -> None:
     labels = traefik.labels_of(parse_catalogue(init.CATALOGUE), GATEWAY, "app")
 
     assert "```text\n" + "\n".join(labels) + "\n```" in page
+    routers = traefik.render(parse_catalogue(init.CATALOGUE), GATEWAY)["http"]["routers"]
+    (of_auth,) = [router["rule"] for router in routers.values() if router["service"] == "auth"]
+    assert f"\ntraefik.http.routers.latchwire-auth.rule={of_auth}\n" in page
 
 
 @pytest.mark.parametrize("door", ["websecure", "internal"])
