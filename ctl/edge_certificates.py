@@ -56,6 +56,23 @@ class EdgeFiles:
             raise SecretsError(f"{self._directory} cannot be written: {error.strerror}") from error
         return EdgeKey.named(edge_id, load_operator_key(waiting)).public if renew else made
 
+    def state_of(self, kid: str) -> str:
+        """``in use``: its edge signs with it; ``waiting``: it takes that one's place; else ``not here``.
+
+        Of keys whose private halves are on another machine nobody here can tell more.
+        """
+        edge_id = edge_of(kid)
+        try:
+            own = EdgeKey.load(self._secrets_dir, edge_id)
+            waiting = self._waiting(edge_id)
+            if own is not None and own.kid == kid:
+                return "in use"
+            if waiting.exists() and EdgeKey.named(edge_id, load_operator_key(waiting)).kid == kid:
+                return "waiting"
+        except (OSError, SecretsError):
+            return "cannot be read here"
+        return "not here"
+
     def publish(self, keys: Sequence[JWK]) -> bool:
         """Keep the file, the start state, in step with the document; False when it is not writable."""
         try:

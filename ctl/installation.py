@@ -44,6 +44,15 @@ def find_installation(state: Path | None = None) -> Installation:
     return _configured(settings) if _speak(settings, "URL") else _running(STATE)
 
 
+def find_url(state: Path | None = None) -> str:
+    """Where people come to; "" where neither settings nor a running `up` say it."""
+    try:
+        url = find_installation(state).url
+    except NoInstallationError:
+        return ""
+    return url if url.startswith(("http://", "https://")) else ""
+
+
 def find_catalogue(state: Path | None = None) -> Path:
     """The services.yaml that people write for the installation `find_installation` would find.
 

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,9 +11,10 @@ from ctl.arguments import Commands, add_command
 from ctl.confirm import confirmed
 from ctl.documents import ConflictError, DocumentDesk, tell
 from ctl.edge_certificates import EdgeFiles, EdgeKeyError, with_keys, without
+from ctl.explanations import ago
 from ctl.output import complain, one_line, say, say_json, table
 from ctl.session import Session, operate
-from latchwire.documents import EDGES
+from latchwire.documents import EDGES, Document
 from shared.contract import TOKEN_REVOKED
 from shared.documents import DocumentTooLargeError
 from shared.edge_keys import JWK, edge_of
@@ -98,15 +99,35 @@ def _operate(arguments: argparse.Namespace, work: Work) -> int:
 
 
 async def _show(desk: CertificateDesk) -> int:
-    rows = [(edge_of(key["kid"]), key["kid"]) for key in desk.keys]
+    now_ms = desk.session.clock.now_ms()
+    rows = [
+        (edge_of(kid), kid, desk.files.state_of(kid), certified_at(desk.shelf.genuine, kid))
+        for kid in (key["kid"] for key in desk.keys)
+    ]
     if desk.session.json:
-        found = [{"edge_id": edge, "kid": kid} for edge, kid in rows]
+        names = ("edge_id", "kid", "state", "certified_at")
+        found = [dict(zip(names, row, strict=True)) for row in rows]
         say_json({"generation": desk.shelf.generation, "keys": found})
     elif rows:
-        say(table([("EDGE", "KEY"), *rows]))
+        cells = ((*row[:3], ago(now_ms - row[3]) if row[3] else "at the start") for row in rows)
+        say(table([("EDGE", "KEY", "STATE", "CERTIFIED"), *cells]))
     else:
         complain("no edge has a certified key: `latchwire edges certify`")
     return exits.DONE
+
+
+def certified_at(documents: Sequence[Document], kid: str) -> int | None:
+    """When the first of *documents*, by rising generation, that names *kid* was signed (Unix ms).
+
+    None where that is the first of all: then it may be from before it, out of the file of the start.
+    """
+    named = [document for document in documents if _names(document, kid)]
+    return named[0].at if named and named[0] is not documents[0] else None
+
+
+def _names(document: Document, kid: str) -> bool:
+    body: Any = document.body
+    return any(key["kid"] == kid for key in body["keys"])
 
 
 async def _certify(desk: CertificateDesk, *, name: str | None, renew: bool) -> int:

@@ -13,6 +13,7 @@ from ctl.documents import ConflictError, DocumentDesk, Words, tell
 from ctl.installation import NoInstallationError, find_catalogue
 from ctl.output import complain, date_time, one_line, say, say_json
 from ctl.session import Session, operate
+from ctl.shadows import shadow_lines
 from ctl.up.reload import adds_app
 from latchwire.documents import CATALOGUE, Document
 from shared.catalogue import CatalogueError, parse_catalogue, read_text
@@ -64,6 +65,8 @@ def _run_apply(arguments: argparse.Namespace) -> int:
     except (CatalogueError, NoInstallationError) as error:
         complain(str(error))
         return exits.FAILED
+    for warning in shadow_lines(catalogue, arguments.context):
+        complain(warning)
     if arguments.dry_run:
         return _operate(arguments, partial(rehearse, text=text))
     if not catalogue.services and not confirmed(NOBODY_LEFT, yes=arguments.yes):

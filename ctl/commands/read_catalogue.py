@@ -9,6 +9,7 @@ from ctl.arguments import Commands, add_command
 from ctl.installation import NoInstallationError, find_catalogue
 from ctl.output import complain, counted, say, say_json, table
 from ctl.rules_in_words import who
+from ctl.shadows import shadow_lines
 from shared.catalogue import Catalogue, CatalogueError, Service, load_catalogue, schema
 from shared.catalogue.changes import open_places
 from shared.catalogue.explained import explained_rule
@@ -49,14 +50,17 @@ def _check(arguments: argparse.Namespace) -> int:
     path, catalogue = read
     count = len(catalogue.services)
     opened = [place for service in catalogue.services for place in open_places(service)]
+    warnings = shadow_lines(catalogue, arguments.context)
     if arguments.json:
-        say_json({"usable": True, "services": count, "open": opened})
+        say_json({"usable": True, "services": count, "open": opened, "warnings": warnings})
         return exits.DONE
     how = "as it should be" if count == 1 else "as they should be"
     if count:
         say(f"{path}: {counted(count, 'service')}, {how}")
     else:
         say(f"{path}: no service at all: every request will be refused")
+    for warning in warnings:
+        complain(warning)
     if opened:
         say(f"open to everybody: {', '.join(opened)}")
     if own := [service.name for service in catalogue.services if service.headers]:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
-from ctl.installation import NoInstallationError, find_catalogue, find_installation
+from ctl.installation import NoInstallationError, find_catalogue, find_url
 from ctl.output import complain, say
 from shared.catalogue import Catalogue, CatalogueError, load_catalogue
 from shared.traefik import Gateway, labels_of, render
@@ -78,7 +78,7 @@ def _no_route(catalogue: Catalogue, name: str) -> str:
 
 
 def _read(arguments: argparse.Namespace) -> tuple[Catalogue, Gateway]:
-    url = _url(arguments.context)
+    url = find_url(arguments.context)
     gateway = Gateway(
         auth=arguments.auth,
         edge=arguments.edge,
@@ -90,12 +90,3 @@ def _read(arguments: argparse.Namespace) -> tuple[Catalogue, Gateway]:
     )
     path = arguments.file or find_catalogue(arguments.context)
     return load_catalogue(path, str(path)), gateway
-
-
-def _url(state: Path | None) -> str:
-    """Where people come to; "" where neither settings nor a running `up` say it."""
-    try:
-        url = find_installation(state).url
-    except NoInstallationError:
-        return ""
-    return url if url.startswith(("http://", "https://")) else ""

@@ -140,3 +140,51 @@ def test_a_check_of_a_broken_file_is_for_machines_too(
     answer = json.loads(capsys.readouterr().out)
     assert answer["usable"] is False
     assert any("mine.yaml:3: services.app.upstraem: unknown key" in p for p in answer["problems"])
+
+
+def test_paths_of_the_login_are_warned_of_and_not_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No request ever comes to them; on another host than the login's they are like any other."""
+    (folder / ".env").write_text(
+        "LATCHWIRE_URL=https://auth.acme.com\nLATCHWIRE_NATS_URL=nats://n\n"
+    )
+    file = folder / "services.yaml"
+    file.write_text(
+        "services:\n"
+        "  a: {upstream: 'http://a', paths: [/auth/x, /authors]}\n"
+        "  b: {upstream: 'http://b', host: auth.acme.com, paths: [/.well-known]}\n"
+        "  c: {upstream: 'http://c', host: app.acme.com, paths: [/.well-known]}\n"
+    )
+
+    assert main(["catalogue", "check"]) == exits.DONE
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: the gateway sends */auth/x to the login, not to the service",
+        "warning: the gateway sends auth.acme.com/.well-known to the login, not to the service",
+    ]
+
+
+def test_a_catalogue_without_services_is_not_called_as_it_should_be(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And nothing is published of it without a word: nobody is at this terminal to say it."""
+    (folder / "none.yaml").write_text("services: {}\n")
+
+    assert main(["catalogue", "check", "none.yaml"]) == exits.DONE
+    assert (
+        capsys.readouterr().out == "none.yaml: no service at all: every request will be refused\n"
+    )
+    assert main(["catalogue", "apply", "none.yaml"]) == exits.USAGE
+    assert "every request will be refused" in capsys.readouterr().err
+
+
+def test_limits_are_shown_as_they_are_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what may come at once."""
+    (folder / "services.yaml").write_text(GOOD + "    rate_limit: standard\n    roles: [admin]\n")
+
+    assert main(["--context", str(folder), "catalogue", "routes"]) == exits.DONE
+    out = capsys.readouterr().out
+    assert "100/minute, burst 50" in out
+    assert "for people with the role admin" in out

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ctl.commands.edge_keys import certified_at
 from ctl.edge_certificates import MAX_KEYS, EdgeFiles, EdgeKeyError, with_keys, without
+from latchwire.documents import Document
 from latchwire.keys import KeyRing
 from services.edge.flows.assertions import Assertions
 from services.edge.wiring import key_remark
@@ -108,6 +110,9 @@ def test_a_renewed_key_waits_until_the_one_before_is_withdrawn(tmp_path: Path) -
     new = files.make("edge-1", renew=True)
     assert files.make("edge-1", renew=True) == new, "one that waits is enough"
     assert own(tmp_path).kid == old["kid"]
+    # Which one to withdraw need not be remembered.
+    kids = (old["kid"], new["kid"], "edge-1.00000000", "edge-9.00000000")
+    assert [files.state_of(kid) for kid in kids] == ["in use", "waiting", "not here", "not here"]
 
     files.put_away([old["kid"]])
 
@@ -136,6 +141,17 @@ def test_the_edges_of_an_installation_are_those_with_a_credential_or_a_key(tmp_p
     EdgeFiles(tmp_path).make("edge-1", renew=True)
 
     assert EdgeFiles(tmp_path).known() == ["edge-1", "edge-7"]
+
+
+def test_when_a_key_was_certified_is_known_of_all_but_the_first_document() -> None:
+    """That one may have taken it over from the file of the start."""
+    bodies = (["a"], ["a", "b"], ["b", "c"])
+    documents = [
+        Document("edges", n, n * 1000, {"keys": [{"kid": kid} for kid in kids]})
+        for n, kids in enumerate(bodies, 1)
+    ]
+
+    assert [certified_at(documents, kid) for kid in "abcd"] == [None, 2000, 3000, None]
 
 
 KEYS = [EdgeKey.named(name, EDGE_KEY.private).public for name in ("edge-1", "edge-2")]
