@@ -1,6 +1,7 @@
 """Fixtures: real servers on free ports, one set per test, ended with it."""
 
 import shutil
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -21,6 +22,9 @@ from tests.support.servers import NatsServer, RedisServer, make_nats, make_redis
 # How long an example takes says something about the machine, not about what is tested.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+# What a shell starts in the background is born deaf to Ctrl-C (POSIX), and so would be all that we start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BusFactory = Callable[[str], Awaitable[Bus]]
 
