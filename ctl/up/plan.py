@@ -252,7 +252,7 @@ def traefik_static(doors: Mapping[str, int], routes: str) -> dict[str, Any]:
         },
         "providers": {
             "providersThrottleDuration": "100ms",
-            "http": {"endpoint": routes, "pollInterval": "500ms", "pollTimeout": "5s"},
+            "http": {"endpoint": routes, "pollInterval": "200ms", "pollTimeout": "5s"},
         },
     }
 
