@@ -3,6 +3,7 @@
 Building a response through header dictionaries costs aiohttp more than everything a check does.
 """
 
+import asyncio
 from email.utils import formatdate
 from http import HTTPStatus
 from itertools import count
@@ -18,21 +19,21 @@ from shared.ids import Ids
 RETRY_AFTER_SECONDS = 1
 MAX_UNREAD_BYTES = 64 * 1024
 _EMPTY = b"Content-Length: 0\r\n"
+_END = b"\r\n\r\n"
 
 
 class Answer(web.StreamResponse):
-    """A whole response, ready to send: status line and header lines, each with its CRLF; mostly no *body*."""
+    """A *whole* answer of `Answers`, for aiohttp to send."""
 
-    def __init__(self, head: bytes, body: bytes = b"") -> None:
+    def __init__(self, whole: bytes) -> None:
         # The base class prepares dictionaries that nobody would read; `prepare` and `write_eof` are all
         # that the server calls, and both are ours.
-        self._head = head
-        self._page = body
+        self._whole = whole
         self._alive = False
 
     @property
     def status(self) -> int:
-        return int(self._head[9:12])
+        return int(self._whole[9:12])
 
     @property
     def keep_alive(self) -> bool:
@@ -43,21 +44,34 @@ class Answer(web.StreamResponse):
         transport = request.transport
         if transport is None:
             return None
-        # Who pipelines without reading the answers is not kept.
-        reads = transport.get_write_buffer_size() < MAX_UNREAD_BYTES
-        self._alive = reads and request.keep_alive and request.version == HttpVersion11
-        end = b"\r\n" if self._alive else b"Connection: close\r\n\r\n"
-        if self._page and request.method != "HEAD":
-            end += self._page
-        transport.write(self._head + end)
+        keeps = request.keep_alive and request.version == HttpVersion11
+        self._alive = keeps and is_read(transport)
+        transport.write(sent(self._whole, request.method, alive=self._alive))
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing is left to send."""
 
 
+def is_read(transport: asyncio.WriteTransport) -> bool:
+    """Whether the peer reads what it is answered; who pipelines without reading is not kept."""
+    return transport.get_write_buffer_size() < MAX_UNREAD_BYTES
+
+
+def sent(whole: bytes, method: str, *, alive: bool) -> bytes:
+    """What of the *whole* answer goes out: to HEAD no body, and where the connection ends a line that says so."""
+    if alive and method != "HEAD":
+        return whole
+    head, _, body = whole.partition(_END)
+    end = _END if alive else b"\r\nConnection: close\r\n\r\n"
+    return head + end if method == "HEAD" else head + end + body
+
+
 class Answers:
-    """Makes answers; the Date header is encoded once a second. The doors read its *clock* too."""
+    """Makes whole answers, as they go to a connection that stays; the doors read its *clock* too.
+
+    The Date header is encoded once a second.
+    """
 
     def __init__(self, *, clock: Clock, ids: Ids, url: str) -> None:
         self.monotonic, self.now_ms = clock.monotonic, clock.now_ms
@@ -73,13 +87,13 @@ class Answers:
         """An id no other process makes: this process's ULID and a number."""
         return b"%b-%x" % (self._prefix, next(self._numbers))
 
-    def allow(self, identity: bytes, request_id: bytes, now_ms: int) -> Answer:
+    def allow(self, identity: bytes, request_id: bytes, now_ms: int) -> bytes:
         """200 with every identity header, at *now_ms*."""
         if now_ms // 1000 != self._second:
             self._date_at(now_ms // 1000)
-        return Answer(b"%b%bX-Request-Id: %b\r\n" % (self._allowed, identity, request_id))
+        return b"%b%bX-Request-Id: %b\r\n\r\n" % (self._allowed, identity, request_id)
 
-    def deny(self, code: Code, request_id: bytes, max_age: int = 0) -> Answer:
+    def deny(self, code: Code, request_id: bytes, max_age: int = 0) -> bytes:
         """The status and headers of *code*; no body, and nothing a browser would keep.
 
         *max_age*: the seconds of `Denied`, for a login that is too old.
@@ -88,32 +102,32 @@ class Answers:
         lines = self._refusal(code, request_id) + self._advice(code, status, max_age)
         return _answer(status, lines)
 
-    def redirect(self, code: Code, request_id: bytes, location: str, *, safe: bool) -> Answer:
+    def redirect(self, code: Code, request_id: bytes, location: str, *, safe: bool) -> bytes:
         """Send a browser on: 302, or 303 so that a form is not posted to the sign-in page."""
         line = b"Location: %b\r\n" % location.encode("ascii")
         return _answer(302 if safe else 303, self._refusal(code, request_id) + line)
 
-    def sign_in(self, code: Code, request_id: bytes, location: str) -> Answer:
+    def sign_in(self, code: Code, request_id: bytes, location: str) -> bytes:
         """401 with the page's address beside it, for a proxy that makes the redirect itself."""
         line = b"X-Latchwire-Location: %b\r\n" % location.encode("ascii")
         return _answer(401, self._refusal(code, request_id) + line)
 
-    def page(self, code: Code, request_id: bytes, page: ShownPage) -> Answer:
+    def page(self, code: Code, request_id: bytes, page: ShownPage) -> bytes:
         """The refusal *code* as a page, for a person."""
         status = STATUS[code]
         lines = self._refusal(code, request_id).removeprefix(_EMPTY)
         return _answer(status, self._with_page(lines, page), page.body)
 
-    def standing_page(self, page: ShownPage) -> Answer:
+    def standing_page(self, page: ShownPage) -> bytes:
         """403 as a page, for a gateway that shows it in place of its own."""
         lines = self._dated().removeprefix(_EMPTY) + b"Cache-Control: no-store\r\n"
         return _answer(403, self._with_page(lines, page), page.body)
 
-    def bare_refusal(self) -> Answer:
+    def bare_refusal(self) -> bytes:
         """403 without a page, where the page was asked for by a program."""
         return _answer(403, self._dated() + b"Cache-Control: no-store\r\n")
 
-    def not_found(self) -> Answer:
+    def not_found(self) -> bytes:
         """What every other path gets."""
         return _answer(404, self._dated() + b"Cache-Control: no-store\r\n")
 
@@ -153,8 +167,8 @@ class Answers:
         self._allowed = _STATUS_LINES[200] + self._date
 
 
-def _answer(status: int, lines: bytes, body: bytes = b"") -> Answer:
-    return Answer(_STATUS_LINES[status] + lines, body)
+def _answer(status: int, lines: bytes, body: bytes = b"") -> bytes:
+    return b"%b%b\r\n%b" % (_STATUS_LINES[status], lines, body)
 
 
 _STATUS_LINES = {

@@ -9,7 +9,7 @@ request's own; Envoy's path goes on behind ``/@`` with the request's.
 
 import re
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import structlog
 from aiohttp import web
@@ -36,6 +36,18 @@ _BROWSER: Final = FieldReader(())  # what a browser says of itself
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{8,128}")
 
 log = structlog.get_logger()
+
+
+class Check(NamedTuple):
+    """A check as it stands on the wire: the address it comes from, and nothing in it judged.
+
+    *path* has UTF-8's surrogates for bytes that are none; *headers* are the lines' raw names and values.
+    """
+
+    peer: str | None
+    method: str
+    path: str
+    headers: Iterable[tuple[bytes, bytes]]
 
 
 class Door:
@@ -66,13 +78,13 @@ class Door:
         self._as_nobody = (contract.proxy, "allow", "public")
         self._now_ms = answers.now_ms
 
-    def answer(self, request: web.BaseRequest, chosen: str, rest: str) -> Answer:
-        """The answer to the check *request* for the service *chosen*; *rest* is what follows ``/@``."""
-        fields = self._reader.read(request.raw_headers)
+    def answer(self, check: Check, chosen: str, rest: str) -> bytes:
+        """The whole answer to *check* for the service *chosen*; *rest* is what follows ``/@``."""
+        fields = self._reader.read(check.headers)
         request_id = self._request_id(fields)
         try:
             now_ms = self._now_ms()
-            decision = self._decide(request, fields, chosen, rest, now_ms)
+            decision = self._decide(check, fields, chosen, rest, now_ms)
             if isinstance(decision, Allowed):
                 return self._let_in(decision, request_id, now_ms)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody passes by it
@@ -83,11 +95,11 @@ class Door:
         return self._refuse(decision, fields, request_id)
 
     def _decide(
-        self, request: web.BaseRequest, fields: Fields, chosen: str, rest: str, now_ms: int
+        self, check: Check, fields: Fields, chosen: str, rest: str, now_ms: int
     ) -> Decision:
-        if not self._peers.trusts(request.remote):
+        if not self._peers.trusts(check.peer):
             return Denied("untrusted_peer")
-        asking = self._contract.source(request.method, rest, fields)
+        asking = self._contract.source(check.method, rest, fields)
         if asking is None:
             return Denied("bad_forwarded")
         return self._checker.check_at(asking, fields, chosen, now_ms)
@@ -99,7 +111,7 @@ class Door:
             return sent
         return self._answers.new_request_id()
 
-    def _let_in(self, allowed: Allowed, request_id: bytes, now_ms: int) -> Answer:
+    def _let_in(self, allowed: Allowed, request_id: bytes, now_ms: int) -> bytes:
         answer = self._answers.allow(self._assertions.lines_at(allowed, now_ms), request_id, now_ms)
         token = allowed.token
         self._counts.add(self._as_nobody if token is None else self._by_token)
@@ -107,7 +119,7 @@ class Door:
             self._counts.uses.note(token.own_sid)
         return answer
 
-    def _refuse(self, denied: Denied, fields: Fields, request_id: bytes) -> Answer:
+    def _refuse(self, denied: Denied, fields: Fields, request_id: bytes) -> bytes:
         location = self._pages.way_in(denied, fields)
         if location is not None:
             outcome = "redirect"
@@ -126,14 +138,14 @@ class Door:
         )
         return answer
 
-    def _send_on(self, denied: Denied, request_id: bytes, location: str) -> Answer:
+    def _send_on(self, denied: Denied, request_id: bytes, location: str) -> bytes:
         """A redirect, or for a proxy that knows none the 401 of which it makes one itself."""
         if not self._contract.redirects:
             return self._answers.sign_in(denied.code, request_id, location)
         safe = denied.original is not None and denied.original.safe
         return self._answers.redirect(denied.code, request_id, location, safe=safe)
 
-    def _say_no(self, denied: Denied, fields: Fields, request_id: bytes) -> Answer:
+    def _say_no(self, denied: Denied, fields: Fields, request_id: bytes) -> bytes:
         """The status and its headers, and for a person who looks at it a page, where the proxy hands one on."""
         page = self._pages.instead_of(denied, fields) if self._contract.redirects else None
         if page is None:
@@ -182,15 +194,20 @@ class Doors:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """The handler of a low-level aiohttp server."""
-        path = request.raw_path
+        check = Check(request.remote, request.method, request.raw_path, request.raw_headers)
+        return Answer(self.answer(check))
+
+    def answer(self, check: Check) -> bytes:
+        """The whole answer to *check*, whoever read it off the wire."""
+        path = check.path
         bound = self._bound.get(path) or self._bind(path)
         if bound is None:
-            return self._without_check(request)
+            return self._without_check(check)
         began = self._monotonic()
         door, chosen, rest = bound
-        answer = door.answer(request, chosen, rest)
+        whole = door.answer(check, chosen, rest)
         self._times.add(self._monotonic() - began)
-        return answer
+        return whole
 
     def _bind(self, path: str) -> Bound | None:
         """The door at *path*, the service it names, what follows; kept where no client has a say."""
@@ -208,10 +225,10 @@ class Doors:
             self._bound[path] = bound
         return bound
 
-    def _without_check(self, request: web.BaseRequest) -> Answer:
+    def _without_check(self, check: Check) -> bytes:
         """The page of a 403, for a gateway that drops ours (nginx: ``error_page 403``); anybody may see it."""
-        if request.raw_path.partition("?")[0] != REFUSED:
+        if check.path.partition("?")[0] != REFUSED:
             return self._answers.not_found()
-        if asks_for_page(_BROWSER.read(request.raw_headers)):
+        if asks_for_page(_BROWSER.read(check.headers)):
             return self._answers.standing_page(self._pages.refused)
         return self._answers.bare_refusal()
