@@ -1,5 +1,7 @@
 """What a worker tells an operator's ``doctor`` of itself: what stands in ``/ready``, and what it adds."""
 
+import os
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from shared.setting_types import Network
 from shared.settings import WorkerSettings
 
 MAX_TEXT = 255
+MAX_NAME = 200  # of a machine
 _FILES = {"signing": "*.pem", "link": "*.key", "refresh": "*.key", "csrf": "*.key"}
 
 More = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -26,12 +29,22 @@ async def nothing_more() -> Mapping[str, Any]:
 async def answer_doctor(
     bus: Bus, runtime: Runtime, settings: WorkerSettings, more: More = nothing_more
 ) -> None:
-    """Begin to answer. *more*, which may not raise, fills the fields of `WorkerFacts` only this worker can."""
+    """Begin to answer, whichever other processes do.
 
-    async def tell(_asked: AskFacts) -> WorkerFacts:
+    *more*, which may not raise, fills the fields of `WorkerFacts` only this worker can.
+    """
+    process = runtime.ids.ulid(runtime.clock.now_ms())
+    place = f"{socket.gethostname()[:MAX_NAME]}, process {os.getpid()}"
+
+    async def tell(asked: AskFacts) -> WorkerFacts:
+        if asked.roll_call:
+            at = runtime.clock.now_ms()
+            return WorkerFacts(worker=bus.name, process=process, place=place, at=at)
         own = await more()
         return WorkerFacts(
             worker=bus.name,
+            process=process,
+            place=place,
             url=settings.url[:MAX_TEXT],
             version=__version__,
             problems=_lines(runtime.health.problems()),
@@ -41,7 +54,7 @@ async def answer_doctor(
         )
 
     question = OP_DOCTOR_EDGE if bus.role is Role.EDGE else OP_DOCTOR_FACTS
-    await bus.answer(question.of(bus.name), tell)
+    await bus.answer(question.of(bus.name), tell, everyone=True)
 
 
 def key_facts(directory: Path, *purposes: str) -> tuple[KeyFacts, ...]:

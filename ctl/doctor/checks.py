@@ -183,6 +183,10 @@ WORKERS: Final[dict[str, Check]] = {
         "workers disagree about the public address: cookies and tokens of one are refused by another",
         "one LATCHWIRE_URL for all",
     ),
+    "worker.differs": _warning(
+        "what is allowed, or signed, depends on which process is asked",
+        "one set of settings, one secrets directory and one version for all processes of a worker",
+    ),
     "proxies.wide": _warning(
         "whoever is in that network can say what was asked for, and by whom",
         "LATCHWIRE_TRUSTED_PROXIES: the proxy's own address or subnet",

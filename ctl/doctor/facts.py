@@ -1,9 +1,10 @@
 """What workers tell of themselves, judged. Pure: facts in, findings out."""
 
 import ipaddress
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Final
 
 from ctl.doctor.findings import Finding
 from shared.messages import RedisFacts, SmtpFacts, WorkerFacts
@@ -15,6 +16,14 @@ FULL = 0.8
 # A network that is wider holds more than proxies.
 NARROWEST = {4: 20, 6: 56}
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+# What a request must not meet differently at the next process. What each of them has alone wrong is said of it.
+ALIKE: Final[dict[str, Callable[[WorkerFacts], str]]] = {
+    "version": lambda facts: facts.version,
+    "cookie_domain": lambda facts: facts.cookie_domain,
+    "trusted_proxies": lambda facts: " ".join(sorted(facts.trusted_proxies)),
+    "max_staleness": lambda facts: f"{facts.max_staleness_ms / 1000:g} s",
+    "keys": lambda facts: " ".join(sorted(f"{key.purpose}/{key.kid}" for key in facts.keys)),
+}
 LOCAL = ("http://localhost", "http://127.0.0.1", "http://[::1]")
 
 
@@ -35,11 +44,41 @@ class Told:
 
 def judge_workers(told: Sequence[Told], now_ms: int) -> list[Finding]:
     """All that is wrong by what they said."""
-    findings = [found for one in told for found in _judge(one, now_ms)]
+    findings = [found for group in _kinds(told) for found in _judge_kind(group, now_ms)]
     addresses = sorted({one.facts.url for one in told if one.facts.url})
     if len(addresses) > 1:
         findings.append(Finding("worker.url", "LATCHWIRE_URL", " and ".join(addresses)))
     return findings
+
+
+def _kinds(told: Sequence[Told]) -> list[list[Told]]:
+    """The processes of each worker together."""
+    kinds: dict[str, list[Told]] = {}
+    for one in told:
+        kinds.setdefault(one.facts.worker, []).append(one)
+    return list(kinds.values())
+
+
+def _judge_kind(told: Sequence[Told], now_ms: int) -> Iterator[Finding]:
+    """What all of one worker's processes suffer from once, the rest with the place of the one that does."""
+    found = [dict.fromkeys(_judge(one, now_ms)) for one in told]
+    common = [finding for finding in found[0] if all(finding in other for other in found)]
+    yield from common
+    for one, findings in zip(told, found, strict=True):
+        for finding in findings:
+            if finding not in common:
+                where = f"{finding.where} ({one.facts.worker} on {one.facts.place})"
+                yield replace(finding, where=where)
+    yield from _differences([one.facts for one in told])
+
+
+def _differences(facts: Sequence[WorkerFacts]) -> Iterator[Finding]:
+    """What processes of one worker must agree on, and do not: it depends on who is asked."""
+    for name, of in ALIKE.items():
+        values = sorted({of(one) for one in facts})
+        if len(values) > 1:
+            seen = " and ".join(value or "none" for value in values)
+            yield Finding("worker.differs", facts[0].worker, f"{name}: {seen}")
 
 
 def _judge(told: Told, now_ms: int) -> Iterator[Finding]:

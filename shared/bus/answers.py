@@ -70,9 +70,17 @@ class Answers:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def to_each(
-        self, question: Question[M, R], handler: Callable[[M], Awaitable[R]], *, at_once: int
+        self,
+        question: Question[M, R],
+        handler: Callable[[M], Awaitable[R]],
+        *,
+        at_once: int,
+        everyone: bool = False,
     ) -> None:
-        """Answer *at_once* at a time; a thousand more may wait, who comes on top is not answered."""
+        """Answer *at_once* at a time; a thousand more may wait, who comes on top is not answered.
+
+        *everyone*: this process answers whoever else does (`shared.bus.gather` collects the answers).
+        """
         answering = asyncio.Semaphore(at_once)  # its own: a slow answer must not hold up another
         asked: set[asyncio.Task[None]] = set()
 
@@ -89,7 +97,8 @@ class Answers:
                 asked.add(task)
                 task.add_done_callback(asked.discard)
 
-        await self._client.subscribe(question.name, queue=self._queue, cb=received)
+        queue = "" if everyone else self._queue
+        await self._client.subscribe(question.name, queue=queue, cb=received)
 
     async def to_all(self, question: Question[M, R], handler: Callable[[M], Awaitable[R]]) -> None:
         """One answer for all who had asked before it was begun."""

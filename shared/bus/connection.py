@@ -131,9 +131,10 @@ class Bus:
         handler: Callable[[M], Awaitable[R]],
         *,
         at_once: int = CONCURRENT_ANSWERS,
+        everyone: bool = False,
     ) -> None:
-        """Answer *question*, *at_once* at a time; one of the processes with this role gets each."""
-        await self._answers.to_each(question, handler, at_once=at_once)
+        """Answer *question*, *at_once* at a time; one of this role's processes gets each, or *everyone*."""
+        await self._answers.to_each(question, handler, at_once=at_once, everyone=everyone)
         await self._settle()
 
     async def answer_all(

@@ -10,7 +10,13 @@ Texts = Annotated[tuple[ShortText, ...], Field(max_length=64)]
 
 
 class AskFacts(Message):
-    """``op.doctor.facts.<worker>``, ``op.doctor.edge.<edge_id>``: how do things stand where you are?"""
+    """``op.doctor.facts.<worker>``, ``op.doctor.edge.<edge_id>``: how do things stand where you are?
+
+    Every process of a worker answers. With *roll_call* it says only who it is, at once: then the asker knows
+    for how many answers to wait.
+    """
+
+    roll_call: bool = False
 
 
 class RedisFacts(Message):
@@ -55,9 +61,13 @@ class WorkerFacts(Message):
 
     *allows_everybody*: anybody with a mailbox may log in. *trusted_proxies* are networks. *assertion_key*:
     whether an edge has a certified key of its own for assertions. None is what is not this worker's affair.
+    *process* is another for each life of each process; *place* is where it runs, for people: its machine's name
+    and its process id.
     """
 
     worker: Identifier
+    process: ShortText = ""
+    place: ShortText = ""
     at: Millis
     url: ShortText = ""
     version: ShortText = ""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ctl.commands.doctor import exit_code, is_own
+from ctl.doctor.asking import Answers, silent
 from ctl.doctor.catalogue import judge_catalogue, judge_tokens
 from ctl.doctor.checks import CATALOGUE, CHECKS, WORKERS
 from ctl.doctor.facts import Told, is_wide, judge_workers
@@ -127,6 +128,59 @@ def test_workers_that_disagree_about_the_address_are_found() -> None:
     told = [Told(worker(url=url), NOW, NOW) for url in (URL, "https://login.acme.com")]
 
     assert [found.check for found in judge_workers(told, NOW)] == ["worker.url"]
+
+
+def mailers(*facts: WorkerFacts) -> list[tuple[str, str]]:
+    """Check and place of what is found at several processes of one worker."""
+    told = [
+        Told(one.model_copy(update={"worker": "mailer", "place": f"mail-{n}, process 7"}), NOW, NOW)
+        for n, one in enumerate(facts, 1)
+    ]
+    return [(found.check, found.where) for found in judge_workers(told, NOW)]
+
+
+def test_the_one_process_of_three_that_is_badly_set_is_named() -> None:
+    """Whichever it is: the machine and the process stand beside what is wrong."""
+    away = worker(smtp=SmtpFacts(problem="refuses connections", tls="starttls"))
+
+    assert mailers(worker(), away, worker()) == [
+        ("smtp.away", "mail server (mailer on mail-2, process 7)")
+    ]
+
+
+def test_what_all_processes_suffer_from_is_said_once() -> None:
+    """Three mailers and one mail server that is away: one finding."""
+    away = worker(smtp=SmtpFacts(problem="refuses connections", tls="starttls"))
+
+    assert mailers(away, away, away) == [("smtp.away", "mail server")]
+
+
+DIFFERENT: list[dict[str, object]] = [
+    {"version": "9.9.9"},
+    {"cookie_domain": "acme.com"},
+    {"trusted_proxies": ("172.31.250.0/24",)},
+    {"max_staleness_ms": 30_000},
+    {"keys": (key(1),)},
+]
+
+
+@pytest.mark.parametrize("changes", DIFFERENT)
+def test_processes_of_one_worker_that_are_set_differently_are_found(
+    changes: dict[str, object],
+) -> None:
+    """What is allowed would depend on which of them is asked."""
+    assert mailers(worker(), worker(**changes)) == [("worker.differs", "mailer")]
+
+
+def test_a_process_that_calls_out_and_tells_nothing_is_named() -> None:
+    """It is there, and what only it can see was not looked at."""
+    answers = Answers()
+    for number in (1, 2):
+        answers.call(worker(process=f"P{number}", place=f"web-{number}, process 7"))
+    answers.told.append(Told(worker(process="P1"), NOW, NOW))
+
+    found = [(finding.check, finding.where) for finding in silent("auth", answers)]
+    assert found == [("worker.silent", "auth (web-2, process 7)")]
 
 
 @pytest.mark.parametrize(("check", "keys"), SMELLS.items())
@@ -381,7 +435,7 @@ def test_a_terminal_obeys_nothing_that_was_seen() -> None:
 
 def test_every_check_of_facts_is_seen_failing() -> None:
     """With the tables above; `worker.silent` and `catalogue.unread` in the tests of the whole command."""
-    seen = {check for check, _ in WRONG} | {"worker.url", *SMELLS}
+    seen = {check for check, _ in WRONG} | {"worker.url", "worker.differs", *SMELLS}
     seen |= {"tokens.expires", "tokens.far", "tokens.unused"}
 
     assert (WORKERS.keys() | CATALOGUE.keys()) - seen == {"worker.silent", "catalogue.unread"}
