@@ -14,6 +14,9 @@ from shared.messages import Heartbeat
 from shared.secrets import load_operator_keys
 
 POLL_SECONDS = 0.25
+OTHERS_MAY_BE_LIVE = (
+    "other edges may be live: no revocation worker has listened long enough to name them all"
+)
 # An edge that claims to be further ahead than this tells a lie, and generations are no endless supply.
 MAX_AHEAD = 1_000_000
 
@@ -72,13 +75,64 @@ class Words:
         return {"complete": self.complete, "whole": self.whole, "edges": edges}
 
 
-class DocumentDesk:
-    """Reads and writes one document, *name*, and hears which edges have it."""
+class Hearing:
+    """Hears how far edges are with the document *name*: keys, catalogue, edges or tokens."""
 
     def __init__(self, session: Session, name: str) -> None:
         self.session = session
         self.name = name
         self.roll = RollCall(session.clock)
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        await self.roll.start(self.session.bus)
+
+    async def words(self, generation: int, timeout: float) -> Words:
+        """Wait until every live edge has *generation* or a later one, at most *timeout* seconds."""
+        clock, began = self.session.clock, self.session.clock.monotonic()
+        reached: dict[str, float] = {}
+        while True:
+            await self.ask()
+            now = clock.monotonic()
+            for edge_id, edge in self.roll.edges.items():
+                if self.generation_of(edge.last) >= generation:
+                    reached.setdefault(edge_id, max(0.0, edge.heard_at - began))
+            settled = self.roll.whole or (
+                self.roll.told is None and now > began + ROLL_CALL_SECONDS
+            )
+            if (settled and self.roll.edges.keys() <= reached.keys()) or now >= began + timeout:
+                return self._words(generation, reached)
+            await self.roll.more(min(POLL_SECONDS, began + timeout - now))
+
+    async def ask(self) -> None:
+        """Ask a worker which edges are live; it may as well be away."""
+        try:
+            await self.roll.ask(self.session.bus)
+        except BusUnavailableError:
+            self.roll.told = None  # the connection may yet come back in time
+
+    def generation_of(self, beat: Heartbeat) -> int:
+        """What the edge of *beat* goes by."""
+        generation: int = getattr(beat, f"{self.name}_generation")
+        return generation
+
+    def _words(self, generation: int, reached: dict[str, float]) -> Words:
+        edges = tuple(
+            EdgeWord(
+                edge_id,
+                self.generation_of(edge.last),
+                round(reached[edge_id] * 1000, 1) if edge_id in reached else None,
+            )
+            for edge_id, edge in sorted(self.roll.edges.items())
+        )
+        return Words(generation, edges, self.roll.whole)
+
+
+class DocumentDesk(Hearing):
+    """Reads and writes one document, *name*, and hears which edges have it."""
+
+    def __init__(self, session: Session, name: str) -> None:
+        super().__init__(session, name)
         self._store = DocumentStore(session.bus.client, session.bus.js)
         self._operators = load_operator_keys(session.installation.secrets_dir)
         self.shelf = Shelf((), 0, 0)
@@ -89,7 +143,7 @@ class DocumentDesk:
         Raises:
             BusUnavailableError: the stream could not be read.
         """
-        await self.roll.start(self.session.bus)
+        await self.start()
         await self.read()
 
     async def read(self) -> None:
@@ -104,9 +158,9 @@ class DocumentDesk:
 
     async def next_generation(self) -> int:
         """Above the one in force and above every edge's: a stream that was lost may know less than they."""
-        await self._ask()
+        await self.ask()
         known = self.shelf.generation
-        claimed = [self._generation(edge.last) for edge in self.roll.edges.values()]
+        claimed = [self.generation_of(edge.last) for edge in self.roll.edges.values()]
         return max([known, *(c for c in claimed if c <= known + MAX_AHEAD)]) + 1
 
     async def publish(self, body: Any, generation: int, *, at: int) -> None:
@@ -125,44 +179,6 @@ class DocumentDesk:
             raise ConflictError(f"document {self.name}: {ConflictError.__doc__}")
         await self.read()
 
-    async def words(self, generation: int, timeout: float) -> Words:
-        """Wait until every live edge has *generation* or a later one, at most *timeout* seconds."""
-        clock, began = self.session.clock, self.session.clock.monotonic()
-        reached: dict[str, float] = {}
-        while True:
-            await self._ask()
-            now = clock.monotonic()
-            for edge_id, edge in self.roll.edges.items():
-                if self._generation(edge.last) >= generation:
-                    reached.setdefault(edge_id, max(0.0, edge.heard_at - began))
-            settled = self.roll.whole or (
-                self.roll.told is None and now > began + ROLL_CALL_SECONDS
-            )
-            if (settled and self.roll.edges.keys() <= reached.keys()) or now >= began + timeout:
-                return self._words(generation, reached)
-            await self.roll.more(min(POLL_SECONDS, began + timeout - now))
-
-    async def _ask(self) -> None:
-        try:
-            await self.roll.ask(self.session.bus)
-        except BusUnavailableError:
-            self.roll.told = None  # the connection may yet come back in time
-
-    def _words(self, generation: int, reached: dict[str, float]) -> Words:
-        edges = tuple(
-            EdgeWord(
-                edge_id,
-                self._generation(edge.last),
-                round(reached[edge_id] * 1000, 1) if edge_id in reached else None,
-            )
-            for edge_id, edge in sorted(self.roll.edges.items())
-        )
-        return Words(generation, edges, self.roll.whole)
-
-    def _generation(self, beat: Heartbeat) -> int:
-        generation: int = getattr(beat, f"{self.name}_generation")  # keys, catalogue, edges
-        return generation
-
 
 def tell(words: Words) -> None:
     """One line per edge, then what that means."""
@@ -179,6 +195,4 @@ def tell(words: Words) -> None:
     if words.complete:
         say(f"everywhere  {len(words.edges)} of {len(words.edges)} live edges")
     elif not words.whole:
-        say(
-            "other edges may be live: no revocation worker has listened long enough to name them all"
-        )
+        say(OTHERS_MAY_BE_LIVE)

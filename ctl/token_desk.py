@@ -1,10 +1,13 @@
 """What ``tokens`` and ``gateway`` do with the tokens of services: ask auth, make one, and tell."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ctl.output import complain, date_time, say, say_json, table
+from ctl import exits
+from ctl.documents import OTHERS_MAY_BE_LIVE, Hearing, Words
+from ctl.output import complain, date_time, one_line, say, say_json, table
 from ctl.session import Session
+from latchwire.documents import TOKENS
 from shared.contract import OP_TOKENS_CREATE, OP_TOKENS_LIST
 from shared.messages import (
     CreateServiceToken,
@@ -44,10 +47,11 @@ class NotKeptError(Exception):
 
 @dataclass(frozen=True, repr=False)
 class MadeToken:
-    """The token itself, shown once, and what auth keeps of it."""
+    """The token itself, shown once, and what auth keeps of it; edges know it from *generation* on."""
 
     token: str
     row: ServiceTokenRow
+    generation: int
 
 
 async def ask_tokens(session: Session, service: str | None = None) -> ServiceTokenAnswer:
@@ -92,7 +96,7 @@ async def keep_token(
         raise NotKeptError(too_many(service, await living(session, service)))
     if answer.problem or not answer.tokens:
         raise NotKeptError(answer.problem or "nothing was kept")
-    return MadeToken(token, answer.tokens[0])
+    return MadeToken(token, answer.tokens[0], answer.generation)
 
 
 def too_many(service: str, rows: Sequence[ServiceTokenRow]) -> str:
@@ -106,22 +110,60 @@ def too_many(service: str, rows: Sequence[ServiceTokenRow]) -> str:
     )
 
 
-def tell_made(session: Session, made: MadeToken) -> None:
+async def hear_edges(session: Session) -> Hearing:
+    """Begin to listen, before a token is made: what an edge says at once is heard then."""
+    hearing = Hearing(session, TOKENS)
+    await hearing.start()
+    return hearing
+
+
+async def show_and_wait(
+    hearing: Hearing, made: MadeToken, show: Callable[[MadeToken], None]
+) -> int:
+    """Show the token, then wait until every live edge knows it; 0, or 3 when that cannot be said in time.
+
+    In JSON the edges' words are part of the answer; whoever does not wait for them still gets the token.
+    """
+    session = hearing.session
+    answer: dict[str, object] = {"complete": False}
+    if not session.json:
+        show(made)
+    try:
+        words = await hearing.words(made.generation, session.timeout)
+        answer = words.answer()
+    finally:
+        if session.json:
+            say_json(_json(made) | answer)
+    if not session.json:
+        for line in edges_in_words(words):
+            complain(line)
+    return exits.DONE if words.complete else exits.PARTLY
+
+
+def edges_in_words(words: Words) -> list[str]:
+    """Whether the token may be used now, and which edges do not know it."""
+    if words.complete:
+        count = len(words.edges)
+        return [f"every live edge knows it ({count})" if count else "no edge is live"]
+    lines = [
+        f"edge {one_line(edge.edge_id)} does not know it yet, and refuses it until it does: "
+        "`latchwire edges list`"
+        for edge in words.edges
+        if edge.after_ms is None
+    ]
+    return lines if words.whole else [*lines, OTHERS_MAY_BE_LIVE]
+
+
+def show_made(made: MadeToken) -> None:
     """The token is all of standard output."""
-    if session.json:
-        say_json(_json(made))
-        return
     row, variable = made.row, variable_of(made.row.service)
     complain(f"{row.service}: {row.id}, until {date_time(row.expires_at)}; not shown again:")
     say(made.token)
     complain(f"the service sends it as `Authorization: Bearer …`; by convention in {variable}")
 
 
-def tell_made_as_owner_does(session: Session, made: MadeToken) -> None:
+def show_made_as_owner_does(made: MadeToken) -> None:
     """In the words of the owner's gateway document."""
-    if session.json:
-        say_json(_json(made))
-        return
     service, variable = made.row.service, variable_of(made.row.service)
     say("Service Token Generated:")
     say(f"  Service: {service}")

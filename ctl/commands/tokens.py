@@ -16,11 +16,13 @@ from ctl.token_desk import (
     NotKeptError,
     ask_tokens,
     end_of,
+    hear_edges,
     keep_token,
     living,
     say_tokens,
-    tell_made,
-    tell_made_as_owner_does,
+    show_and_wait,
+    show_made,
+    show_made_as_owner_does,
 )
 from shared.bus import NoAnswerError
 from shared.messages import ServiceTokenRow
@@ -116,7 +118,7 @@ def _add_lifetime(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_create(arguments: argparse.Namespace) -> int:
-    """0 when edges can know it: the token is all of standard output."""
+    """0 when every live edge knows it, 3 when one may not; the token is all of standard output."""
     return operate(arguments, partial(_create, arguments=arguments))
 
 
@@ -147,6 +149,7 @@ def _run_regex(_arguments: argparse.Namespace) -> int:
 
 
 async def _create(session: Session, *, arguments: argparse.Namespace) -> int:
+    hearing = await hear_edges(session)
     try:
         made = await keep_token(
             session,
@@ -157,8 +160,8 @@ async def _create(session: Session, *, arguments: argparse.Namespace) -> int:
     except NotKeptError as error:
         complain(str(error))
         return exits.FAILED
-    (tell_made_as_owner_does if arguments.owner else tell_made)(session, made)
-    return exits.DONE
+    show = show_made_as_owner_does if arguments.owner else show_made
+    return await show_and_wait(hearing, made, show)
 
 
 async def _list(session: Session, *, service: str | None) -> int:
@@ -171,6 +174,7 @@ async def _rotate(session: Session, *, arguments: argparse.Namespace) -> int:
     if old is None:
         complain(CURES["not_found"])
         return exits.FAILED
+    hearing = await hear_edges(session)
     try:
         made = await keep_token(
             session,
@@ -183,9 +187,9 @@ async def _rotate(session: Session, *, arguments: argparse.Namespace) -> int:
     except NotKeptError as error:
         complain(str(error))
         return exits.FAILED
-    tell_made(session, made)
+    code = await show_and_wait(hearing, made, show_made)
     complain(f"the one before works until {end_of(old, session, arguments.overlap)}")
-    return exits.DONE
+    return code
 
 
 async def _revoke(session: Session, *, arguments: argparse.Namespace) -> int:

@@ -51,6 +51,7 @@ class Heartbeat(Message):
     keys_generation: Count = 0
     catalogue_generation: Count = 0
     edges_generation: Count = 0
+    tokens_generation: Count = 0
 
 
 class ListEdges(Message):
@@ -67,15 +68,18 @@ class SeenEdge(Message):
 class EdgeList(Message):
     """The answer: every edge that has not had the time to close by itself since its last heartbeat.
 
-    *whole* is False while the worker has listened (*listening_ms*) for too short a time to know of an
-    edge that fell silent before: less than *window_ms*, after which every edge that fell silent has closed
-    (0: not told).
+    *whole* is False while an edge may be missing. The worker has listened (*listening_ms*) for too short a time
+    to know of one that fell silent before: less than *window_ms*, after which every edge that fell silent has
+    closed (0: not told). Where it knows the names of all edges (LATCHWIRE_EDGES) and has heard each of them and
+    no other, *whole* is True at once. *missing*: names that are not live; *unnamed*: live edges without one.
     """
 
     edges: tuple[SeenEdge, ...] = ()
     whole: bool = False
     listening_ms: int = 0
     window_ms: int = 0
+    missing: tuple[ShortText, ...] = ()
+    unnamed: tuple[ShortText, ...] = ()
 
 
 class ExplainRequest(Message):

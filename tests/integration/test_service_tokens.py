@@ -17,10 +17,17 @@ from latchwire.keys import KeyRing
 from latchwire.tokens import TokenPolicy, verify_access_token
 from services.auth.domain.service_tokens import MANAGE, MANAGE_ANY
 from shared.clock import SystemClock
-from shared.contract import OP_TOKENS_CREATE, OP_TOKENS_LIST, OP_TOKENS_REVOKE, TOKEN_REVOKED
+from shared.contract import (
+    EDGE_HEARTBEAT,
+    OP_TOKENS_CREATE,
+    OP_TOKENS_LIST,
+    OP_TOKENS_REVOKE,
+    TOKEN_REVOKED,
+)
 from shared.ids import SystemIds
 from shared.messages import (
     CreateServiceToken,
+    Heartbeat,
     ListServiceTokens,
     RevokeServiceToken,
     ServiceTokenAnswer,
@@ -53,7 +60,9 @@ services:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """Everything, once for all tests here."""
-    async with running_house(tmp_path_factory.mktemp("house"), services=SERVICES) as house:
+    async with running_house(
+        tmp_path_factory.mktemp("house"), max_staleness=3.0, services=SERVICES
+    ) as house:
         yield house
 
 
@@ -468,6 +477,29 @@ async def test_the_command_line_shows_a_token_once_and_nobody_else_ever_has_it(
     assert "orders.read" in listed.out
 
 
+async def test_a_token_that_was_shown_is_known_at_every_edge(
+    house: House, latchwire: CommandLine
+) -> None:
+    """Made or rotated, by the command line or over HTTP with ``Prefer: wait``: the next call is let in."""
+    await eventually(house.knows_every_edge)
+    _, header = await manager(house)
+    for n in range(3):
+        made = await latchwire.run("tokens", "create", f"ready{n}")
+        assert await opens(house, made.out.strip()) == 200
+        assert (made.code, "every live edge knows it (1)" in made.err) == (exits.DONE, True)
+    row = (await house.bus.ask(OP_TOKENS_LIST, ListServiceTokens(service="ready0"))).tokens[0]
+    turned = await latchwire.run("tokens", "rotate", row.id, "--json")
+    assert await opens(house, str(turned.json["token"])) == 200
+    assert (turned.json["complete"], turned.code) == (True, exits.DONE)
+    headers = header | {"Prefer": "wait=5"}
+    path, body = "/auth/service-tokens", {"service": "readyhttp"}
+    answer = await house.auth.call("POST", path, body, headers=headers)
+    told = await answer.json()
+    assert await opens(house, told["token"]) == 200
+    assert (answer.status, answer.headers["Preference-Applied"]) == (201, "wait=5")
+    assert (told["edges"], told["confirmed"], told["complete"]) == (1, 1, True)
+
+
 async def test_rotate_and_revoke_by_the_command_line(house: House, latchwire: CommandLine) -> None:
     """Two that work, then one, then none; each step says what became of it."""
     first = json.loads((await latchwire.run("tokens", "create", "turned", "--json")).out)
@@ -531,3 +563,24 @@ async def test_the_owners_words_say_the_same(house: House, latchwire: CommandLin
     assert "Gateway Status: healthy" in status.out, status.err
     logs = await latchwire.run("gateway", "logs")
     assert (logs.code, "--file" in logs.err) == (exits.FAILED, True)
+
+
+async def test_an_edge_that_does_not_know_a_token_is_named_and_the_token_shown_all_the_same(
+    house: House, latchwire: CommandLine
+) -> None:
+    """In text and in JSON: who made it would otherwise have to make another one, for no reason."""
+    async with house.nats.connect("edge-2") as bus:
+        beat = Heartbeat(
+            edge_id="edge-2", at=1, epoch="e", seq=0, ready=True, staleness_ms=0, blocklist_size=0,
+            max_staleness_ms=0,
+        )  # fmt: skip
+        await bus.signal(EDGE_HEARTBEAT.of("edge-2"), beat)
+        made = await latchwire.run("tokens", "create", "behind", "--timeout", "0.5")
+        await bus.signal(EDGE_HEARTBEAT.of("edge-2"), beat)
+        json_too = await latchwire.run("tokens", "create", "behind", "--timeout", "0.5", "--json")
+    assert made.code == json_too.code == exits.PARTLY
+    assert "edge edge-2 does not know it yet" in made.err
+    assert "edge-1" not in made.err
+    for token in (made.out.strip(), str(json_too.json["token"])):
+        assert await opens(house, token) == 200
+    assert [e["edge_id"] for e in json_too.json["edges"] if e["after_ms"] is None] == ["edge-2"]  # type: ignore[attr-defined]

@@ -1,6 +1,9 @@
 """What is said when one more token of a service cannot be made."""
 
-from ctl.token_desk import NotKeptError, too_many
+import pytest
+
+from ctl.documents import OTHERS_MAY_BE_LIVE, EdgeWord, Words
+from ctl.token_desk import NotKeptError, edges_in_words, too_many
 from shared.messages import ServiceTokenRow
 
 
@@ -33,3 +36,25 @@ def test_a_service_with_fewer_has_come_to_the_limit_of_all() -> None:
 
     assert said.startswith("a thousand tokens live")
     assert "`latchwire tokens list`" in said
+
+
+BEHIND = "edge edge-2 does not know it yet, and refuses it until it does: `latchwire edges list`"
+KNOWS, LAGS = EdgeWord("edge-1", 7, 3.0), EdgeWord("edge-2", 5, None)
+
+
+@pytest.mark.parametrize(
+    ("edges", "whole", "said"),
+    [
+        ((KNOWS,), True, ["every live edge knows it (1)"]),
+        ((), True, ["no edge is live"]),
+        ((KNOWS, LAGS), True, [BEHIND]),
+        ((KNOWS,), False, [OTHERS_MAY_BE_LIVE]),
+        ((KNOWS, LAGS), False, [BEHIND, OTHERS_MAY_BE_LIVE]),
+        ((), False, [OTHERS_MAY_BE_LIVE]),
+    ],
+)
+def test_who_made_a_token_hears_where_it_does_not_work_yet(
+    edges: tuple[EdgeWord, ...], whole: bool, said: list[str]
+) -> None:
+    """The edges that lag, by name; where one may be missing, that too."""
+    assert edges_in_words(Words(7, edges, whole)) == said

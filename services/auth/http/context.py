@@ -26,6 +26,7 @@ from services.auth.flows.service_access import ServiceAccess
 from services.auth.flows.service_tokens import ServiceTokenFlow
 from services.auth.flows.session import SessionFlow
 from services.auth.flows.social import SocialFlow
+from services.auth.flows.token_reach import TokenReach
 from services.auth.flows.tokens import Issuer
 from services.auth.http.clients import ClientList
 from services.auth.http.throttles import Throttles
@@ -91,6 +92,7 @@ class Context:
     services: ServiceTokenFlow
     service_access: ServiceAccess
     watching: Watching
+    token_reach: TokenReach
     issuer: Issuer
     csrf_keys: SymmetricKeys
     clients: ClientList

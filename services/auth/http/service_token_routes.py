@@ -19,7 +19,7 @@ from services.auth.http.oauth import (
     read_fields,
 )
 from services.auth.http.policy import claims_of
-from services.auth.http.prefer import end_and_wait
+from services.auth.http.prefer import end_and_wait, read_wait
 from services.auth.http.problems import Problem
 from services.auth.ports import Watch
 from shared.messages import ServiceToken
@@ -158,7 +158,15 @@ async def _kept(request: web.Request, **wanted: Any) -> web.Response:
     if isinstance(kept, NotDone):
         raise Problem(STATUS[kept.code], kept.code)
     shown = {"token": token, "variable": variable_of(kept.row.service)}
-    return web.json_response({**_described(kept.row, {}), **shown}, status=201)
+    answer = {**_described(kept.row, {}), **shown}
+    seconds = read_wait(request)
+    if not seconds:
+        return web.json_response(answer, status=201)
+    reached = await context.token_reach.reached(kept.generation, seconds)
+    answer |= {
+        "edges": reached.edges, "confirmed": reached.confirmed, "complete": reached.complete
+    }  # fmt: skip
+    return web.json_response(answer, status=201, headers={"Preference-Applied": f"wait={seconds}"})
 
 
 def _named(request: web.Request) -> ServiceToken:

@@ -31,6 +31,7 @@ from services.auth.flows.revoke import RevokeFlow
 from services.auth.flows.service_access import ServiceAccess
 from services.auth.flows.session import SessionFlow
 from services.auth.flows.subjects import EmailSubjects
+from services.auth.flows.token_reach import TokenReach
 from services.auth.flows.tokens import Issuer
 from services.auth.flows.typed import TypedPasswords
 from services.auth.flows.users import UserFlow
@@ -237,6 +238,7 @@ def make_context(
         services=core.services,
         service_access=ServiceAccess(core.services, ports.access_tokens, ports.clock, ports.ids),
         watching=Watching(ports.signals, ports.clock),
+        token_reach=TokenReach(ports.signals, ports.clock),
         issuer=core.issuer,
         csrf_keys=ports.keys.csrf,
         clients=ClientList(load_client_secrets(settings.secrets_dir)),

@@ -19,6 +19,7 @@ from services.edge.flows.tokens import VerifiedTokens
 from services.edge.ports import Revocations
 from shared.catalogue import Service
 from shared.clock import Clock
+from shared.messages import ServiceToken
 
 
 class Checker:
@@ -49,11 +50,17 @@ class Checker:
         # Of the documents in force; 0: the files that this process started with.
         self.keys_generation = 0
         self.catalogue_generation = 0
+        self.tokens_generation = 0
 
     def use_keys(self, ring: KeyRing, generation: int) -> None:
         """Accept the tokens of *ring* from the next check on."""
         self._tokens.use(ring)
         self.keys_generation = generation
+
+    def use_service_tokens(self, rows: tuple[ServiceToken, ...], kid: str, generation: int) -> None:
+        """Accept exactly the service tokens of *rows*, of a document of *kid*, from the next check on."""
+        self._tokens.use_service_tokens(rows, kid)
+        self.tokens_generation = generation
 
     def use_routes(self, routes: RouteTable, generation: int) -> None:
         """Decide by *routes* from the next check on."""

@@ -69,7 +69,7 @@ def follow(
         rows = read_tokens_body(body)
         if rows is None:
             raise DocumentError("body is not service tokens")
-        tokens.use_service_tokens(rows, kid)
+        checker.use_service_tokens(rows, kid, generation)
         log.info("service_tokens.in_force", generation=generation, tokens=len(rows))
         on_applied()
 

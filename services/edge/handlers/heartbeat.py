@@ -54,6 +54,7 @@ async def beat(
             keys_generation=checker.keys_generation,
             catalogue_generation=checker.catalogue_generation,
             edges_generation=checker.passing.generation,
+            tokens_generation=checker.tokens_generation,
         )
         await bus.signal(subject, heartbeat)
         await _until_due(applied)
