@@ -59,7 +59,7 @@ def is_read(transport: asyncio.WriteTransport) -> bool:
 
 
 def sent(whole: bytes, method: str, *, alive: bool) -> bytes:
-    """What of the *whole* answer goes out: to HEAD no body, and where the connection ends a line that says so."""
+    """What of the *whole* answer goes out: no body to HEAD, one more line where the connection ends."""
     if alive and method != "HEAD":
         return whole
     head, _, body = whole.partition(_END)
