@@ -23,6 +23,8 @@ LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")
 # Shorter prefixes than the private networks have name everyone, whatever was meant.
 SHORTEST_PREFIX = {4: 8, 6: 7}
 MAX_SITE_NAME = 64
+EDGE_NAME = r"^edge[a-z0-9-]{0,60}$"  # also of its credential
+MAX_EDGE_NAMES = 500  # as many as a revocation worker remembers
 
 # A domain with a dot whose last name has a letter (an address of numbers has no subdomains).
 _DOMAIN = re.compile(
@@ -127,6 +129,20 @@ def _somebody_but_not_everybody(value: tuple[Network, ...]) -> tuple[Network, ..
     return value
 
 
+def _split_names(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _edge_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(re.fullmatch(EDGE_NAME, name) for name in value):
+        raise ValueError("must be names of edges with commas between: edge-1,edge-2")
+    if len(value) > MAX_EDGE_NAMES:
+        raise ValueError(f"at most {MAX_EDGE_NAMES} names")
+    return tuple(dict.fromkeys(value))
+
+
 PublicURL = Annotated[
     str,
     AfterValidator(_public_url),
@@ -182,6 +198,16 @@ TrustedProxies = Annotated[
     BeforeValidator(_split_networks),
     AfterValidator(_somebody_but_not_everybody),
     Field(description="networks of the proxies whose `X-Forwarded-*` count, with commas between"),
+]
+EdgeNames = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_split_names),
+    AfterValidator(_edge_names),
+    Field(
+        description="the names (`LATCHWIRE_EDGE_ID`) of **all** edges, with commas between. Without it "
+        "new routes and complete receipts wait after a worker's start until an edge it never heard must have "
+        "closed (`max_staleness` and 2 s)"
+    ),
 ]
 CookieDomain = Annotated[
     str | None,

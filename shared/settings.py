@@ -25,7 +25,7 @@ KNOWN_NAMES: frozenset[str] = frozenset(
         # the six that make a production
         "URL", "ALLOW", "SITE_NAME", "SMTP_URL", "MAIL_FROM", "SECRETS_DIR",
         # where the parts meet
-        "NATS_URL", "REDIS_URL", "CATALOGUE", "REVOKERS", "EDGE_ID", "TRUSTED_PROXIES",
+        "NATS_URL", "REDIS_URL", "CATALOGUE", "REVOKERS", "EDGE_ID", "EDGES", "TRUSTED_PROXIES",
         # doors
         "AUTH_LISTEN", "AUTH_ADMIN", "EDGE_LISTEN", "EDGE_ADMIN", "MAILER_ADMIN", "REVOCATION_ADMIN",
         # behaviour

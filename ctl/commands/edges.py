@@ -1,7 +1,6 @@
 """``edges list``: who is there, how fresh, and by which documents; `ctl.commands.edge_keys` adds their keys."""
 
 import argparse
-from collections.abc import Sequence
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
@@ -11,7 +10,7 @@ from ctl.output import complain, date_time, one_line, say, say_json, table
 from ctl.session import Session, operate
 from shared.bus import Position
 from shared.contract import BLOCKLIST
-from shared.messages import SeenEdge
+from shared.messages import EdgeList, SeenEdge
 
 SILENT_MS = 3_000  # edges beat once a second
 GENERATIONS = (
@@ -39,33 +38,44 @@ def run(arguments: argparse.Namespace) -> int:
 async def _list(session: Session) -> int:
     told = await live_edges(session.bus, session.clock)
     position = await session.bus.stream_position(BLOCKLIST)
-    edges = told.edges
     if session.json:
-        rows = edge_rows(edges, position)
         end = {"epoch": position.epoch, "last_seq": position.last_seq}
-        say_json({**end, "whole": told.whole, "edges": rows})
+        say_json({**end, "whole": told.whole, **roll_of(told, position)})
     else:
-        say(edge_table(edges, position) if edges else "no edge is heard on the bus")
-        for warning in warnings_of(edges):
+        known = told.edges or told.missing
+        say(edge_table(told, position) if known else "no edge is heard on the bus")
+        for warning in warnings_of(told):
             complain(f"! {warning}")
-    return exits.FAILED if problems_of(edges) else exits.DONE
+    return exits.FAILED if problems_of(told) else exits.DONE
 
 
-def problems_of(edges: Sequence[SeenEdge]) -> list[str]:
+def problems_of(told: EdgeList) -> list[str]:
     """What an operator has to look at, one line each."""
+    edges = told.edges
+    missing = [
+        f"edge {one_line(name)} is missing: LATCHWIRE_EDGES names it, and it is not heard"
+        for name in told.missing
+    ]
     if not edges:
-        return ["no edge is heard"]
+        return ["no edge is heard", *missing]
     silent = [
         f"edge {one_line(e.beat.edge_id)} is silent for {e.age_ms / 1000:.0f} s, and may still let people in"
         for e in edges
         if e.age_ms > SILENT_MS
     ]
-    return silent + [f"edge {one_line(e.beat.edge_id)} refuses" for e in edges if not e.beat.ready]
+    refusing = [f"edge {one_line(e.beat.edge_id)} refuses" for e in edges if not e.beat.ready]
+    return silent + missing + refusing
 
 
-def warnings_of(edges: Sequence[SeenEdge]) -> list[str]:
-    """What edges go by differently: a document is on its way, or one of them refused it."""
-    return [
+def warnings_of(told: EdgeList) -> list[str]:
+    """Who has no name; and what edges go by differently: a document is on its way, or was refused."""
+    edges = told.edges
+    unnamed = [
+        f"edge {one_line(name)} is not in LATCHWIRE_EDGES: a revocation worker that starts waits for "
+        f"{told.window_ms / 1000:.0f} s, because more of its kind may be there"
+        for name in told.unnamed
+    ]
+    return unnamed + [
         f"edge {one_line(e.beat.edge_id)} goes by generation {getattr(e.beat, field)} of the {name}, "
         f"another by {newest}"
         for name, field in GENERATIONS
@@ -75,11 +85,16 @@ def warnings_of(edges: Sequence[SeenEdge]) -> list[str]:
     ]
 
 
-def edge_rows(edges: Sequence[SeenEdge], position: Position) -> list[dict[str, object]]:
-    """The edges for machines."""
-    return [
-        e.beat.model_dump() | {"state": state_of(e, position), "age_ms": e.age_ms} for e in edges
-    ]
+def roll_of(told: EdgeList, position: Position) -> dict[str, object]:
+    """The edges for machines: those that are live, and how they differ from those that were named."""
+    return {
+        "edges": [
+            e.beat.model_dump() | {"state": state_of(e, position), "age_ms": e.age_ms}
+            for e in told.edges
+        ],
+        "missing": list(told.missing),
+        "unnamed": list(told.unnamed),
+    }
 
 
 def state_of(edge: SeenEdge, position: Position) -> str:
@@ -92,12 +107,12 @@ def state_of(edge: SeenEdge, position: Position) -> str:
     return "ready" if beat.ready else "refusing"
 
 
-def edge_table(edges: Sequence[SeenEdge], position: Position) -> str:
-    """The edges as a table."""
+def edge_table(told: EdgeList, position: Position) -> str:
+    """The edges as a table, the missing ones at its end."""
     heading = (
         "EDGE", "STATE", "SEQ", "BEHIND", "STALENESS", "RECORDS", "KEYS", "CATALOGUE", "SINCE", "HEARD",
     )  # fmt: skip
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (
             one_line(beat.edge_id),
             state_of(edge, position),
@@ -110,6 +125,7 @@ def edge_table(edges: Sequence[SeenEdge], position: Position) -> str:
             date_time(beat.started_at) if beat.started_at else "-",
             f"{edge.age_ms / 1000:.1f} s ago",
         )
-        for edge, beat in ((edge, edge.beat) for edge in edges)
+        for edge, beat in ((edge, edge.beat) for edge in told.edges)
     ]
+    rows += [(one_line(name), "missing", *"-" * (len(heading) - 2)) for name in told.missing]
     return table([heading, *rows])

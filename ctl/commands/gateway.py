@@ -67,7 +67,7 @@ async def _status(session: Session, *, arguments: argparse.Namespace) -> int:
     desk = DocumentDesk(session, CATALOGUE)
     await desk.open()
     told = await live_edges(session.bus, session.clock)
-    problems = problems_of(told.edges)
+    problems = problems_of(told)
     facts: dict[str, object] = {
         "status": "unhealthy" if problems else "healthy",
         **_routes(desk),

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
-from ctl.commands.edges import edge_rows, edge_table, problems_of, warnings_of
+from ctl.commands.edges import edge_table, problems_of, roll_of, warnings_of
 from ctl.heartbeats import live_edges
 from ctl.output import say, say_json, table
 from ctl.session import Session, operate
@@ -54,7 +54,7 @@ class Overview:
         if missing:
             missing.append("run `latchwire streams apply`")
         silent = [] if self.freshness else ["no revocation worker answers: edges will close"]
-        return missing + silent + problems_of(self.told.edges)
+        return missing + silent + problems_of(self.told)
 
     @property
     def warnings(self) -> list[str]:
@@ -63,7 +63,7 @@ class Overview:
             f"{count} dead letters: {subject}{_meaning(subject)}"
             for subject, count in self.dead_letters.items()
         ]
-        return letters + warnings_of(self.told.edges)
+        return letters + warnings_of(self.told)
 
 
 def register(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -105,7 +105,7 @@ def _as_json(overview: Overview) -> dict[str, object]:
     return {
         "streams": [asdict(facts) for facts in overview.streams],
         "consumers": [asdict(facts) for facts in overview.consumers],
-        "edges": edge_rows(overview.told.edges, overview.position),
+        **roll_of(overview.told, overview.position),
         "freshness": overview.freshness and overview.freshness.model_dump(),
         "dead_letters": sum(overview.dead_letters.values()),
         "warnings": overview.warnings,
@@ -122,8 +122,8 @@ def _tell(overview: Overview) -> None:
     say("")
     say(table([("CONSUMER", "WAITING", "IN FLIGHT", "AGAIN"), *_consumer_rows(overview)]))
     say("")
-    if overview.told.edges:
-        say(edge_table(overview.told.edges, overview.position) + "\n")
+    if overview.told.edges or overview.told.missing:
+        say(edge_table(overview.told, overview.position) + "\n")
     if overview.freshness:
         say(
             f"revocations waiting: {overview.freshness.backlog_ms} ms   epoch {overview.freshness.epoch}"

@@ -24,6 +24,7 @@ INSIDE = (
 )  # fmt: skip
 WORKERS = ("revocation", "auth", "edge", "mailer")
 ENTRY_POINT, INTERNAL = "web", "internal"  # of Traefik
+EDGE = "edge-1"
 
 # What a developer's environment may change; everything else here follows from the ports.
 _DEFAULTS = {
@@ -156,7 +157,8 @@ def _settings(
         "REDIS_URL": redis_url,
         "CATALOGUE": str(catalogue),
         "REVOKERS": str(layout.revokers),
-        "EDGE_ID": "edge-1",
+        "EDGE_ID": EDGE,
+        "EDGES": EDGE,  # all there are, so that nobody waits for others
         "LOG_FORMAT": "json",
         "GATEWAY_AUTH": f"http://{LOOPBACK}:{inside['auth']}",
         "GATEWAY_EDGE": f"http://{LOOPBACK}:{inside['edge']}",

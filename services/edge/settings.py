@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from shared.setting_types import (
+    EDGE_NAME,
     LOOPBACK,
     Admin,
     Audience,
@@ -20,7 +21,7 @@ class EdgeSettings(BrowserSettings):
 
     edge_id: str = Field(
         default="edge-1",
-        pattern=r"^edge[a-z0-9-]{0,60}$",
+        pattern=EDGE_NAME,
         description="this edge's name and the name of its credential",
     )
     catalogue: Path = Field(

@@ -61,7 +61,10 @@ async def start(settings: RevocationSettings, runtime: Runtime) -> None:
     door = Door(revoker, Journal(runtime.clock), announcer, turnstile)
     consume_revocations(bus, runtime, door)
     await bus.answer_all(BLOCKLIST_PROBE, desk.answer)
-    roll = EdgeRoll(runtime.clock, bus, usual_staleness=settings.max_staleness)
+    roll = EdgeRoll(
+        runtime.clock, bus, usual_staleness=settings.max_staleness, names=settings.edges
+    )
+    runtime.health.note("edges", roll.trouble)
     await keep_roll(bus, roll, ReceiptsDesk(roll, runtime.clock))
     snapshots = SnapshotStore(bus.client, bus.js)
     _project(runtime, copy, RedisProjection(redis), snapshots)

@@ -1,7 +1,6 @@
 """Traefik goes by services.yaml: limits, CORS, security headers, internal services, and new ones in seconds."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -69,12 +68,12 @@ ELSEWHERE = "https://evil.example"
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A Traefik that asks auth for its routes, and an edge that is known to be silent after four seconds."""
+    """A Traefik that asks auth for its routes. A silent edge would hold up new ones for two minutes."""
     state = tmp_path_factory.mktemp("gateway") / "state"
     state.mkdir()
     demo = ports.choose(("demo",), {})["demo"]
     (state / "services.yaml").write_text(CATALOGUE.format(demo=demo))
-    running = start_stack(state, LATCHWIRE_MAX_STALENESS="2")
+    running = start_stack(state, LATCHWIRE_MAX_STALENESS="120")
     yield running
     running.up.kill()
 
@@ -89,6 +88,42 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 def services_of(gateway: Stack) -> Path:
     """The developer's file."""
     return gateway.up.state / "services.yaml"
+
+
+async def test_a_service_added_to_the_file_is_served_and_protected_within_two_seconds(
+    gateway: Stack, http: aiohttp.ClientSession
+) -> None:
+    """And never unprotected: it is not there, then it asks who you are, and nothing is between the two.
+
+    The first is saved right after `up` was ready: no edge is waited for that does not exist. The quickest of
+    five counts: what else runs on the machine is not what is asked here.
+    """
+    took: list[float] = []
+    for number in range(5):
+        took.append(await _added(gateway, http, f"added-{number}"))
+        if took[-1] < 2:
+            break
+
+    assert min(took) < 2, took
+    assert [e for e in gateway.logs("auth").splitlines() if "gateway.routes_served" in e][1:]
+
+
+async def _added(gateway: Stack, http: aiohttp.ClientSession, name: str) -> float:
+    """Seconds from the file's being saved until the service asks for a login."""
+    services, demo = services_of(gateway), gateway.run["ports"]["demo"]
+    seen: list[tuple[int, str]] = []
+
+    async def asks_for_a_login() -> bool:
+        async with http.get(f"{gateway.url}/{name}") as answer:
+            seen.append((answer.status, answer.headers.get("X-Latchwire-Reason", "")))
+        return seen[-1] == (401, "no_credentials")
+
+    assert not await asks_for_a_login()
+    services.write_text(services.read_text() + ADDED.format(name=name, demo=demo))
+    saved = time.monotonic()
+    await eventually(asks_for_a_login, within=30)
+    assert set(seen) == {(404, ""), (401, "no_credentials")}
+    return time.monotonic() - saved
 
 
 async def test_more_than_the_limit_gets_429_and_other_services_go_on(
@@ -252,49 +287,3 @@ async def test_a_mistake_in_a_running_file_is_one_line_and_changes_nothing(
     async with http.get(f"{gateway.url}/demo/open") as answer:
         assert answer.status == 200
     services.write_text(before)
-
-
-async def test_a_service_added_to_the_file_is_served_and_protected_within_two_seconds(
-    gateway: Stack, http: aiohttp.ClientSession
-) -> None:
-    """And never unprotected: it is not there, then it asks who you are, and nothing is between the two.
-
-    The quickest of five counts: what else runs on the machine is not what is asked here.
-    """
-    await _every_edge_is_named(gateway)
-    took: list[float] = []
-    for number in range(5):
-        took.append(await _added(gateway, http, f"added-{number}"))
-        if took[-1] < 2:
-            break
-
-    assert min(took) < 2, took
-    assert [e for e in gateway.logs("auth").splitlines() if "gateway.routes_served" in e][1:]
-
-
-async def _added(gateway: Stack, http: aiohttp.ClientSession, name: str) -> float:
-    """Seconds from the file's being saved until the service asks for a login."""
-    services, demo = services_of(gateway), gateway.run["ports"]["demo"]
-    seen: list[tuple[int, str]] = []
-
-    async def asks_for_a_login() -> bool:
-        async with http.get(f"{gateway.url}/{name}") as answer:
-            seen.append((answer.status, answer.headers.get("X-Latchwire-Reason", "")))
-        return seen[-1] == (401, "no_credentials")
-
-    assert not await asks_for_a_login()
-    services.write_text(services.read_text() + ADDED.format(name=name, demo=demo))
-    saved = time.monotonic()
-    await eventually(asks_for_a_login, within=30)
-    assert set(seen) == {(404, ""), (401, "no_credentials")}
-    return time.monotonic() - saved
-
-
-async def _every_edge_is_named(gateway: Stack) -> None:
-    """The revocation worker has listened for long enough that no live edge can be missing."""
-
-    async def whole() -> bool:
-        done = await asyncio.to_thread(gateway.command, "edges", "list", "--json")
-        return bool(json.loads(done.stdout)["whole"])
-
-    assert await eventually(whole, within=30)

@@ -105,7 +105,7 @@ OTHER = {
     "LOG_FORMAT": "console", "LIMIT_ADDRESS": "7/h", "LIMIT_NETWORK": "8/h", "LIMIT_GLOBAL": "9/h",
     "DRAIN_TIMEOUT": "3", "ACCOUNTS_URL": "postgresql://other@other/other",
     "PASSWORD_LENGTH": "14", "HASH_WORKERS": "3", "LIMIT_PASSWORD": "9/h",
-    "DELETION_SERVICES": "other", "DELETION_DEADLINE": "3d",
+    "DELETION_SERVICES": "other", "DELETION_DEADLINE": "3d", "EDGES": "edge-8,edge-9",
 }  # fmt: skip
 _HOST_PORT = re.compile(r"(?<![\w.])([a-z][a-z0-9-]*):(\d{2,5})(?!\d)")
 

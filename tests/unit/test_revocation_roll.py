@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
-from services.revocation.flows.roll import MAX_EDGES, EdgeRoll
+from services.revocation.flows.roll import MAX_EDGES, MISSING_AFTER_MS, EdgeRoll
 from shared.messages import EdgeList, Heartbeat, ListEdges
 from shared.messages.edge import LONGEST_STALENESS_MS
 from tests.support.fakes.clock import FakeClock
@@ -23,10 +24,10 @@ class FakeLink:
 class Desk:
     """A worker's roll, its clock and its connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, *names: str) -> None:
         self.clock = FakeClock()
         self.link = FakeLink()
-        self.roll = EdgeRoll(self.clock, self.link, usual_staleness=10.0)
+        self.roll = EdgeRoll(self.clock, self.link, usual_staleness=10.0, names=names)
 
     async def hear(self, edge_id: str, *, patience_ms: int = 10_000) -> None:
         """A heartbeat."""
@@ -133,6 +134,113 @@ async def test_a_second_heartbeat_replaces_the_first() -> None:
     await desk.hear("edge-1")
 
     assert [seen.age_ms for seen in (await desk.told()).edges] == [0]
+
+
+ONE, TWO, ELSE = "edge-1", "edge-2", "edge-9"
+WHOLE_AT_ONCE = [
+    # the names, what happens in turn -> whole before the window is over
+    ((), [ONE], False),  # nobody said which edges there are
+    ((ONE,), [], False),
+    ((ONE,), [ONE], True),
+    ((ONE, TWO), [ONE], False),
+    ((ONE, TWO), [ONE, ONE], False),
+    ((ONE, TWO), [ONE, TWO], True),
+    ((ONE,), [ELSE], False),
+    ((ONE,), [ONE, ELSE], False),  # the names are not all: another such edge may be silent
+    ((ONE,), [ELSE, ONE], False),
+    ((ONE,), [ONE, "link lost"], False),  # what it said last may have been missed
+    ((ONE,), [ONE, "link lost", ONE], True),
+    ((ONE,), [ONE, ELSE, "link lost", ONE], False),  # it was heard once: the names are not all
+    ((ONE, TWO), [ONE, "link lost", TWO], False),
+]
+
+
+@pytest.mark.parametrize(("names", "happens", "whole"), WHOLE_AT_ONCE)
+async def test_with_the_names_of_all_edges_the_roll_is_whole_when_each_has_spoken(
+    names: tuple[str, ...], happens: list[str], whole: bool
+) -> None:
+    """And no other has. In every other case it takes as long as a silent edge may go on."""
+    desk = Desk(*names)
+    for what in happens:
+        if what == "link lost":
+            desk.link.reconnections += 1
+        else:
+            await desk.hear(what)
+
+    assert (await desk.told()).whole is whole
+    desk.clock.advance(WINDOW_MS)
+    assert (await desk.told()).whole
+
+
+async def test_a_named_edge_that_spoke_and_fell_silent_stays_on_the_whole_roll() -> None:
+    """What waits for all edges waits for its last word to be overtaken by its closing, and no longer."""
+    desk = Desk(ONE, TWO)
+    await desk.hear(ONE)
+    await desk.hear(TWO)
+    desk.clock.advance(WINDOW_MS - 1)
+    await desk.hear(TWO)
+    assert (await desk.names(), (await desk.told()).whole) == ([ONE, TWO], True)
+
+    desk.clock.advance(2)
+    assert (await desk.names(), (await desk.told()).whole) == ([TWO], True)
+
+
+async def test_the_last_edge_died_before_the_worker_began_to_listen() -> None:
+    """Named and silent: nothing is whole before its patience must be over; and no edge is live."""
+    desk = Desk(ONE)
+    desk.clock.advance(WINDOW_MS - 1)
+    told = await desk.told()
+    assert (told.whole, told.missing) == (False, (ONE,))
+
+    desk.clock.advance(1)
+    told = await desk.told()
+    assert (told.whole, told.edges, told.missing) == (True, (), (ONE,))
+
+
+async def test_a_named_edge_is_missing_while_it_is_not_live() -> None:
+    """Not in the first seconds, in which nobody can have spoken; nor while it is only silent."""
+    desk = Desk(ONE, TWO)
+    await desk.hear(ONE)
+    assert (await desk.told()).missing == ()
+
+    desk.clock.advance(MISSING_AFTER_MS)
+    assert (await desk.told()).missing == (TWO,)
+    assert desk.roll.trouble() == "named in LATCHWIRE_EDGES and not heard: edge-2"
+
+    await desk.hear(TWO)
+    assert ((await desk.told()).missing, desk.roll.trouble()) == ((), None)
+    desk.clock.advance(WINDOW_MS + 1)
+    assert (await desk.told()).missing == (ONE, TWO)
+
+
+async def test_an_edge_without_a_name_is_told_of_and_logged_once() -> None:
+    """In the answer, in /ready, where `doctor` reads it, and as one line."""
+    desk = Desk(ONE)
+    with capture_logs() as logs:
+        for name in (ONE, ELSE, ELSE):
+            await desk.hear(name)
+
+    assert (await desk.told()).unnamed == (ELSE,)
+    assert desk.roll.trouble() == "heard and not named in LATCHWIRE_EDGES: edge-9"
+    assert [(e["event"], e["edge"]) for e in logs] == [("edges.unnamed_heard", ELSE)]
+
+
+async def test_many_troubles_are_still_one_short_line() -> None:
+    """Three names and how many more."""
+    desk = Desk(*(f"edge-{letter}" for letter in "abcde"))
+    desk.clock.advance(MISSING_AFTER_MS)
+
+    assert (desk.roll.trouble() or "").endswith("edge-a, edge-b, edge-c and 2 more")
+
+
+async def test_without_names_nobody_is_missing_and_nobody_a_stranger() -> None:
+    """As before there were any."""
+    desk = Desk()
+    await desk.hear(ELSE)
+    desk.clock.advance(MISSING_AFTER_MS)
+    told = await desk.told()
+
+    assert (told.missing, told.unnamed, desk.roll.trouble()) == ((), (), None)
 
 
 LIES = {

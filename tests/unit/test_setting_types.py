@@ -10,6 +10,7 @@ from ctl import init
 from services.auth.settings import AuthSettings
 from services.edge.settings import EdgeSettings
 from services.mailer.settings import MailerSettings
+from services.revocation.settings import RevocationSettings
 from shared.setting_types import MAX_SITE_NAME
 from shared.settings import SettingsError, WorkerSettings
 
@@ -59,6 +60,32 @@ def test_staleness_has_the_same_bounds_for_auth_and_the_edge(
     """From one second to a token's life."""
     with pytest.raises(SettingsError, match="LATCHWIRE_MAX_STALENESS"):
         model.load({**SETTINGS, "LATCHWIRE_MAX_STALENESS": text})
+
+
+EDGES = [
+    ("edge-1", ("edge-1",)),
+    ("edge-1, edge-2 ,edge", ("edge-1", "edge-2", "edge")),
+    ("edge-1,edge-1", ("edge-1",)),
+    ("", ()),
+    ("edge-1,", ("edge-1",)),
+]
+
+
+@pytest.mark.parametrize(("text", "names"), EDGES)
+def test_the_names_of_the_edges_are_read_with_commas_between(
+    text: str, names: tuple[str, ...]
+) -> None:
+    """None at all is the same as no setting."""
+    assert RevocationSettings.load({**SETTINGS, "LATCHWIRE_EDGES": text}).edges == names
+
+
+@pytest.mark.parametrize(
+    "text", ["shop", "edge-1;edge-2", "edge 1", "EDGE-1", "edge-*", f"edge{'1' * 61}"]
+)
+def test_what_no_edge_can_be_called_is_no_name_of_one(text: str) -> None:
+    """Nobody would ever be heard under it, and every worker would wait for it."""
+    with pytest.raises(SettingsError, match="LATCHWIRE_EDGES: must be names of edges"):
+        RevocationSettings.load({**SETTINGS, "LATCHWIRE_EDGES": text + ",edge-2"})
 
 
 @pytest.mark.parametrize("model", [AuthSettings, EdgeSettings])

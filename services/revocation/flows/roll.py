@@ -1,30 +1,40 @@
 """The roll of edges: every worker hears all heartbeats, so each can tell which edges may be live.
 
 An edge that was cut off a moment ago is silent and still lets people in until its proof is too old: whoever
-begins to listen now would miss it.
+begins to listen now would miss it. Who knows the names of all edges
+needs to hear each of them once, and nothing more.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from services.revocation.domain.roll import Heard, window_ms
+import structlog
+
+from services.revocation.domain.roll import Heard, Names, window_ms
 from services.revocation.ports import Link
 from shared.clock import Clock
 from shared.messages import EdgeList, Heartbeat, ListEdges, SeenEdge
 
+log = structlog.get_logger()
+
 MAX_EDGES = 500  # an answer has to fit into one message of NATS
+MISSING_AFTER_MS = 3_000  # edges beat once a second
+MOST_TOLD = 3  # names in one line
 
 
 class EdgeRoll:
     """Remembers the last heartbeat of each edge that may be live; at most MAX_EDGES.
 
-    *usual_staleness* in seconds.
+    *usual_staleness* in seconds. *names* are those of all edges; none: nobody knows them.
     """
 
-    def __init__(self, clock: Clock, link: Link, *, usual_staleness: float) -> None:
+    def __init__(
+        self, clock: Clock, link: Link, *, usual_staleness: float, names: Iterable[str] = ()
+    ) -> None:
         self._clock = clock
         self._link = link
         self._usual_ms = round(usual_staleness * 1000)
         self._heard: dict[str, Heard] = {}
+        self._names = Names.of(names)
         self._since = clock.monotonic()
         self._connection = link.reconnections
         # Called with what was heard of the edge before, and its new word.
@@ -35,7 +45,10 @@ class EdgeRoll:
         now = self._now()
         if beat.edge_id not in self._heard and len(self._heard) >= MAX_EDGES:
             self._forget_one(now)
+        self._names = self._names.heard(beat.edge_id)
         before = self._heard.get(beat.edge_id)
+        if before is None and self._names.is_stranger(beat.edge_id):
+            log.warning("edges.unnamed_heard", edge=beat.edge_id)
         self._heard[beat.edge_id] = Heard(beat, now)
         for callback in self.on_beat:
             callback(before, beat)
@@ -47,11 +60,31 @@ class EdgeRoll:
 
     def whole(self) -> bool:
         """Whether no live edge can be missing."""
-        return self._listening_ms() >= self.window_ms()
+        listening_ms = self._listening_ms()  # the first: it notices a lost connection
+        return self._names.all_have_spoken or listening_ms >= self.window_ms()
 
     def window_ms(self) -> int:
         """How long an edge may go on after its last word, the most patient one."""
         return window_ms(self._usual_ms, self._heard.values())
+
+    def missing(self) -> tuple[str, ...]:
+        """The named edges that are not live, once each had the time to speak."""
+        live = self.live()
+        if self._listening_ms() < MISSING_AFTER_MS:
+            return ()
+        return tuple(sorted(self._names.expected - live.keys()))
+
+    def unnamed(self) -> tuple[str, ...]:
+        """The live edges that are not among the names."""
+        return tuple(name for name in self.live() if self._names.is_stranger(name))
+
+    def trouble(self) -> str | None:
+        """Where the names and what is heard differ; None while they agree."""
+        said = (
+            ("named in LATCHWIRE_EDGES and not heard", self.missing()),
+            ("heard and not named in LATCHWIRE_EDGES", self.unnamed()),
+        )
+        return "; ".join(f"{what}: {_some(names)}" for what, names in said if names) or None
 
     async def answer(self, _question: ListEdges) -> EdgeList:
         """The live edges, by name."""
@@ -62,6 +95,8 @@ class EdgeRoll:
             whole=self.whole(),
             listening_ms=self._listening_ms(),
             window_ms=self.window_ms(),
+            missing=self.missing(),
+            unnamed=self.unnamed(),
         )
 
     def _listening_ms(self) -> int:
@@ -72,8 +107,11 @@ class EdgeRoll:
         now = self._clock.monotonic()
         if self._link.reconnections != self._connection:
             self._connection = self._link.reconnections
-            self._since = now
+            self._listen_anew(now)
         return now
+
+    def _listen_anew(self, now: float) -> None:
+        self._since, self._names = now, self._names.anew()
 
     def _forget_closed(self, now: float) -> None:
         self._heard = {name: heard for name, heard in self._heard.items() if heard.is_live(now)}
@@ -83,4 +121,9 @@ class EdgeRoll:
         self._forget_closed(now)
         if len(self._heard) >= MAX_EDGES:
             del self._heard[min(self._heard, key=lambda name: self._heard[name].at)]
-            self._since = now
+            self._listen_anew(now)
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - MOST_TOLD} more" if len(names) > MOST_TOLD else ""
+    return ", ".join(names[:MOST_TOLD]) + more
