@@ -237,7 +237,7 @@ async def test_what_needs_a_fresh_login_asks_for_one(
     for answer in (shown, sent):
         assert "Log in once more" in answer.page.text
         (way_on,) = [a["href"] for a in answer.page.all("a")]
-        assert way_on == "/auth/login?next=%2Fauth%2Faccount%2Fdelete"
+        assert way_on == "/auth/login?next=%2Fauth%2Faccount%2Fdelete&again=1"
     assert email in still.page.text
 
 

@@ -37,7 +37,10 @@ async def refreshes(auth: AuthWorkers, cookies: dict[str, str]) -> int:
     return (await auth.call("POST", "/auth/refresh", headers=ORIGIN, cookies=cookies)).status
 
 
-@pytest.mark.parametrize("beside", ["nothing", "their own session", "a forged one"])
+@pytest.mark.parametrize(
+    "beside",
+    ["nothing", "their own session", "a forged one", "their own CSRF cookie", "two of them"],
+)
 async def test_a_planted_refresh_cookie_renews_nothing(auth: AuthWorkers, beside: str) -> None:
     """Neither a fetch nor a navigation puts the victim into the attacker's session; nothing is cleared."""
     attacker = await auth.sign_in_with_cookies()
@@ -45,6 +48,11 @@ async def test_a_planted_refresh_cookie_renews_nothing(auth: AuthWorkers, beside
     if beside == "a forged one":
         head, _, mac = attacker[ACCESS].rpartition(".")
         victim = {ACCESS: f"{head}.{mac[::-1]}"}
+    if beside == "their own CSRF cookie":
+        victim = {CSRF: (await auth.sign_in_with_cookies())[CSRF]}
+    if beside == "two of them":
+        theirs = (await auth.sign_in_with_cookies())[CSRF]
+        victim = {CSRF: f"{attacker[CSRF]}; {CSRF}={theirs}"}
     cookies = {**victim, REFRESH: attacker[REFRESH]}
     renewed = await auth.call("POST", "/auth/refresh", headers=ORIGIN, cookies=cookies)
     continued = await auth.call(
@@ -52,9 +60,34 @@ async def test_a_planted_refresh_cookie_renews_nothing(auth: AuthWorkers, beside
     )
 
     assert (401, "no_credentials") == (renewed.status, (await renewed.json())["code"])
-    assert (303, "/auth/login?next=%2Fdemo") == (continued.status, continued.headers["Location"])
+    assert (303, "/auth/login?next=%2Fdemo&again=1") == (
+        continued.status,
+        continued.headers["Location"],
+    )
     assert not {ACCESS, REFRESH, CSRF} & {*renewed.cookies, *continued.cookies}
     assert 200 == await refreshes(auth, attacker)
+
+
+async def test_a_session_whose_access_cookie_is_gone_is_known_by_its_csrf_cookie(
+    auth: AuthWorkers,
+) -> None:
+    """The edge sees no cookie and sends to the login form, which sends on to be renewed, and back."""
+    cookies = await auth.sign_in_with_cookies()
+    left = {name: cookies[name] for name in (REFRESH, CSRF)}
+    form = await auth.call("GET", "/auth/login?next=/demo", headers=NAVIGATION, cookies=left)
+    way = form.headers["Location"]
+    continued = await auth.call("GET", way, headers=NAVIGATION, cookies=left)
+
+    assert (303, "/auth/continue?next=%2Fdemo") == (form.status, way)
+    assert (303, "/demo") == (continued.status, continued.headers["Location"])
+    assert {ACCESS, REFRESH, CSRF} <= {*continued.cookies}
+
+
+async def test_a_fetch_renews_too_where_the_access_cookie_is_gone(auth: AuthWorkers) -> None:
+    """So does the script of a page."""
+    cookies = await auth.sign_in_with_cookies()
+
+    assert 200 == await refreshes(auth, {name: cookies[name] for name in (REFRESH, CSRF)})
 
 
 async def test_a_login_opens_a_session_of_its_own_whatever_cookies_were_planted(

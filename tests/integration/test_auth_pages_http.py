@@ -16,7 +16,8 @@ from tests.support.html import Form
 from tests.support.page_visitor import SAME_ORIGIN, Answer, Visitor, visiting
 from tests.support.waiting import eventually
 
-ACCESS, REFRESH, LOGIN = "latchwire-dev", "latchwire-dev-refresh", "latchwire-dev-login"
+ACCESS, REFRESH, CSRF = "latchwire-dev", "latchwire-dev-refresh", "latchwire-dev-csrf"
+LOGIN = "latchwire-dev-login"
 SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile Safari/604.1"
 _numbers = itertools.count()
 
@@ -463,7 +464,86 @@ async def test_continue_from_another_site_hops_over_our_own_page_once(ada: Visit
     second = await ada.get(target, {"Sec-Fetch-Site": "cross-site"})
 
     assert first.status == 200
-    assert second.location == "/auth/login?next=%2Fdemo"
+    assert second.location == "/auth/login?next=%2Fdemo&again=1"
+
+
+# what a browser holds, where its way here began, and where it is led from the login form on; "": a page of ours
+# that goes on by itself
+WAYS_ON = [
+    ((), "none", []),
+    ((ACCESS, REFRESH, CSRF), "none", []),
+    ((REFRESH, CSRF), "none", ["/auth/continue", "/demo"]),
+    ((REFRESH, CSRF), "same-site", ["/auth/continue", "/demo"]),
+    ((ACCESS, CSRF), "none", []),
+    ((REFRESH,), "none", []),
+    ((CSRF,), "none", ["/auth/continue", "/auth/login"]),
+    # another site's link: the browser may be keeping a strict cookie to itself
+    ((CSRF,), "cross-site", ["/auth/continue", "", "/auth/login"]),
+    ((), "cross-site", []),
+]
+
+
+@pytest.mark.parametrize(("held", "begun", "expected"), WAYS_ON)
+async def test_the_login_form_sends_who_may_renew_on_and_nobody_round(
+    site: AuthSite, ada: Visitor, email: str, held: tuple[str, ...], begun: str, expected: list[str]
+) -> None:
+    """Whatever a browser sends, and though this one keeps nothing of ours: three steps at most, then a page."""
+    await sign_in(site, ada, email)
+    headers = {
+        "Sec-Fetch-Site": begun,
+        "Sec-Fetch-Mode": "navigate",
+        "Cookie": "; ".join(f"{name}={ada.cookie(name)}" for name in held),
+    }
+    way: list[str] = []
+    path = "/auth/login?next=/demo"
+    async with visiting(site.url) as later:
+        while path and path != "/demo" and len(way) < 5:
+            answer = await later.get(path, headers)
+            later.session.cookie_jar.clear()
+            path = _led_to(answer)
+            if path:
+                way.append(answer.headers.get("Location", "").partition("?")[0])
+
+    assert way == expected
+    if path != "/demo":
+        assert answer.page.form("/auth/form/login").fields["next"] == "/demo"
+
+
+def _led_to(answer: Answer) -> str:
+    """Where a redirect, or a page that goes on by itself, leads; "" for a page that stays."""
+    if answer.status != 200:
+        return answer.location
+    hops = [m for m in answer.page.all("meta") if m.get("http-equiv") == "refresh"]
+    return str(hops[0]["content"]).removeprefix("0; url=") if hops else ""
+
+
+async def test_who_opens_the_login_form_while_logged_in_is_told_and_may_go_on(
+    site: AuthSite, ada: Visitor, email: str
+) -> None:
+    """And sees no way on where a new login is what was asked for."""
+    await sign_in(site, ada, email)
+    plain, way_back, again = [
+        (await ada.get(f"/auth/login{query}")).page
+        for query in ("", "?next=/demo", "?next=/demo&again=1")
+    ]
+
+    ways = [[a["href"] for a in page.all("a")] for page in (plain, way_back, again)]
+    assert ways == [["/auth/account"], ["/demo"], []]
+    for page in (plain, way_back, again):
+        assert f"You are logged in as {email}." in page.text
+        assert page.form("/auth/form/login")
+
+
+async def test_two_access_cookies_do_not_keep_anybody_from_the_login_form(
+    site: AuthSite, ada: Visitor, email: str
+) -> None:
+    """A planted twin: the form says nothing of either, and works."""
+    await sign_in(site, ada, email)
+    twins = {"Cookie": f"{ACCESS}={ada.cookie(ACCESS)}; {ACCESS}=x"}
+    async with visiting(site.url) as later:
+        page = (await later.get("/auth/login", {**SAME_ORIGIN, **twins})).page
+
+    assert "You are logged in" not in page.text
 
 
 async def test_a_target_that_never_sees_the_cookie_is_not_a_loop(
@@ -499,7 +579,7 @@ async def test_a_broken_session_goes_to_the_form_and_loses_its_cookies(
     async with visiting(site.url) as again:
         answer = await again.get("/auth/continue?next=/demo", {"Cookie": kept})
 
-    assert answer.location == "/auth/login?next=%2Fdemo"
+    assert answer.location == "/auth/login?next=%2Fdemo&again=1"
     assert any(c.startswith(f'{REFRESH}=""') for c in answer.headers.getall("Set-Cookie"))
 
 

@@ -136,7 +136,7 @@ class Replay:
         answer = await call("DELETE", "/auth/sessions", headers=csrf, cookies=cookies)
         self._note("CSRF value", answer.status != 401)
         answer = await call("GET", "/auth/continue?next=/x", headers=SAME_ORIGIN, cookies=cookies)
-        self._note("navigation", answer.headers.get("Location") != "/auth/login?next=%2Fx")
+        self._note("navigation", answer.headers.get("Location") != "/auth/login?next=%2Fx&again=1")
         answer = await call("GET", "/auth/account", headers=SAME_ORIGIN, cookies=cookies)
         self._note("account page", answer.status != 303)
 

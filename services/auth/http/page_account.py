@@ -155,4 +155,6 @@ def require_fresh(request: web.Request, person: Claims, back: str) -> None:
 
 
 def _log_in_again(back: str) -> Refused:
-    return Refused(account_views.LogInAgain(way_on=WayOn("Log in again", login_url(back))))
+    return Refused(
+        account_views.LogInAgain(way_on=WayOn("Log in again", login_url(back, again=True)))
+    )

@@ -14,6 +14,7 @@ from services.auth.http import pages
 from services.auth.http.context import accounts_of, context_of
 from services.auth.http.cookies import read_browser
 from services.auth.http.page_context import Browser, show
+from services.auth.http.page_log_in import NOBODY, logged_in
 from services.auth.http.pages import login_url, read_login_id, read_next
 from services.auth.pages import account_views, org_views, views
 from services.auth.pages.account_views import At, ProviderLogin
@@ -31,11 +32,18 @@ MESSAGES: Mapping[str, views.Message] = {
 
 async def log_in(request: web.Request) -> web.Response:
     """``GET /auth/login?next=``: password, link and providers."""
-    return show_log_in(request, next_=read_next(request))
+    next_ = read_next(request)
+    return show_log_in(request, next_=next_, already=logged_in(request, next_))
 
 
 def show_log_in(
-    request: web.Request, *, next_: str, email: str = "", problem: str = "", at: At = "email"
+    request: web.Request,
+    *,
+    next_: str,
+    email: str = "",
+    problem: str = "",
+    at: At = "email",
+    already: views.LoggedIn = NOBODY,
 ) -> web.Response:
     """The form; 422 with a *problem*."""
     browser = Browser(request)
@@ -44,6 +52,7 @@ def show_log_in(
         next=next_,
         email=email,
         problem=problem,
+        logged_in=already,
         at=at,
         register=_with_next("/auth/register", next_),
         providers=provider_logins(request, next_),

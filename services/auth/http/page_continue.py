@@ -57,7 +57,7 @@ def _renewed(request: web.Request, result: ContinueTo) -> web.Response:
 
 
 def _log_in(request: web.Request, result: LoginFirst, *, had_token: bool) -> web.Response:
-    response = see_other(request, login_url(result.next))
+    response = see_other(request, login_url(result.next, again=True))
     if had_token:
         # It will never work again, and without it an edge sends the person straight to log in.
         clear_session(request, response)

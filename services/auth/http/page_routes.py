@@ -7,6 +7,7 @@ from services.auth.http import (
     page_account_routes,
     page_actions,
     page_continue,
+    page_log_in,
     pages,
     social_routes,
 )
@@ -16,7 +17,7 @@ from services.auth.http.page_errors import page_middleware
 from services.auth.http.page_renewing import renewed_cookies
 
 SHOWN: dict[str, Handler] = {
-    "/auth/login": pages.log_in,
+    "/auth/login": page_log_in.log_in,
     "/auth/login/sent": pages.check_mail,
     "/auth/link": pages.open_link,
     "/auth/account": pages.account,

@@ -19,6 +19,7 @@ from services.auth.http.problems import Problem
 from services.auth.pages import phrases, views
 
 ACCOUNT = "/auth/account"
+AGAIN = "again"  # of the login form: `services.auth.http.page_logged_in`
 
 # Pages that only say something; forms lead to them.
 MESSAGES: dict[str, views.Message] = {
@@ -29,12 +30,6 @@ MESSAGES: dict[str, views.Message] = {
 }
 
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
-
-
-async def log_in(request: web.Request) -> web.Response:
-    """``GET /auth/login?next=``: the e-mail form."""
-    browser = Browser(request)
-    return browser.show(views.LogIn(browser.form_token("login"), next=read_next(request)))
 
 
 async def check_mail(request: web.Request) -> web.Response:
@@ -147,9 +142,10 @@ def read_login_id(text: str) -> str:
     return text if _ULID.fullmatch(text) else ""
 
 
-def login_url(next_: str) -> str:
-    """The e-mail form, leading back to *next_*."""
-    return f"/auth/login?{urlencode({'next': next_})}" if next_ else "/auth/login"
+def login_url(next_: str, *, again: bool = False) -> str:
+    """The e-mail form, leading back to *next_*; *again*: also for who is logged in, or could renew."""
+    query = ({"next": next_} if next_ else {}) | ({AGAIN: "1"} if again else {})
+    return f"/auth/login?{urlencode(query)}" if query else "/auth/login"
 
 
 def require_person(request: web.Request, back: str) -> Claims:

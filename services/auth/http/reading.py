@@ -12,7 +12,7 @@ from services.auth.domain.client import (
     is_within,
 )
 from services.auth.domain.outcomes import Credentials, NotSignedIn, SignedIn
-from services.auth.domain.session import parse_refresh_token
+from services.auth.domain.session import csrf_claim, parse_refresh_token
 from services.auth.http.context import context_of
 from services.auth.http.cookies import read_cookie, read_cookies
 from services.auth.http.problems import Problem
@@ -73,14 +73,15 @@ def read_bound_refresh(request: web.Request) -> str:
     """The refresh cookie, "" when it is not of the same session as the access cookie.
 
     A sibling subdomain can set ``__Secure-`` cookies for us, and so plant the refresh token of a session of
-    its own, beside ours or alone; it cannot set the ``__Host-`` one. The access token may have run out.
+    its own, beside ours or alone; it cannot set the ``__Host-`` ones. The access token may have run out; where
+    its cookie is gone altogether, the CSRF cookie, which is as hard to plant, says of which session it is.
 
     Raises:
         Problem: the access cookie is there twice.
     """
     names = context_of(request).cookies
-    access = read_cookie(request, names.access)
-    return _bound_to(request, access, read_cookies(request, names.refresh))
+    access, shown = read_cookie(request, names.access), read_cookies(request, names.refresh)
+    return _bound_to(request, access, shown) if access else _bound_by_csrf(request, shown)
 
 
 def read_every_credential(request: web.Request, refresh: str = "") -> list[Credentials]:
@@ -173,6 +174,17 @@ def _bound_to(request: web.Request, access: str, shown: list[str]) -> str:
     claims = context_of(request).sessions.access_tokens.read_expired(access) if access else None
     parsed = {text: parse_refresh_token(text) for text in shown}
     own = [text for text, token in parsed.items() if claims and token and token.sid == claims.sid]
+    return own[0] if len(own) == 1 else ""
+
+
+def _bound_by_csrf(request: web.Request, shown: list[str]) -> str:
+    """The one of the refresh tokens *shown* whose session's CSRF cookie is there; "" when none, or two, are."""
+    value = _only(read_cookies(request, context_of(request).cookies.csrf))
+    hashes = context_of(request).issuer.csrf_hashes
+    parsed = {text: parse_refresh_token(text) for text in shown} if value else {}
+    own = [
+        text for text, token in parsed.items() if token and csrf_claim(value) in hashes(token.sid)
+    ]
     return own[0] if len(own) == 1 else ""
 
 

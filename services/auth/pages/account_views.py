@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from services.auth.pages.views import Account, LinkSpent, LogIn, Message, OpenLink, View, WayOn
 
 LOG_IN = WayOn("Log in", "/auth/login")
-LOG_IN_AGAIN = WayOn("Log in again", "/auth/login?next=/auth/account")
+LOG_IN_AGAIN = WayOn("Log in again", "/auth/login?next=/auth/account&again=1")
 NEW_MESSAGE = WayOn("Get a new message", "/auth/password/forgot")
 BACK = WayOn("Back to your account", "/auth/account")
 

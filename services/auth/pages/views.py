@@ -17,6 +17,14 @@ class View:
 
 
 @dataclass(frozen=True)
+class LoggedIn:
+    """Who is logged in already where a login form is shown; "" for nobody. *go_on*: where to without it."""
+
+    email: str = ""
+    go_on: str = ""
+
+
+@dataclass(frozen=True)
 class LogIn(View):
     """The e-mail form. *problem* says what was wrong with the last try."""
 
@@ -25,6 +33,7 @@ class LogIn(View):
     next: str = ""
     email: str = ""
     problem: str = ""
+    logged_in: LoggedIn = LoggedIn()
 
 
 @dataclass(frozen=True)
