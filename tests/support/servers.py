@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import cycle, islice
 from pathlib import Path
 
 from shared.bus import Bus, connect_bus
@@ -35,14 +37,37 @@ CREDENTIALS = (
 )
 START_DEADLINE = 60.0  # seconds; a busy machine starts ten processes at once
 LOOK_SECONDS = 0.005  # between two looks: the processor is for what is starting
+BLOCK = 256  # ports of one process that runs tests
+PORTS = range(16_384, 32_768, BLOCK)  # below those that Linux gives to who asks for any
 
 
 def free_port() -> int:
-    """A port nobody uses now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """A port nobody uses now, and nobody else is told of before our server has it."""
+    ports = _own_ports()
+    for port in islice(ports, BLOCK):
+        with contextlib.suppress(OSError), socket.socket() as sock:
+            sock.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError(f"all of the {BLOCK} ports of this process are in use")
+
+
+@cache
+def _own_ports() -> Iterator[int]:
+    """A block of ports, round and round: the system gives them to nobody, other test processes have others.
+
+    A port that the system calls free may be somebody else's once our server has started up. Then that one
+    answers in our server's place: the test goes on with a server that has ended.
+    """
+    for first in PORTS:
+        guard = socket.socket()
+        try:
+            guard.bind(("127.0.0.1", first))
+        except OSError:
+            guard.close()
+            continue
+        guard.detach()  # stays bound for as long as this process lives: the block is ours
+        return cycle(range(first + 1, first + BLOCK))
+    raise RuntimeError("every block of ports is taken")
 
 
 def binary(*names: str) -> str:
@@ -62,10 +87,17 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"ended with {process.returncode}")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+        if accepts(port):
             return
         time.sleep(LOOK_SECONDS)
     raise TimeoutError(port)
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody listens on *port*."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+        return True
+    return False
 
 
 @dataclass
@@ -84,6 +116,8 @@ class Server:
 
     def start(self) -> None:
         """Start and wait until it accepts."""
+        if accepts(self.port):
+            raise RuntimeError(f"somebody else listens on {self.port}")
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
                 self.command, stdout=out, stderr=out, stdin=subprocess.DEVNULL
