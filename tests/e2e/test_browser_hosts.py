@@ -255,9 +255,33 @@ async def test_a_person_who_may_not_reads_so_and_is_not_sent_round(
     assert background == "rgb(246, 245, 242)"  # its one style is let in by its hash
     await window.page.get_by_role("link", name="Log in as somebody else").click()
     await expect(window.page.get_by_role("heading", name="Log in")).to_be_visible()
+    await expect(window.page.get_by_text(f"You are logged in as {email}.")).to_be_visible()
+    somebody = f"else-{email}"
+    await window.page.get_by_label("E-mail address").fill(somebody)
+    await window.press("Send me a link")
+    await window.open_link(somebody)
+    await window.press("Continue")
+    await expect(window.page.get_by_role("heading", name="This is not for you")).to_be_visible()
+    assert window.page.url == house.at("closed")  # the way back was kept
     await window.page.goto(house.at("closed"))
     await window.page.get_by_role("link", name="Your account").click()
-    await expect(window.page.get_by_text(email).first).to_be_visible()
+    await expect(window.page.get_by_text(somebody).first).to_be_visible()
+
+
+async def test_a_browser_that_lost_its_access_cookie_is_renewed_without_a_question(
+    window: Window, house: House, email: str
+) -> None:
+    """The edge sees nobody; the login form sees the session, and leads back to the page with new cookies."""
+    await logged_in(window, house, email)
+    await window.context.clear_cookies(name=ACCESS)
+    window.asked.clear()
+
+    await window.page.goto(house.at("app", "/demo?x=1"))
+
+    await expect(window.page.locator("#who")).to_have_text(email)
+    assert window.page.url == house.at("app", "/demo?x=1")
+    ways = [way for way in ("/auth/login", "/auth/continue") if any(way in u for u in window.asked)]
+    assert ways == ["/auth/login", "/auth/continue"]
 
 
 async def test_a_login_that_is_too_old_leads_to_the_login_and_back(
@@ -269,10 +293,19 @@ async def test_a_login_that_is_too_old_leads_to_the_login_and_back(
     await replace_access(window, lambda token: house.token(token, auth_time=long_ago))
     window.asked.clear()
 
+    await window.page.goto(house.at("careful"))
+    await expect(window.page.get_by_text(f"You are logged in as {email}.")).to_be_visible()
+    assert await window.page.get_by_role("link", name="Go on").count() == 0
     await log_in_at(window, house, house.at("careful"), email)
 
     assert window.page.url == house.at("careful")
     assert not any("/auth/continue" in url for url in window.asked)
+    window.asked.clear()
+    await window.page.goto(house.at("careful"))
+    await expect(window.page.locator("#who")).to_have_text(email)
+    assert not any(
+        "/auth/login" in url for url in window.asked
+    )  # once: the new login is young enough
 
 
 TRY = """async ([url, init]) => {
@@ -395,7 +428,7 @@ def _refreshes_to(text: str) -> str:
 
 BROWSERS = {
     "it has no cookies and keeps none": (Forgetful, False, 200, "Log in"),
-    "it keeps cookies for one host only": (HostOnly, True, 200, "Log in"),
+    "it keeps cookies for one host only": (HostOnly, True, 200, "You are logged in as"),
     "it never replaces the access token": (Stuck, True, 403, "did not keep our cookie"),
 }
 

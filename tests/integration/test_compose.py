@@ -162,6 +162,17 @@ def test_an_edge_meets_nobody_but_the_bus_and_the_gateway(document: dict[str, An
     assert services["auth"]["environment"]["LATCHWIRE_TRUSTED_PROXIES"] == subnet
 
 
+def test_all_edges_of_compose_are_named_to_the_revocation_workers(
+    document: dict[str, Any],
+) -> None:
+    """A name without an edge would be waited for after each start, and an edge without one as well."""
+    services = document["services"].values()
+    there = {s["environment"].get("LATCHWIRE_EDGE_ID") for s in services if "environment" in s}
+    named = document["services"]["revocation"]["environment"]["LATCHWIRE_EDGES"].split(",")
+
+    assert set(named) == there - {None}
+
+
 async def test_the_bus_shows_its_connections_to_its_own_container_only(
     document: dict[str, Any], nats_server: NatsServer, tmp_path: Path
 ) -> None:

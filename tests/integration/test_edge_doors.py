@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.edge import COOKIE, ORIGIN, token
 from tests.support.edge_http import Door, Reply, open_door, parse
+from tests.support.fakes.clock import FakeClock
 
 GOOD = token()
 BEARER = b"Authorization: Bearer " + GOOD + b"\r\n"
@@ -27,6 +28,22 @@ class BrokenKey:
 
     def sign(self, signed: bytes) -> bytes:
         raise RuntimeError(len(signed))
+
+
+class LostClock(FakeClock):
+    """A clock that stops telling the time, one or the other of its *lost* ones."""
+
+    lost = ""
+
+    def now_ms(self) -> int:
+        if self.lost == "the time of day":
+            raise OSError(self.lost)
+        return super().now_ms()
+
+    def monotonic(self) -> float:
+        if self.lost == "the time that passes":
+            raise OSError(self.lost)
+        return super().monotonic()
 
 
 @pytest.fixture
@@ -185,3 +202,21 @@ async def test_who_cannot_be_asserted_does_not_pass(proxy: str) -> None:
             (proxy, "unavailable", "internal"): 1,
             (proxy, "allow", "public"): 1,
         }
+
+
+@pytest.mark.parametrize("lost", ["the time of day", "the time that passes"])
+@pytest.mark.parametrize("proxy", PROXIES)
+async def test_a_refusal_that_cannot_be_written_is_a_refusal(proxy: str, lost: str) -> None:
+    """Whatever was about to be said: the stable code and 503, on a connection that goes on, never a 500."""
+    clock = LostClock()
+    async with open_door(clock=clock) as door:
+        before = await check(door, proxy, "/demo")
+        clock.lost = lost
+        for extra in (b"", BEARER, FOREIGN, NAVIGATION):
+            reply = await check(door, proxy, "/demo", extra)
+            assert (reply.status, reply.get("X-Latchwire-Reason")) == (503, "internal")
+            assert (reply.get("Retry-After"), reply.get("Connection")) == ("1", "")
+            assert "server" not in reply.headers
+        clock.lost = ""
+
+        assert before.status == (await check(door, proxy, "/demo")).status == 401

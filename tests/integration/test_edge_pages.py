@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.edge.http.contracts import CONTRACTS
+from shared.setting_types import LOOPBACK
 from tests.support.door_heads import head_of, line_of
 from tests.support.edge import COOKIE, ORIGIN, token
 from tests.support.edge_http import Door, Reply, open_door, parse
@@ -121,6 +122,29 @@ async def test_the_page_that_nginx_asks_for_never_lets_anybody_in(
 
         assert reply.status == status
         assert is_page(reply) is page
+
+
+@pytest.mark.parametrize(
+    ("url", "trusted", "back"),
+    [
+        (f"{ORIGIN}/demo?a=1".encode(), True, "next=/demo%3Fa%3D1&amp;again=1"),
+        (f"{ORIGIN}/demo?a=1".encode(), False, "again=1"),
+        (b"https://evil.test/demo", True, "again=1"),
+        (b"/demo", True, "again=1"),
+        (b"", True, "again=1"),
+    ],
+)
+async def test_the_page_that_nginx_asks_for_leads_back_to_what_nginx_was_asked_for(
+    url: bytes, trusted: bool, back: str
+) -> None:
+    """Of a proxy that is believed, and nowhere but where the login reaches."""
+    lines = b"X-Original-Method: GET\r\nX-Original-URL: " + url + b"\r\n" if url else b""
+    async with open_door(trusted=LOOPBACK if trusted else ()) as door:
+        answer = await door.send(
+            b"GET /refused HTTP/1.1\r\nHost: edge\r\n" + NAVIGATION + lines + b"\r\n"
+        )
+
+    assert f'href="{ORIGIN}/auth/login?{back}"' in answer.decode()
 
 
 async def test_a_head_request_for_the_page_gets_its_length_and_no_byte_of_it(door: Door) -> None:

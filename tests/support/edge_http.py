@@ -16,6 +16,7 @@ from services.edge.http.refusals import RefusalLog
 from services.edge.http.refused_page import Pages
 from services.edge.http.server import make_server
 from services.edge.ports import AssertionKey
+from shared.clock import Clock
 from shared.origins import Origins
 from shared.setting_types import LOOPBACK
 from tests.support.edge import EDGE_KEY, ORIGIN, Desk, make_desk
@@ -103,16 +104,21 @@ async def open_door(
     port: int = 0,
     trusted: Iterable[Network] = LOOPBACK,
     key: AssertionKey = EDGE_KEY,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Door]:
-    """An edge that listens on *port*, or on a free one, believes proxies in *trusted* and signs with *key*."""
+    """An edge that listens on *port*, or on a free one, believes proxies in *trusted* and signs with *key*.
+
+    *clock*: the one that its answers and refusals are written by, else the desk's.
+    """
     desk = desk or make_desk()
+    clock = clock or desk.clock
     counts = CheckCounts()
     door = Doors(
         checker=desk.checker,
         peers=TrustedPeers(trusted),
-        answers=Answers(clock=desk.clock, ids=FakeIds(), url=ORIGIN),
+        answers=Answers(clock=clock, ids=FakeIds(), url=ORIGIN),
         assertions=Assertions(key, issuer=ORIGIN, clock=desk.clock),
-        refusals=RefusalLog(desk.clock),
+        refusals=RefusalLog(clock),
         counts=counts,
         pages=Pages(Origins(ORIGIN), "Acme"),
     )

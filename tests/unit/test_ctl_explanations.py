@@ -299,3 +299,19 @@ def test_a_persons_login_is_told_with_its_age() -> None:
 def test_every_code_of_the_edge_has_a_meaning_in_words() -> None:
     """A new one without is noticed here."""
     assert set(MEANING) == set(STATUS)
+
+
+def test_a_service_token_that_was_revoked_long_ago_is_told_with_when() -> None:
+    """Its record has lapsed; the register keeps it, and the sentence has no place in the blocklist."""
+    told = an_explanation(
+        outcome="deny", reason="token_revoked", status=401, detail="register", sub="bot", service="bot",
+        revoked_at=NOW_MS - 9 * 86_400_000,
+    )  # fmt: skip
+
+    lines = text_of(told).splitlines()
+
+    assert lines[0] == "refused: token_revoked (401): it was revoked."
+    assert lines[1] == (
+        f"Service token {SID} was revoked 9 days ago, on 2027-01-06T08:00:00Z, says the register of service tokens."
+    )
+    assert lines[2].startswith("Token: service bot, ")

@@ -138,6 +138,22 @@ def test_a_token_that_left_the_document_is_unknown_at_once() -> None:
     assert desk.outcome(request("/api", bearer=second.raw)) == "allow"
 
 
+def test_a_token_that_the_document_marks_is_told_as_revoked() -> None:
+    """Also without a record, which lapses first; it is none of those that the edge accepts."""
+    bot, second = made_token("bot"), made_token("bot")
+    desk = desk_with(bot, second)
+    assert desk.outcome(request("/api", bearer=bot.raw)) == "allow"
+    past = bot.row.model_copy(update={"revoked_at": NOW_MS - 8 * DAY_MS})
+    desk.tokens.use_service_tokens((second.row, past))
+    assert desk.outcome(request("/api", bearer=bot.raw)) == "token_revoked"
+    assert desk.outcome(request("/api", bearer=bot.raw)) == "token_revoked"
+    assert desk.outcome(request("/api", bearer=second.raw)) == "allow"
+    assert desk.tokens.service_tokens == 1
+    desk.clock.advance(120 * DAY_MS)
+    desk.revocations.staleness = 0.0
+    assert desk.outcome(request("/api", bearer=bot.raw)) == "token_revoked"
+
+
 def test_fewer_rights_count_at_once() -> None:
     """A row that is written again with fewer scopes is not remembered with the old ones."""
     till = made_token("till", scopes=("orders.read",))

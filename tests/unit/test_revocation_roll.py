@@ -167,6 +167,7 @@ async def test_with_the_names_of_all_edges_the_roll_is_whole_when_each_has_spoke
         else:
             await desk.hear(what)
 
+    assert desk.roll.whole() is whole
     assert (await desk.told()).whole is whole
     desk.clock.advance(WINDOW_MS)
     assert (await desk.told()).whole

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from latchwire.records import Record
+from services.auth.domain.outcomes import NotSignedIn
 from services.auth.domain.revoke import Revoked
 from services.auth.domain.service_tokens import (
     MANAGE,
@@ -14,9 +15,11 @@ from services.auth.domain.service_tokens import (
     NotDone,
     Wanted,
     add,
+    alive,
+    marked,
     may_manage,
     narrowed,
-    without,
+    without_oldest,
 )
 from services.auth.flows.revoke import RevokeFlow
 from services.auth.flows.service_access import Granted, NotGranted, ServiceAccess
@@ -27,6 +30,7 @@ from services.auth.ports import BusUnavailableError, FeedStaleError
 from shared.contract import SERVICE_TOKEN_ISSUED, TOKEN_REVOKED
 from shared.messages import ServiceToken, TokenRevoked, TokensUsed
 from shared.messages.base import MAX_TIME_MS
+from shared.messages.service_token import MAX_TOKENS
 from shared.service_tokens import DAY_MS, MAX_LIFETIME_MS
 from tests.support.fakes.auth_ports import FakeEvents, FakeRevocations
 from tests.support.fakes.clock import FakeClock
@@ -82,10 +86,22 @@ def world(*rows: ServiceToken) -> World:
     return World(flow, registers, uses, revocations, events, clock)
 
 
+def counting(w: World) -> tuple[ServiceToken, ...]:
+    """The rows of the register that count."""
+    return alive(w.registers.register.rows, w.clock.now_ms())
+
+
+def revoked(w: World) -> dict[str, int | None]:
+    """The rows that were revoked, and when."""
+    rows = w.registers.register.rows
+    return {row.id: row.revoked_at for row in rows if row.revoked_at is not None}
+
+
 OLD = made_token("bot").row
 REPLACED = OLD.model_copy(update={"replaced_by": BOT.row.id})
 ELSE = made_token("till").row
 RUN_OUT = made_token("bot", expires_at=NOW_MS).row
+PAST = made_token("bot", revoked_at=NOW_MS - 1).row
 RULES: tuple[tuple[str, tuple[ServiceToken, ...], Wanted, str], ...] = (
     ("the first of a service", (), WANTED, ""),
     ("the second", (OLD,), WANTED, ""),
@@ -100,6 +116,9 @@ RULES: tuple[tuple[str, tuple[ServiceToken, ...], Wanted, str], ...] = (
     ("for ever", (), replace(WANTED, lifetime_ms=MAX_LIFETIME_MS + 1), "invalid_lifetime"),
     ("for no time", (), replace(WANTED, lifetime_ms=0), "invalid_lifetime"),
     ("for a leap year", (), replace(WANTED, lifetime_ms=MAX_LIFETIME_MS), ""),
+    ("beside two that were revoked", (PAST, made_token("bot", revoked_at=1).row), WANTED, ""),
+    ("in place of what was revoked", (PAST,), replace(WANTED, replaces=PAST.id), "not_found"),
+    ("the same as one that was revoked", (PAST,), replace(WANTED, sha256=PAST.sha256), "already_there"),
     ("the same again", (OLD,), replace(WANTED, sha256=OLD.sha256), "already_there"),
     ("within one's own", (), replace(WANTED, scopes=("a",), within=frozenset("ab")), ""),
     (
@@ -148,9 +167,29 @@ def test_a_rotation_keeps_the_scopes_and_bounds_the_old_one() -> None:
 
 def test_what_was_replaced_by_a_revoked_one_can_be_rotated_again() -> None:
     """Else a service whose new token leaked within the day could not be given another."""
-    (left,) = without((REPLACED, BOT.row), lambda row: row.id == BOT.row.id)
+    left, past = marked((REPLACED, BOT.row), lambda row: row.id == BOT.row.id, NOW_MS)
     assert left.replaced_by is None
     assert left.expires_at == REPLACED.expires_at
+    assert (past.id, past.revoked_at) == (BOT.row.id, NOW_MS)
+
+
+def test_what_was_revoked_stays_so_and_keeps_the_time_of_the_first() -> None:
+    """It opens nothing: its scopes go, and take no room. Once it would have run out, its row goes as well."""
+    (first,) = marked((BOT.row,), lambda _: True, NOW_MS)
+    assert (first.revoked_at, first.scopes) == (NOW_MS, ())
+    assert marked((first,), lambda _: True, NOW_MS + 5) == (first,)
+    assert marked((first,), lambda _: False, NOW_MS + 5) == (first,)
+
+
+def test_of_those_that_were_revoked_the_oldest_make_room() -> None:
+    """For living ones, of which none ever leaves for that: a thousand rows, and as many bytes as there are."""
+    living = tuple(made_token(f"s{n}").row for n in range(3))
+    past = tuple(made_token("bot", revoked_at=NOW_MS - n).row for n in range(MAX_TOKENS))
+    rows = marked((*living, *past), lambda _: False, NOW_MS)
+    assert rows[:3] == living
+    assert rows[3:] == tuple(reversed(past[: MAX_TOKENS - 3]))
+    assert without_oldest((*living, *past[:5])) == (*living, past[1], past[0])
+    assert without_oldest((*living, past[0])) == without_oldest(living) == living
 
 
 @pytest.mark.parametrize(
@@ -210,7 +249,17 @@ async def test_a_document_without_room_takes_nothing_in() -> None:
     assert w.registers.register.rows == (ELSE,)
 
 
-async def test_the_revocation_is_said_before_the_row_leaves() -> None:
+async def test_a_document_without_room_forgets_the_oldest_revocations_first() -> None:
+    """They are refused all the same, as nobody's; the new token is kept."""
+    past = tuple(made_token("old", revoked_at=NOW_MS - n).row for n in range(4))
+    w = world(ELSE, *past)
+    w.registers.room = 4
+    assert isinstance(await w.flow.keep(WANTED), Kept)
+    assert [row.service for row in counting(w)] == ["till", "bot"]
+    assert revoked(w).keys() == {past[0].id, past[1].id}
+
+
+async def test_the_revocation_is_said_before_the_row_is_marked() -> None:
     """Without a PubAck the row stays, and the one who asked hears that nothing was done."""
     w = world(BOT.row)
     w.events.away = True
@@ -224,11 +273,11 @@ async def test_the_revocation_is_said_before_the_row_leaves() -> None:
     assert isinstance(event, TokenRevoked)
     assert (event.scope, event.sid, event.id) == ("session", BOT.row.id, struck.event_id)
     assert event.affected_until == BOT.row.expires_at
-    assert w.registers.register.rows == ()
+    assert (counting(w), revoked(w)) == ((), {BOT.row.id: NOW_MS})
     assert await w.flow.revoke(BOT.row.id, "again", "operator") == NotDone("not_found")
 
 
-async def test_a_row_that_could_not_leave_leaves_later() -> None:
+async def test_a_row_that_could_not_be_marked_is_marked_later() -> None:
     """The revocation stands meanwhile; `tidy` finds it by the blocklist."""
     w = world(BOT.row, ELSE)
     w.registers.refuses_writes = True
@@ -239,7 +288,7 @@ async def test_a_row_that_could_not_leave_leaves_later() -> None:
     w.registers.refuses_writes = False
     w.revocations.revoke("session", BOT.row.id, Record(NOW_MS + DAY_MS))
     await w.flow.tidy()
-    assert w.registers.register.rows == (ELSE,)
+    assert counting(w) == (ELSE,)
 
 
 @pytest.mark.parametrize(
@@ -247,14 +296,23 @@ async def test_a_row_that_could_not_leave_leaves_later() -> None:
     [("session", BOT.row.id), ("token", BOT.row.id), ("service", "bot")],
     ids=["session", "token", "service"],  # the id is another in each process
 )
-async def test_whoever_revoked_it_and_however_its_row_leaves(scope: str, name: str) -> None:
-    """A record lapses after days, a token lives a year: what stayed would come back to life."""
+async def test_whoever_revoked_it_and_however_it_stays_revoked(scope: str, name: str) -> None:
+    """A record lapses after days, a token lives a year: what stayed as it was would come back to life."""
     w = world(BOT.row, ELSE)
     await w.uses.note({BOT.row.id: 1, ELSE.id: 2})
     w.revocations.revoke(scope, name, Record(NOW_MS + DAY_MS))
     await w.flow.tidy()
-    assert w.registers.register.rows == (ELSE,)
-    assert w.uses.at == {ELSE.id: 2}
+    assert (counting(w), revoked(w)) == ((ELSE,), {BOT.row.id: NOW_MS})
+    assert w.uses.at == {BOT.row.id: 1, ELSE.id: 2}  # when a leaked one was last used
+    w.clock.advance(2 * DAY_MS)  # the record has lapsed
+    await w.flow.tidy()
+    row = w.flow.known.find(BOT.text)
+    assert row is not None
+    assert w.flow.refusal(row) == NotSignedIn("token_revoked")
+    w.clock.advance(90 * DAY_MS)  # the token would have run out
+    await w.flow.tidy()
+    assert w.registers.register.rows == ()
+    assert w.uses.at == {}
 
 
 async def test_a_tidy_register_is_not_written_again() -> None:
@@ -274,6 +332,14 @@ async def test_a_tidy_register_is_not_written_again() -> None:
     assert empty.registers.register.generation == 0
 
 
+async def test_the_list_has_what_was_revoked_for_who_asks_for_it() -> None:
+    """Until it would have run out; nobody is told the hash of either."""
+    gone = made_token("bot", revoked_at=1, expires_at=NOW_MS).row
+    w = world(BOT.row, PAST, gone)
+    assert (await w.flow.listed("bot")).rows == (BOT.row,)
+    assert (await w.flow.listed("bot", revoked=True)).rows == (BOT.row, PAST)
+
+
 async def test_the_list_is_there_while_redis_is_away() -> None:
     """Without the last uses, and it says so: unknown is not never."""
     w = world(BOT.row, RUN_OUT)
@@ -283,6 +349,9 @@ async def test_the_list_is_there_while_redis_is_away() -> None:
     listed = await w.flow.listed("bot")
     assert (listed.rows, listed.uses) == ((BOT.row,), None)
     assert (await w.flow.listed("till")).rows == ()
+
+
+REVOKED = NotGranted("invalid_client", "token_revoked")
 
 
 def access(w: World) -> tuple[ServiceAccess, Signing]:
@@ -304,7 +373,8 @@ async def test_an_access_token_never_outlives_what_it_was_made_of() -> None:
         assert claims["sid"] == made.row.id
         assert "email" not in claims
     w.clock.advance(60_000)
-    assert await exchange.grant("bot", short.text, "") == NotGranted("invalid_client")
+    expired = NotGranted("invalid_client", "token_expired")
+    assert await exchange.grant("bot", short.text, "") == expired
 
 
 async def test_no_access_token_for_what_is_revoked_and_none_while_that_is_unknown() -> None:
@@ -318,7 +388,11 @@ async def test_no_access_token_for_what_is_revoked_and_none_while_that_is_unknow
         await exchange.grant("bot", BOT.text, "")
     w.revocations.stale = False
     w.revocations.revoke("session", BOT.row.id, Record(NOW_MS + DAY_MS))
-    assert await exchange.grant("bot", BOT.text, "") == NotGranted("invalid_client")
+    assert await exchange.grant("bot", BOT.text, "") == REVOKED
+    await w.flow.tidy()
+    w.clock.advance(2 * DAY_MS)
+    assert await exchange.grant("bot", BOT.text, "") == REVOKED
+    assert await exchange.grant("till", BOT.text, "") == NotGranted("invalid_client")
 
 
 async def test_the_keeper_looks_when_it_is_woken_and_when_another_key_signs() -> None:
@@ -337,7 +411,7 @@ async def test_the_keeper_looks_when_it_is_woken_and_when_another_key_signs() ->
     assert keeper.is_due
     w.registers.away = False
     await keeper.look()
-    assert w.registers.register.rows == ()
+    assert counting(w) == ()
     w.clock.advance(61_000)
     assert keeper.is_due
 
@@ -404,8 +478,8 @@ def test_whose_tokens_somebody_may_manage(
 
 @pytest.mark.parametrize("by", ["tidying", "another token", "a revocation"])
 async def test_no_row_of_a_revoked_key_is_signed_anew(by: str) -> None:
-    """Whoever had the key could have written any of them: whatever is written next leaves them out."""
-    w = world(BOT.row, ELSE)
+    """Whoever had the key could have written any of them, revoked ones too: the next write leaves them out."""
+    w = world(BOT.row, ELSE, PAST)
     w.registers.signs_with = "k2"
     w.revocations.revoke("key", "k1", Record(NOW_MS + DAY_MS))
     if by == "tidying":
@@ -415,7 +489,7 @@ async def test_no_row_of_a_revoked_key_is_signed_anew(by: str) -> None:
     else:
         assert isinstance(await w.flow.revoke(ELSE.id, "", "operator"), Struck)
     left = {row.id for row in w.registers.register.rows}
-    assert not left & {BOT.row.id, ELSE.id}
+    assert not left & {BOT.row.id, ELSE.id, PAST.id}
     assert w.registers.register.kid == "k2"
 
 

@@ -10,6 +10,7 @@ from shared.ids import SystemIds
 from shared.messages import ServiceToken
 from shared.service_tokens import (
     REGEX,
+    TokenTable,
     claims_of,
     hash_service_token,
     is_service_token,
@@ -19,6 +20,7 @@ from shared.service_tokens import (
 )
 from tests.support.servers import ROOT
 from tests.support.service_tokens import made_token
+from tests.support.tokens import NOW_MS
 
 IDS = SystemIds()
 NAUGHTY = ROOT / "services/auth/adapters/common_passwords/passwords.txt.gz"
@@ -99,8 +101,23 @@ def test_rows_survive_the_document_and_later_fields_do_no_harm() -> None:
     rows = (made_token("bot").row, made_token("till", scopes=("orders.read",)).row)
     body = tokens_body(rows)
     assert read_tokens_body(body) == rows
+    past = made_token("bot", revoked_at=NOW_MS).row
+    assert read_tokens_body(tokens_body((past, *rows))) == (*rows, past)
     body["tokens"][0]["colour"] = "blue"
     assert read_tokens_body({**body, "more": 1}) == rows
+
+
+def test_who_knows_nothing_of_revoked_rows_reads_none_of_them_as_living() -> None:
+    """An edge of an earlier version goes by ``tokens`` alone: what was revoked is nobody's token there."""
+    bot = made_token("bot").row
+    past = bot.model_copy(update={"revoked_at": NOW_MS})
+    assert tokens_body((past,))["tokens"] == []
+    assert read_tokens_body({"tokens": [], "revoked": [bot.model_dump()]}) is None
+    assert (
+        TokenTable.of((past, bot)).by_hash
+        == TokenTable.of((bot, past)).by_hash
+        == {bot.sha256: past}
+    )
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"tokens": 1}, {"tokens": [{}]}, {"tokens": [1]}])

@@ -17,6 +17,7 @@ from services.auth.domain.link import Muted
 from services.edge.domain.decision import STATUS
 from shared import traefik
 from shared.catalogue import Catalogue, Service, load_catalogue
+from tests.support.stack import make_lab
 
 GATEWAY = traefik.Gateway(auth="http://127.0.0.1:1", edge="http://127.0.0.1:2")
 DEMO = Service("demo", None, ("/demo",), "http://127.0.0.1:3", public_paths=("/demo/public",))
@@ -54,6 +55,15 @@ def test_redis_is_full_before_the_machine_is(tmp_path: Path) -> None:
     written = write_redis(Layout(tmp_path), 6379).read_text()
 
     assert "maxmemory 256mb\nmaxmemory-policy noeviction\n" in written
+
+
+async def test_the_edges_of_up_are_named_to_its_revocation_worker(tmp_path: Path) -> None:
+    """All of them and no other: a new service is routed at once, also right after the start."""
+    plan = (await make_lab(tmp_path)).plan
+    settings = {part.name: part.program.env for part in plan.workers}
+
+    there = [env["LATCHWIRE_EDGE_ID"] for name, env in settings.items() if name == "edge"]
+    assert settings["revocation"]["LATCHWIRE_EDGES"].split(",") == there
 
 
 @pytest.mark.parametrize(

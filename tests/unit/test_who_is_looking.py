@@ -140,7 +140,9 @@ def test_each_refusal_is_for_a_person_a_way_on_and_never_a_circle(code: Code) ->
     if way_in is not None:
         renewing = way_in.startswith(f"{URL}/auth/continue?")
         assert renewing == (code in {"token_expired", "token_revoked"})
-        assert way_in.endswith("?next=https%3A//app.acme.com/demo")
+        assert way_in.partition("?next=https%3A//app.acme.com/demo")[2] == (
+            "&again=1" if code == "login_too_old" else ""
+        )
 
 
 @pytest.mark.parametrize("code", sorted(STATUS))
@@ -165,7 +167,7 @@ def test_a_login_that_is_too_old_is_never_sent_to_renew() -> None:
     way_in = PAGES.way_in(Denied("login_too_old", original=ASKED, cookie=True), NAVIGATION)
 
     assert way_in is not None
-    assert way_in.startswith(f"{URL}/auth/login?next=")
+    assert way_in == f"{URL}/auth/login?next=https%3A//app.acme.com/demo&again=1"
 
 
 NAME = 'A&B "<script>alert(1)</script>"'
@@ -173,20 +175,49 @@ NAME = 'A&B "<script>alert(1)</script>"'
 
 def test_the_page_of_a_refusal_is_small_and_loads_nothing() -> None:
     """Under 4 kB, the site's name and not ours, two ways on, no script, its one style named by its hash."""
-    page = refused_page(NAME, URL).decode()
+    page = Pages(Origins(URL), NAME).refused(None).body.decode()
     style = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
     policy = re.findall(rb"Content-Security-Policy: (.*)\r\n", PAGE_LINES)[0].decode()
 
     assert len(page.encode()) < 4_096
-    assert len(refused_page("x" * 64, URL)) < 4_096
+    assert len(b"".join(refused_page("x" * 64, URL))) < 4_000
     assert f"<title>This is not for you · {NAME}</title>" in unescape(page)
     assert "<script" not in page
     assert not re.search(r"latchwire|src=|@import|url\(", page, re.IGNORECASE)
-    assert re.findall(r'href="([^"]+)"', page) == [f"{URL}/auth/account", f"{URL}/auth/login"]
+    ways = [unescape(way) for way in re.findall(r'href="([^"]+)"', page)]
+    assert ways == [f"{URL}/auth/account", f"{URL}/auth/login?again=1"]
     assert len(style) == 1
     assert f"'sha256-{b64encode(hashlib.sha256(style[0].encode()).digest()).decode()}'" in policy
     assert policy.startswith("default-src 'none';")
     assert "frame-ancestors 'none'" in policy
+
+
+BACKS = {
+    "/demo?a=1&b=2": "next=https%3A//app.acme.com/demo%3Fa%3D1%26b%3D2&",
+    "/demo'\"><script>": "",
+    "/demo\\x": "",
+    "/" + "x" * 2_000: "",
+}
+
+
+@pytest.mark.parametrize(("target", "back"), BACKS.items())
+def test_who_logs_in_as_somebody_else_comes_back_to_the_page(target: str, back: str) -> None:
+    """By the rule of every way back; whatever was asked for, the link stays one attribute."""
+    denied = Denied("not_allowed", original=Original("GET", "https", "app.acme.com", target))
+    page = PAGES.instead_of(denied, NAVIGATION)
+
+    assert page is not None
+    way = re.findall(r'<a href="([^"]+)">Log in as somebody else</a>', page.body.decode())
+    assert [unescape(w) for w in way] == [f"{URL}/auth/login?{back}again=1"]
+    assert b"<script" not in page.body
+
+
+@pytest.mark.parametrize("host", ["evil.test", "app.acme.com.evil.test", "app.acme.com:8443"])
+def test_where_the_login_does_not_reach_there_is_no_way_back(host: str) -> None:
+    """The link is the form alone."""
+    page = PAGES.refused(Original("GET", "https", host, "/demo")).body.decode()
+
+    assert f'href="{URL}/auth/login?again=1"' in page
 
 
 def test_a_gateway_that_shows_the_page_itself_gets_it_for_people_only() -> None:

@@ -70,6 +70,7 @@ class VerifiedToken:
 
     *identity* is its identity headers as they go on the wire. *passed* tells on whose behalf a service calls.
     From *from_ms* until before *until_ms* (Unix ms) its own times are right; outside they are to be looked at.
+    *revoked_at* (Unix ms, 0: not) is of a service token whose register says so; then it is in its time never.
     *standings* is for `services.edge.flows.standings`: what is kept with the token goes with it.
     """
 
@@ -79,6 +80,7 @@ class VerifiedToken:
     passed: Passed = NOT_PASSED
     from_ms: int = 0
     until_ms: int = 0
+    revoked_at: int = 0
     standings: dict[int, "Standing"] = field(default_factory=dict, compare=False, repr=False)
 
     @property

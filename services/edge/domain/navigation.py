@@ -38,14 +38,18 @@ def is_navigation(original: Original, fields: Fields) -> bool:
     return _prefers_html(b",".join(fields.get(b"accept", ())))
 
 
-def sign_in_location(origins: Origins, original: Original, *, renewable: bool) -> str:
+def sign_in_location(
+    origins: Origins, original: Original | None, *, renewable: bool = False, again: bool = False
+) -> str:
     """Where a browser without a valid access token goes, with the address that brings it back.
 
     *renewable*: its session may live on, which ``/auth/continue`` finds out and then renews the token.
+    *again*: a new login is what is wanted, also of who is logged in. Without *original* there is no way back.
     """
     page = f"{origins.url}/auth/continue" if renewable else f"{origins.url}/auth/login"
-    back = _way_back(origins, original)
-    return f"{page}?next={quote(back, safe='/')}" if back else page
+    back = _way_back(origins, original) if original else ""
+    query = [f"next={quote(back, safe='/')}"] * bool(back) + ["again=1"] * again
+    return f"{page}?{'&'.join(query)}" if query else page
 
 
 def _way_back(origins: Origins, original: Original) -> str:

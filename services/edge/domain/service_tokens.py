@@ -3,6 +3,7 @@
 There is no signature to verify and nobody to ask; what the table does not have is nobody's token.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from latchwire.claims import Claims
@@ -12,6 +13,14 @@ from shared.service_tokens import NO_TOKENS, PREFIX, TokenTable, claims_of, is_s
 
 UNKNOWN: Final = Refused("token_invalid", "service token unknown")
 MALFORMED: Final = Refused("token_invalid", "service token checksum")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a token of the table says; *revoked_at* (Unix ms): nothing any more, since then."""
+
+    claims: Claims
+    revoked_at: int = 0
 
 
 def looks_like_one(token: bytes) -> bool:
@@ -27,16 +36,17 @@ class ServiceTokens:
         self._table = table
 
     def __len__(self) -> int:
-        return len(self._table.by_hash)
+        return len(self._table.living)
 
     def use(self, rows: tuple[ServiceToken, ...], kid: str) -> None:
         """Accept exactly *rows*, which *kid* vouches for, from now on, in one step."""
         self._table = TokenTable.of(rows, kid)
 
-    def find(self, token: bytes) -> Claims | Refused:
-        """The claims of *token* if the table has it; whether it is in its time is asked on every request."""
+    def find(self, token: bytes) -> Known | Refused:
+        """What *token* says if the table has it; whether it is in its time is asked on every request."""
         table, policy = self._table, self._policy
         row = table.find(token)
         if row is not None:
-            return claims_of(row, issuer=policy.issuer, audience=policy.audience, kid=table.kid)
+            claims = claims_of(row, issuer=policy.issuer, audience=policy.audience, kid=table.kid)
+            return Known(claims, row.revoked_at or 0)
         return UNKNOWN if is_service_token(token) else MALFORMED

@@ -135,6 +135,8 @@ class Checker:
         if isinstance(verified, Refused):
             return Denied(verified.code, verified.detail)
         if not verified.from_ms <= now_ms < verified.until_ms:
+            if verified.revoked_at:
+                return Denied("token_revoked", "register", token=verified)
             refused = check_times(verified.claims, self._policy, now_ms)
             if refused is not None:
                 return Denied(refused.code, refused.detail, token=verified)

@@ -88,18 +88,28 @@ class VerifiedTokens:
     def _decode(self, token: bytes) -> VerifiedToken | Refused:
         self.misses += 1
         if looks_like_one(token):
-            claims = self._services.find(token)
+            known = self._services.find(token)
+            if isinstance(known, Refused):
+                return known
+            verified = self._verified(known.claims, known.revoked_at)
         else:
             claims = decode_access_token(token, self._ring, self._policy)
-        if isinstance(claims, Refused):
-            return claims
-        identity = encode_headers(identity_headers(claims))
-        begins, ends = lifetime(claims, self._policy)
-        verified = VerifiedToken(
-            claims, self._fingerprint(claims), identity, from_ms=begins, until_ms=ends
-        )
+            if isinstance(claims, Refused):
+                return claims
+            verified = self._verified(claims)
         self._keep(token, verified)
         return verified
+
+    def _verified(self, claims: Claims, revoked_at: int = 0) -> VerifiedToken:
+        begins, ends = lifetime(claims, self._policy)
+        return VerifiedToken(
+            claims,
+            self._fingerprint(claims),
+            encode_headers(identity_headers(claims)),
+            from_ms=begins,
+            until_ms=0 if revoked_at else ends,
+            revoked_at=revoked_at,
+        )
 
     def _keep(self, token: bytes, verified: VerifiedToken) -> None:
         if len(self._young) >= self._capacity:

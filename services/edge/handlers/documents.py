@@ -70,7 +70,7 @@ def follow(
         if rows is None:
             raise DocumentError("body is not service tokens")
         checker.use_service_tokens(rows, kid, generation)
-        log.info("service_tokens.in_force", generation=generation, tokens=len(rows))
+        log.info("service_tokens.in_force", generation=generation, tokens=tokens.service_tokens)
         on_applied()
 
     documents = Documents(

@@ -121,6 +121,7 @@ def _rule(route: Route, uri: str) -> ExplainedRule:
 def _of(token: VerifiedToken) -> dict[str, object]:
     claims = token.claims
     return {
+        "revoked_at": _time(token.revoked_at),
         "kid": claims.kid,
         "sub": claims.sub,
         "email": claims.email if claims.email != claims.sub else "",

@@ -20,6 +20,11 @@ RETRY_AFTER_SECONDS = 1
 MAX_UNREAD_BYTES = 64 * 1024
 _EMPTY = b"Content-Length: 0\r\n"
 _END = b"\r\n\r\n"
+# When no answer could be made: nothing in it depends on anything.
+BROKEN = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nCache-Control: no-store\r\n"
+    b"X-Latchwire-Reason: internal\r\nRetry-After: %d\r\n\r\n"
+) % RETRY_AFTER_SECONDS
 
 
 class Answer(web.StreamResponse):

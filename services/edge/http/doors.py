@@ -15,11 +15,12 @@ import structlog
 from aiohttp import web
 
 from services.edge.domain.decision import STATUS, Allowed, Decision, Denied
-from services.edge.domain.original import Fields, one
+from services.edge.domain.original import Fields, Original, one, read_original
+from services.edge.domain.sources import original_url
 from services.edge.flows.assertions import Assertions
 from services.edge.flows.check import Checker
 from services.edge.flows.counts import CheckCounts
-from services.edge.http.answers import Answer, Answers
+from services.edge.http.answers import BROKEN, Answer, Answers
 from services.edge.http.contracts import CONTRACTS, Contract
 from services.edge.http.fields import FieldReader
 from services.edge.http.peers import TrustedPeers
@@ -32,7 +33,8 @@ _BOUND: Final = re.compile(
     re.ASCII | re.DOTALL,
 )
 MAX_BOUND: Final = 1_024  # a door and a service each
-_BROWSER: Final = FieldReader(())  # what a browser says of itself
+# What a browser says of itself, and nginx of what it was asked for.
+_BROWSER: Final = FieldReader(("x-original-method", "x-original-url"))
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{8,128}")
 
 log = structlog.get_logger()
@@ -173,6 +175,7 @@ class Doors:
         contracts: Iterable[Contract] = CONTRACTS,
     ) -> None:
         self._answers = answers
+        self._peers = peers
         self._pages = pages
         self.refusals = refusals
         self._monotonic = answers.monotonic
@@ -200,13 +203,17 @@ class Doors:
     def answer(self, check: Check) -> bytes:
         """The whole answer to *check*, whoever read it off the wire."""
         path = check.path
-        bound = self._bound.get(path) or self._bind(path)
-        if bound is None:
-            return self._without_check(check)
-        began = self._monotonic()
-        door, chosen, rest = bound
-        whole = door.answer(check, chosen, rest)
-        self._times.add(self._monotonic() - began)
+        try:
+            bound = self._bound.get(path) or self._bind(path)
+            if bound is None:
+                return self._without_check(check)
+            began = self._monotonic()
+            door, chosen, rest = bound
+            whole = door.answer(check, chosen, rest)
+            self._times.add(self._monotonic() - began)
+        except Exception as error:  # noqa: BLE001 - the refusal itself went wrong: still one, with its code
+            log.error("check.failed", error=type(error).__name__)  # noqa: TRY400 - the type only, as above
+            return BROKEN
         return whole
 
     def _bind(self, path: str) -> Bound | None:
@@ -229,6 +236,12 @@ class Doors:
         """The page of a 403, for a gateway that drops ours (nginx: ``error_page 403``); anybody may see it."""
         if check.path.partition("?")[0] != REFUSED:
             return self._answers.not_found()
-        if asks_for_page(_BROWSER.read(check.headers)):
-            return self._answers.standing_page(self._pages.refused)
+        fields = _BROWSER.read(check.headers)
+        if asks_for_page(fields):
+            return self._answers.standing_page(self._pages.refused(self._asked_at(check, fields)))
         return self._answers.bare_refusal()
+
+    def _asked_at(self, check: Check, fields: Fields) -> Original | None:
+        """What nginx was asked for when it asks for the page; nobody else is believed."""
+        asking = original_url(check.method, "", fields) if self._peers.trusts(check.peer) else None
+        return read_original(asking) if asking else None

@@ -39,10 +39,13 @@ PAGE_LINES: Final = (
 _ANY_PAGE: Final = Original("GET", "https", "gateway", REFUSED)
 
 
-def refused_page(site_name: str, url: str) -> bytes:
-    """The page, for *site_name* whose auth is at *url*; it has no script and loads nothing."""
+def refused_page(site_name: str, url: str) -> tuple[bytes, bytes]:
+    """The page, for *site_name* whose auth is at *url*; it has no script and loads nothing.
+
+    Between the two parts is the address for logging in as somebody else, for an attribute.
+    """
     host = urlsplit(url).netloc
-    return (
+    before = (
         "<!doctype html>\n"
         '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -53,9 +56,12 @@ def refused_page(site_name: str, url: str) -> bytes:
         "<main>\n<h1>This is not for you</h1>\n"
         "<p>The account you are logged in with may not open this page, or there is no such page.</p>\n"
         f'<p><a href="{escape(url)}/auth/account">Your account</a></p>\n'
-        f'<p><a href="{escape(url)}/auth/login">Log in as somebody else</a></p>\n'
-        "</main>\n</div>\n</body>\n</html>\n"
-    ).encode()
+        '<p><a href="'
+    )
+    return (
+        before.encode(),
+        b'">Log in as somebody else</a></p>\n</main>\n</div>\n</body>\n</html>\n',
+    )
 
 
 class ShownPage(NamedTuple):
@@ -70,7 +76,7 @@ class Pages:
 
     def __init__(self, origins: Origins, site_name: str) -> None:
         self._origins = origins
-        self.refused = ShownPage(PAGE_LINES, refused_page(site_name, origins.url))
+        self._parts = refused_page(site_name, origins.url)
 
     def way_in(self, denied: Denied, fields: Fields) -> str | None:
         """Where a person goes from a 401; None: nobody is looking, or logging in would not help."""
@@ -78,14 +84,21 @@ class Pages:
         if STATUS[denied.code] != 401 or original is None or not is_person(original, fields):
             return None
         renewable = denied.cookie and denied.code in RENEWABLE
-        return sign_in_location(self._origins, original, renewable=renewable)
+        again = denied.code == "login_too_old"
+        return sign_in_location(self._origins, original, renewable=renewable, again=again)
 
     def instead_of(self, denied: Denied, fields: Fields) -> ShownPage | None:
         """The page for a person who gets a 403; None: nobody is looking."""
         original = denied.original
         if STATUS[denied.code] != 403 or original is None or not is_person(original, fields):
             return None
-        return self.refused
+        return self.refused(original)
+
+    def refused(self, original: Original | None) -> ShownPage:
+        """The page of a 403; who logs in as somebody else from there comes back to *original*."""
+        before, after = self._parts
+        way = escape(sign_in_location(self._origins, original, again=True)).encode("ascii")
+        return ShownPage(PAGE_LINES, b"%b%b%b" % (before, way, after))
 
 
 def is_person(original: Original, fields: Fields) -> bool:

@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from services.edge.http.doors import Doors
+from services.edge.http.fast import FastServer
 from services.edge.http.fields import MAX_FIELD_BYTES
 from services.edge.http.refusals import RefusalLog
 
@@ -14,17 +15,20 @@ KEEPALIVE_SECONDS: Final = 120.0
 MAX_LINE_BYTES: Final = 16 * 1024
 
 
-def make_server(doors: Doors) -> web.Server:
-    """A server for *doors*."""
-    return web.Server(
+def make_server(
+    doors: Doors, *, fast: bool = True, idle_seconds: float = KEEPALIVE_SECONDS
+) -> web.Server:
+    """A server for *doors*; *fast*: plain checks go past aiohttp."""
+    server = web.Server(
         doors,
         access_log=None,
         logger=_quiet_logger(doors.refusals),
-        keepalive_timeout=KEEPALIVE_SECONDS,
+        keepalive_timeout=idle_seconds,
         lingering_time=0,
         max_field_size=MAX_FIELD_BYTES,
         max_line_size=MAX_LINE_BYTES,
     )
+    return FastServer(doors, server, idle_seconds=idle_seconds) if fast else server
 
 
 class _WithoutContent(logging.Filter):

@@ -58,3 +58,6 @@ class FakeRevocations:
 
     def refuses(self, claims: Claims, now_ms: int) -> bool:
         return self._blocklist.find(self._blocklist.fingerprint(claims), now_ms) is not None
+
+    def refuses_key(self, kid: str, now_ms: int) -> bool:
+        return self._blocklist.find(self._blocklist.key_fingerprint(kid), now_ms) is not None
