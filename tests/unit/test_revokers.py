@@ -104,7 +104,25 @@ def test_the_table_is_bounded(tmp_path: Path) -> None:
     assert "nested too deeply" in problem("a: " + "[" * 20_000 + "]" * 20_000)
 
 
-@given(st.text(max_size=200))
+# Text of chance is almost never a table: lines of one are put together as well.
+_LINES = st.lists(
+    st.sampled_from(
+        [
+            "shop: [session, token]",
+            "hr:",
+            "  - subject",
+            "  - key",
+            "a: [service]",
+            "b: []",
+            "c: *x",
+            "",
+        ]
+    ),
+    max_size=4,
+).map("\n".join)
+
+
+@given(st.text(max_size=200) | _LINES)
 def test_any_text_is_read_or_refused(text: str) -> None:
     """No text raises anything else, and none gives a scope that services never have."""
     try:

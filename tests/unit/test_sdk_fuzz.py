@@ -24,7 +24,19 @@ PIECES = [
     TOKEN,
 ]
 HEADER = st.lists(st.sampled_from(PIECES) | st.binary(max_size=8), max_size=6).map(b"".join)
-HEADERS = st.lists(HEADER, max_size=3)
+# Bytes of chance never hold a good token in its place: what does, and what nearly does, is tried as well.
+CLOSE = st.sampled_from(
+    [
+        b"Bearer " + TOKEN,
+        b"bEARER " + TOKEN,
+        b"Bearer  " + TOKEN,
+        b"Bearer " + TOKEN + b" ",
+        b"latchwire.bearer." + TOKEN,
+        b"graphql-ws, latchwire.bearer." + TOKEN,
+        b"latchwire.bearer." + TOKEN + b",latchwire.bearer." + TOKEN,
+    ]
+)
+HEADERS = st.lists(HEADER, max_size=3) | st.lists(CLOSE | HEADER, max_size=2)
 CHARACTERS = st.characters() | st.characters(categories=["Cs"])
 
 
