@@ -26,6 +26,7 @@ from shared.setting_types import AccountsURL, Allow, PublicURL, Sender, SiteName
 
 IMAGE_USER = 10001  # the user of the image (Dockerfile)
 DATA = ("nats", "redis", "acme", "postgres")
+EDGES = 2  # that many are in compose.yaml, by name
 COMPOSE_ACCOUNTS = "postgresql://latchwire@postgres/latchwire"  # the database of compose.yaml
 
 CATALOGUE = """\
@@ -96,7 +97,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         const=COMPOSE_ACCOUNTS,
         help="people have accounts, in compose's PostgreSQL or in postgresql://user@host/name",
     )
-    parser.add_argument("--edges", type=int, default=2, help="credentials for so many edges")
+    parser.add_argument("--edges", type=int, default=EDGES, help="credentials for so many edges")
     parser.add_argument("--dir", type=Path, default=Path(), help="where to write (default: here)")
     parser.set_defaults(run=run)
 
@@ -114,6 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
     }
     if arguments.accounts is not None:
         settings["LATCHWIRE_ACCOUNTS_URL"] = arguments.accounts
+    if arguments.edges != EDGES:
+        settings["LATCHWIRE_EDGES"] = ",".join(_names(arguments.edges))
     if found := problems(settings, arguments.edges):
         sys.stderr.write("".join(f"latchwire init: {line}\n" for line in found))
         return 2
@@ -145,7 +148,7 @@ def problems(settings: dict[str, str], edges: int) -> list[str]:
 def initialise(directory: Path, settings: dict[str, str], edges: int, clock: Clock) -> list[str]:
     """Write what is missing below *directory*; one line for each thing made or kept."""
     directory.mkdir(parents=True, exist_ok=True)
-    owner = _owner()
+    owner, named = _owner(), settings.get("LATCHWIRE_EDGES")
     server = urlsplit(settings["LATCHWIRE_SMTP_URL"])
     settings = {name: _stored(name, value) for name, value in settings.items()}
     told = [
@@ -153,15 +156,17 @@ def initialise(directory: Path, settings: dict[str, str], edges: int, clock: Clo
         _write_once(directory / "services.yaml", CATALOGUE, 0o644),
         _write_once(directory / "revokers.yaml", HEADING, 0o644),
     ]
+    if named and told[0].endswith("kept"):
+        told.append(f"its line for all edges, if it has another: LATCHWIRE_EDGES={named}")
     secrets = directory / "secrets"
     kept = secrets.exists()
     date = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).strftime("%Y%m%d")
     for name in ("accounts", "gateway"):
         (directory / name).mkdir(exist_ok=True)  # world-readable: no secret belongs into them
-    names = [f"edge-{number}" for number in range(1, edges + 1)]
+    names = _names(edges)
     others = ("auth", "mailer", "revocation", "operator", "provisioner")
     create_secrets(secrets, date=date, credentials=(*others, *names))
-    make_edge_keys(secrets, tuple(names))
+    make_edge_keys(secrets, names)
     write_accounts(secrets)
     if not (secrets / "smtp.password").exists():
         write_private(secrets / "smtp.password", _password(server))
@@ -176,6 +181,10 @@ def initialise(directory: Path, settings: dict[str, str], edges: int, clock: Clo
         _give(secrets, directory / "data")
         told.append(f"secrets/ and data/ belong to user {IMAGE_USER}, who runs the containers")
     return told
+
+
+def _names(edges: int) -> tuple[str, ...]:
+    return tuple(f"edge-{number}" for number in range(1, edges + 1))
 
 
 def _owner() -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from ctl.commands.edge_keys import certified_at
 from ctl.edge_certificates import MAX_KEYS, EdgeFiles, EdgeKeyError, with_keys, without
+from ctl.main import main
 from latchwire.documents import Document
 from latchwire.keys import KeyRing
 from services.edge.flows.assertions import Assertions
@@ -62,6 +63,29 @@ def test_a_further_edge_is_added_to_those_that_are_there(tmp_path: Path) -> None
 
     assert read_edge_jwks(tmp_path)[:1] == first
     assert len(read_edge_jwks(tmp_path)) == 2
+
+
+PRODUCTION = (
+    "init", "--url", "https://auth.acme.com", "--allow", "@acme.com", "--smtp", "smtp://mail.acme.com",
+    "--mail-from", "login@acme.com", "--site-name", "Acme",
+)  # fmt: skip
+
+
+def test_an_installation_of_another_number_of_edges_names_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two are named in compose.yaml; where .env is kept, what is to stand in it is said."""
+    here = ("--dir", str(tmp_path))
+    assert main([*PRODUCTION, *here]) == 0
+    assert "LATCHWIRE_EDGES" not in (tmp_path / ".env").read_text() + capsys.readouterr().out
+
+    names = "edge-1,edge-2,edge-3"
+    assert main([*PRODUCTION, *here, "--edges", "3"]) == 0
+    assert f"LATCHWIRE_EDGES={names}" in capsys.readouterr().out
+
+    (tmp_path / ".env").unlink()
+    assert main([*PRODUCTION, *here, "--edges", "3"]) == 0
+    assert f"LATCHWIRE_EDGES='{names}'" in (tmp_path / ".env").read_text().splitlines()
 
 
 def test_a_name_says_which_key_it_is(tmp_path: Path) -> None:
