@@ -6,6 +6,13 @@ from ctl.output import date_time, masked, one_line
 from ctl.rules_in_words import beside, who
 from shared.messages import ExplainedRecord, ExplainedRule, Explanation
 
+NO_PAGES = "no page of another origin may call this service (it has no allowed_origins)"
+# What lets a request pass that brings no token.
+WITHOUT_TOKEN = {
+    "public": "allowed: open to everybody",
+    "preflight": "allowed: a preflight of a page that may call this service",
+}
+PREFLIGHT = "A preflight brings no credentials and passes without; what the page then asks is checked as usual."
 # What each refusal of the edge's decision table means, in words.
 MEANING = {
     "bad_forwarded": "the request line is not one that a gateway would forward",
@@ -46,6 +53,8 @@ _FOR_ALL = "for ever"
 def sentences(told: Explanation, now_ms: int) -> Iterator[str]:
     """What *told* says, one sentence a line; ages are counted to *now_ms*."""
     yield _verdict(told)
+    if told.reason == "preflight":
+        yield PREFLIGHT
     if told.record is not None:
         yield _revoked(told, told.record, now_ms)
     if told.route is not None:
@@ -58,7 +67,7 @@ def sentences(told: Explanation, now_ms: int) -> Iterator[str]:
 def verdict(told: Explanation) -> str:
     """The decision in a few words, for a line among others."""
     if told.outcome == "allow":
-        return "allowed: open to everybody" if told.reason == "public" else "allowed"
+        return WITHOUT_TOKEN.get(told.reason, "allowed")
     return f"refused: {told.reason} ({told.status})"
 
 
@@ -98,6 +107,8 @@ def _meaning(told: Explanation) -> str:
         return GONE
     if told.reason == "no_credentials" and told.route is not None and _is_for_services(told.route):
         return "the service wants a service token, and the request brings none"
+    if told.reason == "preflight_refused" and told.route is not None and not told.route.origins:
+        return NO_PAGES
     if told.reason == "wrong_token_type":
         return KINDS.get(told.detail, MEANING[told.reason])
     if told.reason == "token_invalid" and told.kid and not told.sub:

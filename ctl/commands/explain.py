@@ -21,7 +21,11 @@ MAX_TOKEN = 16 * 1024
 ONE_EDGE_SECONDS = 3.0
 _REQUEST = re.compile(r"(?:([A-Z][A-Z-]{0,31}) +)?(\S+)")
 _EDGE_NAME = re.compile(r"[\w-]{1,64}", re.ASCII)
+_ORIGIN = re.compile(r"null|https?://[^/?#@\s]+")
 _HOW = 'write it as "GET https://app.example.com/path"'
+# The headers that a request may be described with: field of the question.
+_HEADERS = {"origin": "origin", "access-control-request-method": "asks_method"}
+_NO_PREFLIGHT = "It is no preflight: that has --header 'Origin: https://app.example.com' too."
 
 
 class RequestError(ValueError):
@@ -40,6 +44,14 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--request",
         metavar="REQUEST",
         help="'GET https://app.example.com/path', with or without a token",
+    )
+    parser.add_argument(
+        "--header",
+        metavar="HEADER",
+        action="append",
+        default=[],
+        help="with --request 'OPTIONS https://…': 'Origin: https://app.example.com' of the page that asks "
+        "(a preflight), and 'Access-Control-Request-Method: PUT' (else GET)",
     )
     parser.add_argument(
         "--service", metavar="NAME", default="", help="as a gateway asks that is about to call it"
@@ -67,6 +79,7 @@ def _asked(arguments: argparse.Namespace) -> ExplainRequest:
     if arguments.edge is not None and not _EDGE_NAME.fullmatch(arguments.edge):
         raise RequestError("that is no edge's name: `latchwire edges list` shows them")
     described = read_request(arguments.request) if arguments.request is not None else {}
+    described |= read_headers(arguments.header, described.get("method", ""))
     token = _read_token() if arguments.token_stdin else ""
     try:
         asked = {"token": token, "chosen": arguments.service, **described}
@@ -103,6 +116,34 @@ def read_request(text: str) -> dict[str, str]:
     return {"method": found[1] or "GET", "scheme": url.scheme, "host": url.netloc, "uri": target}
 
 
+def read_headers(lines: list[str], method: str) -> dict[str, str]:
+    """What ``Name: value`` *lines* say of a request with *method*; "" for the token alone.
+
+    A preflight that names no method asks about GET.
+
+    Raises:
+        RequestError: a header that no answer depends on, or one of them twice, or no request to go with it.
+    """
+    said: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        field = _HEADERS.get(name.strip().lower(), "")
+        if not (field and colon and value.strip()) or field in said:
+            raise RequestError(
+                f"--header is one of Origin and Access-Control-Request-Method: {_HOW}"
+            )
+        said[field] = value.strip()
+    if said and not method:
+        raise RequestError(f"--header goes with --request: {_HOW}")
+    if not _ORIGIN.fullmatch(said.get("origin", "null")):
+        raise RequestError(
+            "an origin is a scheme, a host and maybe a port: https://app.example.com"
+        )
+    if method == "OPTIONS" and "origin" in said:
+        said.setdefault("asks_method", "GET")
+    return said
+
+
 async def _explain(session: Session, *, request: ExplainRequest, edge: str | None) -> int:
     question = OP_EXPLAIN if edge is None else OP_EXPLAIN_AT.of(edge)
     try:
@@ -116,6 +157,8 @@ async def _explain(session: Session, *, request: ExplainRequest, edge: str | Non
         return exits.DONE
     for sentence in sentences(told, session.clock.now_ms()):
         say(sentence)
+    if request.method == "OPTIONS" and not request.origin:
+        say(_NO_PREFLIGHT)
     return exits.DONE
 
 

@@ -87,6 +87,8 @@ class ExplainRequest(Message):
 
     *token* "" asks about the request alone: what would the rule do with nobody's credentials? *chosen* is the
     service that the check names, as a gateway's may; the services that are not exposed answer to nothing else.
+    *origin* and *asks_method* are the request's ``Origin`` and ``Access-Control-Request-Method``: with
+    the method OPTIONS it is a preflight.
     """
 
     token: str = ""
@@ -95,6 +97,8 @@ class ExplainRequest(Message):
     uri: Annotated[str, StringConstraints(max_length=2048)] = "/"
     method: ShortText = "GET"
     chosen: ShortText = ""
+    origin: ShortText | None = None
+    asks_method: ShortText | None = None
 
 
 class ExplainedRecord(Message):
@@ -143,6 +147,8 @@ class ExplainedRule(Message):
 
 class Explanation(Message):
     """The answer: *outcome* and *reason* are the codes of the edge's decision table.
+
+    *reason* is ``token``, ``public`` or ``preflight`` where the outcome is allow.
 
     *record* is there when the token is revoked, whatever else refuses it. *kid* without *sub*: the token only
     names that key, which this edge does not have (any more); *record* is then the key's. *email* is there where

@@ -80,6 +80,19 @@ async def test_a_request_alone_is_explained(edges: dict[str, Desk], latchwire: C
     assert (answer.json["outcome"], answer.json["reason"]) == ("allow", "public")
 
 
+async def test_a_preflight_is_explained_from_the_command_line(
+    edges: dict[str, Desk], latchwire: CommandLine
+) -> None:
+    """With the page's origin; without it is said what is missing."""
+    request = ("explain", "--request", "OPTIONS https://localhost/demo")
+    asked = await latchwire.run(*request, "--header", "Origin: https://app.example.com")
+    bare = await latchwire.run(*request)
+
+    assert asked.out.startswith("refused: preflight_refused (403): no page of another origin may")
+    assert bare.out.startswith("refused: no_credentials (401)")
+    assert bare.out.endswith("--header 'Origin: https://app.example.com' too.\n")
+
+
 async def test_all_edges_are_asked_each_by_its_name(
     edges: dict[str, Desk], latchwire: CommandLine
 ) -> None:

@@ -104,6 +104,27 @@ async def test_a_request_is_explained_with_nobodys_credentials(
     assert (ambiguous.reason, ambiguous.route) == ("ambiguous_path", None)
 
 
+@pytest.mark.parametrize(
+    ("uri", "more", "outcome", "reason"),
+    [
+        ("/shared", {"origin": "https://a.example", "asks_method": "PUT"}, "allow", "preflight"),
+        ("/shared", {"origin": "https://b.example", "asks_method": "PUT"}, "deny", "preflight_refused"),
+        ("/demo", {"origin": "https://a.example", "asks_method": "PUT"}, "deny", "preflight_refused"),
+        ("/demo/public", {"origin": "https://b.example", "asks_method": "PUT"}, "allow", "public"),
+        ("/shared", {"origin": "https://a.example"}, "deny", "no_credentials"),
+        ("/shared", {"asks_method": "PUT"}, "deny", "no_credentials"),
+        ("/shared", {}, "deny", "no_credentials"),
+    ],
+)  # fmt: skip
+async def test_a_preflight_is_explained_as_it_is_decided(
+    desk: Desk, bus_of: BusFactory, uri: str, more: dict[str, str], outcome: str, reason: str
+) -> None:
+    """By the page's origin; without its two headers it is an OPTIONS like any request."""
+    told = await ask(bus_of, host=HOST, uri=uri, method="OPTIONS", **more)
+
+    assert (told.outcome, told.reason) == (outcome, reason)
+
+
 async def test_the_record_is_named_with_its_place_and_time(desk: Desk, bus_of: BusFactory) -> None:
     """Scope, key, BLOCKLIST sequence, when it was stored, until when; read on the edge's own connection."""
     record, worker = Record(NOW_MS + 60_000), await bus_of("revocation")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ctl.commands.explain import RequestError, read_request
+from ctl.commands.explain import RequestError, read_headers, read_request
 from ctl.explanations import MEANING, ago, as_json, sentences, verdict
 from services.edge.domain.decision import STATUS
 from shared.messages import ExplainedRecord, ExplainedRule, Explanation
@@ -177,6 +177,83 @@ def test_a_key_that_was_taken_away_is_told_with_its_revocation_or_as_unknown() -
 def test_the_rule_is_told_with_whom_it_lets_in(rule: ExplainedRule, told: str) -> None:
     """Service, host, path, and who."""
     assert told in text_of(an_explanation(rule="a", route=rule))
+
+
+PREFLIGHTS = [
+    (
+        "allow", "preflight", 200, ("https://x.y",),
+        ("allowed: a preflight of a page that may call this service.\n"
+        "A preflight brings no credentials and passes without; what the page then asks is checked as usual."),
+    ),
+    (
+        "deny", "preflight_refused", 403, ("https://x.y",),
+        "refused: preflight_refused (403): a page of that origin may not call this service.\n",
+    ),
+    (
+        "deny", "preflight_refused", 403, (),
+        ("refused: preflight_refused (403): no page of another origin may call this service (it has no "
+        "allowed_origins).\n"),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("outcome", "reason", "status", "origins", "said"), PREFLIGHTS)
+def test_a_preflight_is_told_with_whose_pages_may_call(
+    outcome: str, reason: str, status: int, origins: tuple[str, ...], said: str
+) -> None:
+    """Allowed is not open to everybody: the request after it is checked."""
+    rule = ExplainedRule(service="a", path="/", origins=origins)
+    told = text_of(
+        an_explanation(outcome=outcome, reason=reason, status=status, sub="", route=rule)
+    )
+
+    assert told.startswith(said)
+    assert ("Pages of https://x.y may call it" in told) is bool(origins)
+
+
+PAGE = "Origin: https://app.example.com"
+HEADERS = [
+    ([], "", {}),
+    ([], "OPTIONS", {}),
+    ([PAGE], "OPTIONS", {"origin": "https://app.example.com", "asks_method": "GET"}),
+    ([PAGE], "POST", {"origin": "https://app.example.com"}),
+    (["origin:null"], "OPTIONS", {"origin": "null", "asks_method": "GET"}),
+    (
+        [PAGE, "access-control-request-METHOD:  PUT "], "OPTIONS",
+        {"origin": "https://app.example.com", "asks_method": "PUT"},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "method", "said"), HEADERS)
+def test_a_preflight_is_described_by_its_headers(
+    lines: list[str], method: str, said: dict[str, str]
+) -> None:
+    """As the browser writes them, in any case and with any spaces around; GET unless said."""
+    assert read_headers(lines, method) == said
+
+
+@pytest.mark.parametrize(
+    ("lines", "method", "cure"),
+    [
+        (["Cookie: a=b"], "OPTIONS", "--header is one of"),
+        (["Origin"], "OPTIONS", "--header is one of"),
+        (["Origin:"], "OPTIONS", "--header is one of"),
+        ([PAGE, PAGE], "OPTIONS", "--header is one of"),
+        ([PAGE], "", "--header goes with --request"),
+        (["Origin: https://app.example.com/"], "OPTIONS", "an origin is a scheme"),
+        (["Origin: app.example.com"], "OPTIONS", "an origin is a scheme"),
+        (["Origin: https://ada@app.example.com"], "OPTIONS", "an origin is a scheme"),
+    ],
+)
+def test_a_header_that_no_answer_depends_on_is_refused_with_the_cure(
+    lines: list[str], method: str, cure: str
+) -> None:
+    """And an origin that no browser would write; what was given is not repeated."""
+    with pytest.raises(RequestError, match=cure) as refused:
+        read_headers(lines, method)
+
+    assert "a=b" not in str(refused.value)
 
 
 SERVICES_ONLY = ExplainedRule(service="a", path="/", token_types=("service",), callers=("*",))

@@ -13,6 +13,7 @@ from services.edge.domain.navigation import is_navigation
 from services.edge.domain.original import Original
 from services.edge.http.refused_page import PAGE_LINES, Pages, asks_for_page, refused_page
 from shared.origins import Origins
+from shared.traefik.check import MAX_ANSWER_BYTES
 
 URL = "https://auth.acme.com"
 PAGES = Pages(Origins(URL, "acme.com"), "Acme")
@@ -197,6 +198,7 @@ BACKS = {
     "/demo'\"><script>": "",
     "/demo\\x": "",
     "/" + "x" * 2_000: "",
+    "/" + "?" * 1_000: "",
 }
 
 
@@ -210,6 +212,16 @@ def test_who_logs_in_as_somebody_else_comes_back_to_the_page(target: str, back: 
     way = re.findall(r'<a href="([^"]+)">Log in as somebody else</a>', page.body.decode())
     assert [unescape(w) for w in way] == [f"{URL}/auth/login?{back}again=1"]
     assert b"<script" not in page.body
+
+
+@pytest.mark.parametrize("length", range(0, 2_000, 100))
+def test_traefik_hands_the_page_on_whatever_it_leads_back_to(length: int) -> None:
+    """Its limit for an answer is 4 kB; the longest name of a site and every sign that gets longer count."""
+    page = Pages(Origins(URL, "acme.com"), "'" * 64).refused(
+        Original("GET", "https", "app.acme.com", "/" + "&'?"[length % 3] * length)
+    )
+
+    assert len(page.body) < MAX_ANSWER_BYTES
 
 
 @pytest.mark.parametrize("host", ["evil.test", "app.acme.com.evil.test", "app.acme.com:8443"])

@@ -34,7 +34,7 @@ class Explainer:
         (any more), so nobody can say who signed it; the record is then the key's.
         """
         token_bytes = request.token.strip().encode("utf-8", "replace")
-        asking, fields = _asking(request), _fields(token_bytes)
+        asking, fields = _asking(request), _fields(request, token_bytes)
         found = self.checker.check_token(token_bytes) if token_bytes else None
         decision = _decided(self.checker, request, fields, found)
         token = found.token if isinstance(found, Denied) else found
@@ -102,8 +102,13 @@ def _asking(request: ExplainRequest) -> Asking:
     return Asking(*(text.encode() for text in asked))
 
 
-def _fields(token: bytes) -> Fields:
-    return {b"authorization": [b"Bearer " + token]} if token else {}
+def _fields(request: ExplainRequest, token: bytes) -> Fields:
+    sent = {
+        b"authorization": b"Bearer " + token if token else b"",
+        b"origin": (request.origin or "").encode(),
+        b"access-control-request-method": (request.asks_method or "").encode(),
+    }
+    return {name: [value] for name, value in sent.items() if value}
 
 
 def _reason(decision: Decision | VerifiedToken) -> str:
@@ -111,7 +116,8 @@ def _reason(decision: Decision | VerifiedToken) -> str:
         return decision.code
     if isinstance(decision, VerifiedToken) or decision.token is not None:
         return "token"
-    return "public"
+    # Nobody's request passes a route that is not open: only a preflight does.
+    return "public" if decision.route.public else "preflight"
 
 
 def _rule(route: Route, uri: str) -> ExplainedRule:

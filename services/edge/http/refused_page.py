@@ -16,6 +16,9 @@ from services.edge.domain.original import Fields, Original
 from shared.origins import Origins
 
 REFUSED: Final = "/refused"
+MAX_WAY: Final = (
+    1_500  # characters of a way back: Traefik hands on answers of 4 kB, and nothing of longer ones
+)
 _STYLE: Final = (
     ":root{color-scheme:light dark}"
     "body{margin:0;background:#f6f5f2;color:#1d1c1a;font:1rem/1.5 system-ui,sans-serif}"
@@ -97,8 +100,10 @@ class Pages:
     def refused(self, original: Original | None) -> ShownPage:
         """The page of a 403; who logs in as somebody else from there comes back to *original*."""
         before, after = self._parts
-        way = escape(sign_in_location(self._origins, original, again=True)).encode("ascii")
-        return ShownPage(PAGE_LINES, b"%b%b%b" % (before, way, after))
+        way = escape(sign_in_location(self._origins, original, again=True))
+        if len(way) > MAX_WAY:
+            way = escape(sign_in_location(self._origins, None, again=True))
+        return ShownPage(PAGE_LINES, b"%b%b%b" % (before, way.encode("ascii"), after))
 
 
 def is_person(original: Original, fields: Fields) -> bool:
