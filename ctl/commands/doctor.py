@@ -3,6 +3,8 @@
 import argparse
 import asyncio
 import ipaddress
+import re
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,14 +18,23 @@ from ctl.doctor.asking import (
     service_tokens,
 )
 from ctl.doctor.catalogue import judge_catalogue, judge_tokens
+from ctl.doctor.credentials import Credential
 from ctl.doctor.facts import judge_workers
 from ctl.doctor.files import judge_files, secret_files
 from ctl.doctor.findings import Examination, Finding, as_json, as_lines
 from ctl.doctor.grants import judge_grants
-from ctl.doctor.through import attack
+from ctl.doctor.own_token import NAME, own_token
+from ctl.doctor.routes import routes_of
+from ctl.doctor.through import (
+    Ground,
+    attack,
+    attack_with,
+    revoke_before_it,
+    wait_for,
+)
 from ctl.doctor.wire import Front, front_of
 from ctl.installation import NoInstallationError, find_catalogue, find_installation
-from ctl.output import complain, say, say_json
+from ctl.output import complain, one_line, say, say_json
 from ctl.session import Session, operate
 from shared.catalogue import Catalogue
 from shared.clock import SystemClock
@@ -34,6 +45,8 @@ NOT_YOURS = (
     "nor one of the catalogue's, nor an address of a private network"
 )
 OUT_OF_REACH = frozenset({"worker.silent", "catalogue.unread"})
+OWN = "the doctor's own token"
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{8,8192}", re.ASCII)  # RFC 6750 §2.1
 NOTHING_SENT = "nothing was sent to the front door: --through URL does that"
 
 
@@ -53,6 +66,18 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
         help="an open path whose service shows the headers it gets (public routes are tried anyway)",
     )
     parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="a real token, tried as it is, changed and out of place; it is shown nowhere. Implies --own-token "
+        "where the bus is at hand",
+    )
+    parser.add_argument(
+        "--own-token",
+        action="store_true",
+        help=f"make a token of the service {NAME}, try it, revoke it, and see how soon the door refuses it",
+    )
+    parser.add_argument(
         "--no-bus",
         action="store_true",
         help="the front door alone, by services.yaml and LATCHWIRE_URL: for a machine outside",
@@ -61,58 +86,117 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when nothing leaks, 1 when something does, 2 for an address that cannot be meant, 4 out of reach."""
+    """0 when nothing leaks, 1 when something does, 2 for what cannot be meant, 4 out of reach."""
     try:
-        front = front_of(arguments.through, arguments.timeout) if arguments.through else None
+        order = _order(arguments)
         file = find_catalogue(arguments.context)
     except (ValueError, NoInstallationError) as error:
         complain(str(error))
         return exits.USAGE
-    if not arguments.no_bus:
-        return _operate(front, arguments, file)
-    if front is None:
-        complain("--no-bus leaves the front door alone: give --through URL")
-        return exits.USAGE
-    return asyncio.run(_from_outside(front, arguments, file))
+    if arguments.no_bus:
+        return asyncio.run(_from_outside(order, arguments, file))
+    return operate(arguments, partial(_examine, order=order, file=file))
 
 
-def _operate(front: Front | None, arguments: argparse.Namespace, file: Path) -> int:
-    return operate(arguments, partial(_examine, front=front, echoes=arguments.echo, file=file))
+@dataclass(frozen=True, repr=False)
+class Order:
+    """What the operator asked for. *front* None: nothing goes through the door. *given*: a real token."""
+
+    front: Front | None
+    echoes: list[str]
+    given: Credential | None
+    own: bool
 
 
-async def _examine(session: Session, *, front: Front | None, echoes: list[str], file: Path) -> int:
+def _order(arguments: argparse.Namespace) -> Order:
+    """Raises: ValueError: one asks for what another rules out; the message is the cure."""
+    front = front_of(arguments.through, arguments.timeout) if arguments.through else None
+    if front is None and arguments.no_bus:
+        raise ValueError("--no-bus leaves the front door alone: give --through URL")
+    if front is None and (arguments.token_file or arguments.own_token):
+        raise ValueError("a token is tried at the front door: give --through URL")
+    if arguments.no_bus and arguments.own_token:
+        raise ValueError(
+            "a token of its own is made over the bus: leave out --no-bus or --own-token"
+        )
+    given = read_token(arguments.token_file) if arguments.token_file else None
+    own = arguments.own_token or given is not None
+    return Order(front, arguments.echo, given, own)
+
+
+def read_token(file: Path) -> Credential:
+    """Raises: ValueError: it cannot be read, or holds something else than one token."""
+    try:
+        text = file.read_text("ascii").strip()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} cannot be read as a token") from error
+    if not _TOKEN.fullmatch(text):
+        raise ValueError(f"{file} holds something else than one token")
+    return Credential("your token", text)
+
+
+async def _examine(session: Session, *, order: Order, file: Path) -> int:
     examination = Examination()
     told = await ask_workers(session, examination)
     now = session.clock.now_ms()
     examination.add(judge_workers(told, now))
     issuer = next((one.facts.url for one in told if one.facts.url), session.installation.url)
     catalogue = _judged(await catalogue_in_force(session, file), examination, issuer)
-    if front is not None and not is_own(front.host, issuer, catalogue):
-        complain(NOT_YOURS.format(host=front.host))
+    if order.front is not None and not is_own(order.front.host, issuer, catalogue):
+        complain(NOT_YOURS.format(host=order.front.host))
         return exits.USAGE
     tokens = await service_tokens(session)
     examination.looked_at["service tokens"] = len(tokens or ())
     examination.add(judge_tokens(tokens or (), now))
     await _credentials(session, examination)
-    if front is None:
+    if order.front is None:
         complain(NOTHING_SENT)
     else:
-        await attack(front, issuer, catalogue, echoes, examination, session.clock, session.ids)
+        routes = routes_of(catalogue)
+        ground = Ground(order.front, issuer, routes, session.clock, session.ids)
+        await _through(ground, order, session, examination)
     return _tell(examination, as_machine=session.json)
 
 
-async def _from_outside(front: Front, arguments: argparse.Namespace, file: Path) -> int:
+async def _from_outside(order: Order, arguments: argparse.Namespace, file: Path) -> int:
     """The front door alone, by services.yaml and LATCHWIRE_URL: from a machine that NATS does not know."""
-    examination = Examination()
+    examination, front = Examination(), order.front
+    assert front is not None
     address = _address(arguments.context)
     catalogue = _judged(await asyncio.to_thread(catalogue_of, file), examination, address)
     if not is_own(front.host, address, catalogue):
         complain(NOT_YOURS.format(host=front.host))
         return exits.USAGE
-    clock, ids = SystemClock(), SystemIds()
     issuer = address or f"{front.scheme}://{front.named(None)}"
-    await attack(front, issuer, catalogue, arguments.echo, examination, clock, ids)
+    ground = Ground(front, issuer, routes_of(catalogue), SystemClock(), SystemIds())
+    await _through(ground, order, None, examination)
     return _tell(examination, as_machine=arguments.json)
+
+
+async def _through(
+    ground: Ground, order: Order, session: Session | None, examination: Examination
+) -> None:
+    """All that goes through the front door; *session* None: no bus."""
+    if not await attack(ground, order.echoes, examination):
+        return
+    secrets = session.installation.secrets_dir if session else None
+    if order.given is not None:
+        await attack_with(ground, order.given, secrets, examination)
+    if order.own and session is not None:
+        await _with_own(ground, session, examination)
+
+
+async def _with_own(ground: Ground, session: Session, examination: Examination) -> None:
+    """With a service token that is made for it and revoked before the eyes of the door."""
+    async with own_token(session) as own:
+        if isinstance(own, str):
+            examination.add([Finding("door.untried", OWN, one_line(own))])
+            return
+        credential = Credential(OWN, own.token, disposable=True)
+        await wait_for(ground, credential)
+        secrets = session.installation.secrets_dir
+        counted = await attack_with(ground, credential, secrets, examination)
+        await revoke_before_it(ground, credential, counted, own.revoke, examination)
 
 
 def _address(context: Path | None) -> str:

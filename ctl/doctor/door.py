@@ -1,7 +1,7 @@
 """Attempts through the front door: what is protected must stay closed, and services must believe nobody.
 
-No attempt has a credential that is worth anything, and none changes anything: what is sent with an unsafe
-method goes to a path that is protected.
+No attempt here has a credential that is worth anything (`credentials` has those that do), and none changes
+anything: what is sent with an unsafe method goes to a path that is protected.
 """
 
 import asyncio
@@ -36,11 +36,11 @@ class Door:
     async def attack(self, routes: Iterable[Route], echoes: Iterable[str]) -> None:
         """Everything at every route; *echoes* are further open paths whose services show what they get."""
         listed = list(routes)
-        await self._all(self._route(route) for route in listed)
+        await self.all(self._route(route) for route in listed)
         shown = [r for r in listed if r.open and r.exposed]
         shown += [Route("--echo", None, "", path, "", exposed=True) for path in echoes]
-        await self._all(self._upgrades(route) for route in shown)
-        seen = [await self._identity(route) for route in shown]
+        await self.all(self.upgrades(route, route.open) for route in shown)
+        seen = [await self.identity(route, route.open) for route in shown]
         if not any(seen):
             self.found("door.no_echo", "services", f"none of {len(shown)} open routes shows them")
 
@@ -63,7 +63,7 @@ class Door:
         if plain is None or not self._is_closed(route, plain):
             return
         if route.exposed:
-            await self._all((self._headers(route), self._methods(route), self._paths(route)))
+            await self.all((self._headers(route), self._methods(route), self._paths(route)))
 
     def _is_closed(self, route: Route, plain: Answer) -> bool:
         """Whether the route refuses as it should; what is open needs no tricks."""
@@ -124,31 +124,43 @@ class Door:
             elif answer.status == 500:
                 self.found("door.server_error", where, f"{name}: 500")
 
-        await self._all(one(*attempt) for attempt in attempts)
+        await self.all(one(*attempt) for attempt in attempts)
 
-    async def _upgrades(self, route: Route) -> None:
-        """Ask an open route for other protocols: one that is switched to, or that its service hears of."""
+    async def upgrades(self, route: Route, path: str, more: Headers = ()) -> None:
+        """Ask where one is let in for other protocols: one that is switched to, or that the service hears of.
+
+        *more*: header lines that let one in.
+        """
         marker = self._marker()
         for protocol, lines in tricks.upgrades(marker):
-            answer = await self.ask(route.open, host=route.host, headers=lines)
+            answer = await self.ask(path, host=route.host, headers=(*lines, *more))
             if answer is not None and (answer.status == 101 or marker.encode() in answer.body):
                 name = "made up" if protocol == marker else protocol
                 seen = "switched" if answer.status == 101 else "reaches the service"
-                self.found("door.upgrade_passes", route.at(route.open), f"Upgrade ({name}): {seen}")
+                self.found("door.upgrade_passes", route.at(path), f"Upgrade ({name}): {seen}")
 
-    async def _identity(self, route: Route) -> bool:
-        """Send made-up identity headers to an open route; whether its service shows what it got."""
+    async def identity(
+        self, route: Route, path: str, more: Headers = (), without: Iterable[str] = ()
+    ) -> bool:
+        """Send made-up identity headers where one is let in; whether the service shows what it got.
+
+        *more*: header lines that let one in. *without*: names that the sender may use.
+        """
         marker = self._marker()
         control = f"{marker}echo"
-        listed = list(tricks.identity(marker, route.own))
+        listed = [
+            attempt
+            for attempt in tricks.identity(marker, route.own)
+            if attempt[1].lower() not in {name.lower() for name in without}
+        ]
         lines = [("Accept", "application/json"), ("X-Latchwire-Doctor", control)]
         lines += [(header, value) for _, header, value in listed]
-        answer = await self.ask(route.open, host=route.host, headers=lines)
+        answer = await self.ask(path, host=route.host, headers=[*lines, *more])
         if answer is None or control.encode() not in answer.body:
             return False
         for check, header, value in listed:
             if value.encode() in answer.body:
-                self.found(check, route.at(route.open), f"{header} reaches the service")
+                self.found(check, route.at(path), f"{header} reaches the service")
         return True
 
     def _marker(self) -> str:
@@ -163,7 +175,8 @@ class Door:
         """Write one down, once."""
         self.add([Finding(check, where, seen)])
 
-    async def _all(self, works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    async def all(self, works: Iterable[Coroutine[Any, Any, None]]) -> None:
+        """All of *works* beside each other."""
         async with asyncio.TaskGroup() as group:
             for work in works:
                 group.create_task(work)

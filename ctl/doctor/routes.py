@@ -14,7 +14,7 @@ class Route:
     """One service as it is attacked. *closed* and *open* are paths, "" where it has none.
 
     *climb* is an open prefix inside a protected one: ``..`` leads from it to what is protected. *own*: the
-    headers that the service gets besides the usual ones.
+    headers that the service gets besides the usual ones. *limited*: the proxy answers only so many requests.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Route:
     climb: str
     exposed: bool
     own: tuple[str, ...] = ()
+    limited: bool = False
 
     def at(self, path: str) -> str:
         """How people are told where something was tried."""
@@ -47,6 +48,7 @@ def _route(service: Service, catalogue: Catalogue) -> Route:
         climb if closed else "",
         service.expose_publicly,
         tuple(name for name, _ in service.headers),
+        service.rate_limit is not None,
     )
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from urllib.parse import parse_qs, unquote
 
+from ctl.doctor.tricks import forged_token
 from shared.catalogue import Catalogue, parse_catalogue
 
 HOST = "leaky.example.com"
@@ -26,10 +28,19 @@ services:
   fragile: { paths: [/fragile], upstream: "http://127.0.0.1:9" }
   limited: { paths: [/limited], upstream: "http://127.0.0.1:9" }
   lost: { paths: [/lost], upstream: "http://127.0.0.1:9" }
+  careless: { paths: [/careless], upstream: "http://127.0.0.1:9" }
+  gullible: { paths: [/gullible], upstream: "http://127.0.0.1:9" }
+  strict: { paths: [/strict], upstream: "http://127.0.0.1:9" }
 """
+# Real ones: `careless` and `strict` let in the first, `strict` the second too.
+TOKEN = "lws_dev_" + "0" * 30 + "abcdef"
+PERSONS = forged_token("https://leaky.example.com") + "c2ln"
 _REFUSED = {"X-Latchwire-Reason": "no_credentials", "WWW-Authenticate": "Bearer"}
 _USUAL = {"host", "connection"}
+_FORM = re.compile(r"lws_|[\w-]+\.[\w-]+\.", re.IGNORECASE)
+_BASIC = re.compile(r"Basic (bHdz|eDps)")  # lws…, x:l…
 Reply = tuple[int, dict[str, str], bytes]
+Pairs = list[tuple[str, str]]
 
 
 def leaky_catalogue() -> Catalogue:
@@ -74,6 +85,8 @@ def _reply(method: str, target: str, headers: list[tuple[str, str]]) -> Reply:
         if path.startswith("/believing") and told.get("upgrade") == "h2c":
             return 101, {"Connection": "Upgrade", "Upgrade": "h2c"}, b""
         return 200, {}, json.dumps(headers).encode()
+    if path in ("/careless", "/gullible", "/strict"):
+        return _with_token(path, query, headers)
     return _service(method, path, told)
 
 
@@ -102,3 +115,22 @@ def _service(method: str, path: str, told: dict[str, str]) -> Reply:
     if path != "/decoding" and unquote(path).replace("\\", "/").startswith("/decoding"):
         return 200, {}, b"secret"
     return 401, _REFUSED, b""
+
+
+def _with_token(path: str, query: str, headers: Pairs) -> Reply:
+    """One that takes a token wherever it stands, one that reads none of it, and one that does as it should."""
+    values = [value for name, value in headers if name == "Authorization"]
+    bearer = re.fullmatch(r"Bearer (\S+)", values[0]) if len(values) == 1 else None
+    plain = bearer[1] if bearer else ""
+    anywhere = query + " ".join(value for _, value in headers)
+    known = {
+        "/careless": TOKEN in anywhere or any(_BASIC.match(value) for value in values),
+        "/gullible": bool(_FORM.match(plain)),
+        "/strict": plain in (TOKEN, PERSONS),
+    }
+    if not known[path]:
+        return 401, _REFUSED, b""
+    upgrade = dict(headers).get("Upgrade")
+    if path == "/careless" and upgrade == "h2c":
+        return 101, {"Connection": "Upgrade", "Upgrade": "h2c"}, b""
+    return 200, {}, json.dumps(headers).encode() if path == "/careless" else b"welcome"
