@@ -7,7 +7,7 @@ not answered yet, and is out of it for good. Both ways end in `Doors.answer`.
 """
 
 import asyncio
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 
@@ -83,8 +83,8 @@ class FastConnection(asyncio.Protocol):
         self.active_in = server.sweep
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # No isinstance: a transport of uvloop is none of these by class.
+        self._transport = cast("asyncio.Transport", transport)
         name = transport.get_extra_info("peername")
         self._peer = str(name[0]) if isinstance(name, tuple) else None
         self._server.begin(self)
