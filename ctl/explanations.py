@@ -42,7 +42,8 @@ KEY_UNKNOWN = (
 )
 # The edge's details that are told in the words of the meaning.
 NOT_IN_REGISTER = "service token unknown"
-GONE = "this service token was revoked, has run out, or was never one of this installation's"
+GONE = "this service token has run out, or was never one of this installation's"
+REGISTER = "register"
 KINDS = {
     "user": "a person came, and the service takes only services (token_types: service)",
     "service": "a service came, and the service takes only people (token_types: user)",
@@ -57,6 +58,8 @@ def sentences(told: Explanation, now_ms: int) -> Iterator[str]:
         yield PREFLIGHT
     if told.record is not None:
         yield _revoked(told, told.record, now_ms)
+    elif told.revoked_at is not None:
+        yield _marked(told, told.revoked_at, now_ms)
     if told.route is not None:
         yield _rule(told.route)
     if told.sub:
@@ -92,7 +95,7 @@ def _verdict(told: Explanation) -> str:
     if told.outcome == "allow":
         return f"{verdict(told)}."
     meaning = _meaning(told)
-    said = meaning == GONE or meaning in KINDS.values()
+    said = meaning == GONE or meaning in KINDS.values() or told.detail == REGISTER
     detail = f" ({one_line(told.detail)})" if told.detail and not said else ""
     return f"{verdict(told)}: {meaning}{detail}."
 
@@ -123,6 +126,11 @@ def _revoked(told: Explanation, record: ExplainedRecord, now_ms: int) -> str:
     if record.seq and not record.until:
         until = f", {_FOR_ALL}"
     return f"{_whom(told, record)} was revoked{when} ({place}, {record.key}){until}.{_watermark(told, record)}"
+
+
+def _marked(told: Explanation, at: int, now_ms: int) -> str:
+    ended = f"Service token {told.sid} was revoked {ago(now_ms - at)}"
+    return one_line(f"{ended}, on {date_time(at)}, says the register of service tokens.")
 
 
 def _whom(told: Explanation, record: ExplainedRecord) -> str:

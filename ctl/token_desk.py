@@ -54,9 +54,11 @@ class MadeToken:
     generation: int
 
 
-async def ask_tokens(session: Session, service: str | None = None) -> ServiceTokenAnswer:
-    """What lives. Raises: NoAnswerError, BusUnavailableError."""
-    request = ListServiceTokens(service=service)
+async def ask_tokens(
+    session: Session, service: str | None = None, *, revoked: bool = False
+) -> ServiceTokenAnswer:
+    """What lives, and with *revoked* what was. Raises: NoAnswerError, BusUnavailableError."""
+    request = ListServiceTokens(service=service, revoked=revoked)
     return await session.bus.ask(OP_TOKENS_LIST, request, timeout=session.timeout)
 
 
@@ -211,6 +213,8 @@ def _cells(row: ServiceTokenRow, session: Session, known: bool) -> tuple[object,
 
 
 def _remark(row: ServiceTokenRow, now_ms: int) -> str:
+    if row.revoked_at is not None:
+        return f"revoked {date_time(row.revoked_at)}"
     if row.replaced_by is not None:
         return "replaced"
     return "ends soon: rotate it" if row.expires_at - now_ms < SOON_MS else ""

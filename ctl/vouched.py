@@ -33,9 +33,10 @@ def last_of(documents: Sequence[Document], kid: str) -> Rows:
     for document in sorted(documents, key=lambda d: d.generation, reverse=True):
         if document.kid != kid:
             break
-        rows = read_tokens_body(document.body)
-        if rows:
-            return rows
+        rows = read_tokens_body(document.body) or ()
+        living = tuple(row for row in rows if row.revoked_at is None)
+        if living:
+            return living
     return ()
 
 

@@ -111,25 +111,36 @@ def claims_of(row: ServiceToken, *, issuer: str, audience: str, kid: str = "") -
 
 
 class TokensBody(BaseModel):
-    """The body of ``tokens``."""
+    """The body of ``tokens``.
+
+    Those that were revoked stand apart: who reads as a version did that knew nothing of them must not take
+    them for living ones.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     tokens: tuple[ServiceToken, ...] = Field(max_length=MAX_TOKENS)
+    revoked: tuple[ServiceToken, ...] = Field(default=(), max_length=MAX_TOKENS)
 
     @model_validator(mode="after")
     def _live_no_longer_than_any(self) -> Self:
         if any(row.expires_at - row.created_at > MAX_LIFETIME_MS for row in self.tokens):
             raise ValueError("a token lives longer than auth lets any")
+        if any(row.revoked_at is None for row in self.revoked):
+            raise ValueError("a token is revoked at no time")
         return self
 
 
 def read_tokens_body(body: Any) -> tuple[ServiceToken, ...] | None:
-    """The rows of a body of ``tokens``; None when it is not one. A field that is not known here is left out."""
+    """The rows of a body of ``tokens``, those that were revoked last; None when it is not one.
+
+    A field that is not known here is left out.
+    """
     try:
-        return TokensBody.model_validate(body, extra="ignore").tokens
+        read = TokensBody.model_validate(body, extra="ignore")
     except ValidationError:
         return None
+    return (*read.tokens, *read.revoked)
 
 
 def is_of_the_future(generation: int, now_ms: int) -> bool:
@@ -139,7 +150,11 @@ def is_of_the_future(generation: int, now_ms: int) -> bool:
 
 def tokens_body(rows: Iterable[ServiceToken]) -> dict[str, Any]:
     """The body of ``tokens``."""
-    return {"tokens": [row.model_dump(exclude_none=True) for row in rows]}
+    written: dict[str, Any] = {"tokens": [], "revoked": []}
+    for row in rows:
+        place = "tokens" if row.revoked_at is None else "revoked"
+        written[place].append(row.model_dump(exclude_none=True))
+    return written
 
 
 @dataclass(frozen=True)
@@ -151,16 +166,22 @@ class TokenTable:
 
     @classmethod
     def of(cls, rows: Iterable[ServiceToken], kid: str = "") -> Self:
-        """The table of *rows*."""
-        return cls({row.sha256: row for row in rows}, kid)
+        """The table of *rows*; of two with one hash the revoked one counts."""
+        ordered = sorted(rows, key=lambda row: row.revoked_at is not None)
+        return cls({row.sha256: row for row in ordered}, kid)
 
     @property
     def rows(self) -> tuple[ServiceToken, ...]:
         """All of them, in the order of the document."""
         return tuple(self.by_hash.values())
 
+    @property
+    def living(self) -> tuple[ServiceToken, ...]:
+        """Those that were not revoked."""
+        return tuple(row for row in self.by_hash.values() if row.revoked_at is None)
+
     def find(self, token: bytes) -> ServiceToken | None:
-        """The row of *token*, in its time or not; None when there is none."""
+        """The row of *token*, in its time or not, revoked or not; None when there is none."""
         if not is_service_token(token):
             return None
         return self.by_hash.get(hash_service_token(token))

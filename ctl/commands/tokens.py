@@ -72,6 +72,7 @@ def add_list(actions: "Commands[argparse.ArgumentParser]", verb: str, summary: s
     """The command that lists them."""
     listing = add_command(actions, verb, summary)
     listing.add_argument("--service", type=service_name, help="only those of this service")
+    listing.add_argument("--all", action="store_true", help="also those that were revoked")
     listing.set_defaults(run=_run_list)
 
 
@@ -123,7 +124,7 @@ def _run_create(arguments: argparse.Namespace) -> int:
 
 
 def _run_list(arguments: argparse.Namespace) -> int:
-    return operate(arguments, partial(_list, service=arguments.service))
+    return operate(arguments, partial(_list, service=arguments.service, revoked=arguments.all))
 
 
 def _run_rotate(arguments: argparse.Namespace) -> int:
@@ -164,8 +165,8 @@ async def _create(session: Session, *, arguments: argparse.Namespace) -> int:
     return await show_and_wait(hearing, made, show)
 
 
-async def _list(session: Session, *, service: str | None) -> int:
-    say_tokens(session, await ask_tokens(session, service))
+async def _list(session: Session, *, service: str | None, revoked: bool) -> int:
+    say_tokens(session, await ask_tokens(session, service, revoked=revoked))
     return exits.DONE
 
 

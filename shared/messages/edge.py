@@ -153,7 +153,8 @@ class Explanation(Message):
     *record* is there when the token is revoked, whatever else refuses it. *kid* without *sub*: the token only
     names that key, which this edge does not have (any more); *record* is then the key's. *email* is there where
     the token's *sub* is not the address, *org* where an organisation is active. *service*: its owner is no
-    person but this service. *logged_in_at* is the login that `login_age` counts from.
+    person but this service. *logged_in_at* is the login that `login_age` counts from. *revoked_at*: so
+    says the register of service tokens, with or without a record.
     """
 
     edge_id: Identifier
@@ -182,3 +183,4 @@ class Explanation(Message):
     service: ShortText = ""
     permissions: tuple[str, ...] = ()
     logged_in_at: Millis | None = None
+    revoked_at: Millis | None = None

@@ -21,10 +21,11 @@ LastFour = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{4}$")]
 
 
 class ServiceToken(Message):
-    """One live token as the document ``tokens`` has it. Times in Unix ms.
+    """One token as the document ``tokens`` has it. Times in Unix ms.
 
     *id* is the ``sid`` of all that comes of it: revoking that session ends it and its access tokens. *scopes*
-    become ``permissions``. *replaced_by* is set while the token before a rotation is still good.
+    become ``permissions``. *replaced_by* is set while the token before a rotation is still good. *revoked_at*:
+    it counts for nothing since then, and is kept until it would have run out so that it is known as revoked.
     """
 
     id: ULID
@@ -36,6 +37,7 @@ class ServiceToken(Message):
     expires_at: Millis
     created_by: ShortText = ""
     replaced_by: ULID | None = None
+    revoked_at: Millis | None = None
 
 
 class ServiceTokenRow(Message):
@@ -49,13 +51,15 @@ class ServiceTokenRow(Message):
     expires_at: Millis
     created_by: ShortText = ""
     replaced_by: ULID | None = None
+    revoked_at: Millis | None = None
     last_used_at: Millis | None = None
 
 
 class ListServiceTokens(Message):
-    """``op.tokens.list``: all of them, or those of *service*."""
+    """``op.tokens.list``: all living ones, or those of *service*; with *revoked* those that were, too."""
 
     service: ServiceName | None = None
+    revoked: bool = False
 
 
 class CreateServiceToken(Message):

@@ -187,8 +187,8 @@ async def test_no_access_token_for_anything_but_the_right_pair(
     await house.bus.ask(OP_TOKENS_REVOKE, RevokeServiceToken(id=made.tokens[0].id))
 
 
-async def test_a_revoked_token_is_refused_everywhere_and_leaves_the_register(house: House) -> None:
-    """The event first; then neither it nor what was made of it counts, and the list has it no more."""
+async def test_a_revoked_token_is_refused_everywhere_and_told_as_revoked(house: House) -> None:
+    """The event first; then neither it nor what was made of it counts; a list has it for who asks for that."""
     token, answer = await make(house, "bot")
     row = answer.tokens[0]
     await known(house, token)
@@ -199,9 +199,25 @@ async def test_a_revoked_token_is_refused_everywhere_and_leaves_the_register(hou
     assert (struck.event_id, row.id, "leaked") in [(e.id, e.sid, e.reason) for e in events]
     await unknown(house, token)
     await unknown(house, access)
-    assert (await exchange(house, "bot", token)).status == 401
+    refused = await exchange(house, "bot", token)
+    told = await refused.json()
+    assert (refused.status, told["error"]) == (401, "invalid_client")
+    assert told["error_description"] == "The service token was revoked."
+    path = "/auth/service-tokens"
+    barred = await house.auth.call("GET", path, headers=bearer(token))
+    assert (barred.status, (await barred.json())["code"]) == (401, "token_revoked")
+
+    async def by_the_document() -> bool:
+        told = await house.bus.ask(OP_TOKENS_LIST, ListServiceTokens())
+        return f"latchwire_service_tokens {len(told.tokens)}.0" in await house.edge.metrics()
+
+    await eventually(by_the_document)
+    assert await house.edge.check(bearer=token.encode()) == (401, "token_revoked")
     listed = await house.bus.ask(OP_TOKENS_LIST, ListServiceTokens(service="bot"))
     assert row.id not in [r.id for r in listed.tokens]
+    ended = await house.bus.ask(OP_TOKENS_LIST, ListServiceTokens(service="bot", revoked=True))
+    (past,) = [r for r in ended.tokens if r.id == row.id]
+    assert past.revoked_at is not None
     again = await house.bus.ask(OP_TOKENS_REVOKE, RevokeServiceToken(id=row.id))
     assert again.problem == "not_found"
 
@@ -522,6 +538,8 @@ async def test_rotate_and_revoke_by_the_command_line(house: House, latchwire: Co
         return "no service has a token" in listed.out
 
     await eventually(empty)
+    past = await latchwire.run("tokens", "list", "--service", "turned", "--all")
+    assert [line.count("  revoked 2") for line in past.out.splitlines()] == [0, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,13 @@ class FeedRevocations:
         blocklist = self._feed.blocklist
         return blocklist.find(blocklist.fingerprint(claims), now_ms) is not None
 
+    def refuses_key(self, kid: str, now_ms: int) -> bool:
+        blocklist = self._feed.blocklist
+        return blocklist.find(blocklist.key_fingerprint(kid), now_ms) is not None
+
     def key_not_ready(self, kid: str, now_ms: int) -> str | None:
         """For /ready: None, or that every token signed with *kid* would be refused everywhere."""
-        blocklist = self._feed.blocklist
-        if blocklist.find(blocklist.key_fingerprint(kid), now_ms) is None:
+        if not self.refuses_key(kid, now_ms):
             return None
         return (
             f"the signing key {kid} is revoked: `latchwire keys compromise {kid}` lets another key sign and "

@@ -61,5 +61,5 @@ class LiveTokens:
         if generation <= self.generation:
             return
         self._table, self.generation = TokenTable.of(rows, kid), generation
-        self._by_id = {row.id: row for row in rows}
-        log.info("service_tokens.in_force", generation=generation, tokens=len(rows))
+        self._by_id = {row.id: row for row in self._table.rows}
+        log.info("service_tokens.in_force", generation=generation, tokens=len(self._table.living))

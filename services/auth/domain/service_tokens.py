@@ -73,7 +73,7 @@ def add(rows: Rows, wanted: Wanted, token_id: str, now_ms: int) -> Added | NotDo
     """*rows* with one more token, named *token_id*; what has run out leaves."""
     living = alive(rows, now_ms)
     old = next((row for row in living if row.id == wanted.replaces), None)
-    refused = _refusal(living, wanted, old)
+    refused = _refusal(rows, living, wanted, old)
     if refused is not None:
         return NotDone(refused)
     new = ServiceToken(
@@ -87,21 +87,45 @@ def add(rows: Rows, wanted: Wanted, token_id: str, now_ms: int) -> Added | NotDo
         created_by=wanted.actor,
     )
     kept = tuple(_replaced(row, new, wanted, now_ms) if row is old else row for row in living)
-    return Added((*kept, new), new)
+    revoked = (row for row in unexpired(rows, now_ms) if row.revoked_at is not None)
+    return Added((*kept, new, *revoked), new)
 
 
-def alive(rows: Rows, now_ms: int) -> Rows:
-    """Those that have not run out."""
+def unexpired(rows: Rows, now_ms: int) -> Rows:
+    """Those that have not run out, revoked or not."""
     return tuple(row for row in rows if now_ms < row.expires_at)
 
 
-def without(rows: Rows, gone: Callable[[ServiceToken], bool]) -> Rows:
-    """Those that are not *gone*; one that was replaced by one of these is its service's only one again."""
-    kept = tuple(row for row in rows if not gone(row))
-    ids = {row.id for row in kept}
-    return tuple(
-        row if row.replaced_by in ids or row.replaced_by is None else _restored(row) for row in kept
+def alive(rows: Rows, now_ms: int) -> Rows:
+    """Those that count: neither run out nor revoked."""
+    return tuple(row for row in unexpired(rows, now_ms) if row.revoked_at is None)
+
+
+def marked(rows: Rows, is_revoked: Callable[[ServiceToken], bool], now_ms: int) -> Rows:
+    """*rows* where those that *is_revoked* names are revoked at *now_ms*, if they are not already.
+
+    One that was replaced by one of these is its service's only one again. There are `MAX_TOKENS` rows at most:
+    of the revoked ones the latest. What leaves is nobody's token any more, and refused as such.
+    """
+    living = tuple(row for row in rows if row.revoked_at is None and not is_revoked(row))
+    past = tuple(
+        row if row.revoked_at is not None else _revoked(row, now_ms)
+        for row in rows
+        if row.revoked_at is not None or is_revoked(row)
     )
+    ids = {row.id for row in living}
+    restored = tuple(
+        row if row.replaced_by in ids or row.replaced_by is None else _restored(row)
+        for row in living
+    )
+    return (*restored, *_latest(past, MAX_TOKENS - len(living)))
+
+
+def without_oldest(rows: Rows) -> Rows:
+    """*rows* without the older half of the revoked ones: a document that has no room is made smaller so."""
+    past = tuple(row for row in rows if row.revoked_at is not None)
+    living = tuple(row for row in rows if row.revoked_at is None)
+    return (*living, *_latest(past, len(past) // 2))
 
 
 def narrowed(held: tuple[str, ...], asked: str) -> tuple[str, ...] | None:
@@ -110,13 +134,13 @@ def narrowed(held: tuple[str, ...], asked: str) -> tuple[str, ...] | None:
     return wanted if set(wanted) <= set(held) else None
 
 
-def _refusal(living: Rows, wanted: Wanted, old: ServiceToken | None) -> Code | None:
+def _refusal(rows: Rows, living: Rows, wanted: Wanted, old: ServiceToken | None) -> Code | None:
     own = [row for row in living if row.service == wanted.service]
     rules: tuple[tuple[bool, Code], ...] = (
         (wanted.replaces is None or old in own, "not_found"),
         (old is None or old.replaced_by is None, "already_replaced"),
         (0 < wanted.lifetime_ms <= MAX_LIFETIME_MS, "invalid_lifetime"),
-        (all(row.sha256 != wanted.sha256 for row in living), "already_there"),
+        (all(row.sha256 != wanted.sha256 for row in rows), "already_there"),
         (len(own) < LIVE_AT_MOST and len(living) < MAX_TOKENS, "too_many"),
         (
             wanted.within is None or wanted.within.issuperset(_scopes(wanted, old)),
@@ -135,6 +159,17 @@ def _scopes(wanted: Wanted, old: ServiceToken | None) -> tuple[str, ...]:
 def _replaced(row: ServiceToken, new: ServiceToken, wanted: Wanted, now_ms: int) -> ServiceToken:
     until = min(row.expires_at, now_ms + wanted.overlap_ms)
     return row.model_copy(update={"replaced_by": new.id, "expires_at": until})
+
+
+def _revoked(row: ServiceToken, now_ms: int) -> ServiceToken:
+    """What it opened opens nothing any more, and takes the most room."""
+    return row.model_copy(update={"revoked_at": now_ms, "scopes": (), "replaced_by": None})
+
+
+def _latest(past: Rows, room: int) -> Rows:
+    """The *room* of them that were revoked last, the latest last."""
+    ordered = sorted(past, key=lambda row: row.revoked_at or 0)
+    return tuple(ordered[max(0, len(ordered) - max(0, room)) :])
 
 
 def _restored(row: ServiceToken) -> ServiceToken:

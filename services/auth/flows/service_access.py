@@ -29,9 +29,10 @@ class Granted:
 
 @dataclass(frozen=True)
 class NotGranted:
-    """``invalid_client`` or ``invalid_scope`` (RFC 6749 §5.2)."""
+    """``invalid_client`` or ``invalid_scope`` (RFC 6749 §5.2); *why*: the code, for who has the right pair."""
 
     error: str
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,11 @@ class ServiceAccess:
     async def grant(self, service: str, secret: str, scope: str) -> Granted | NotGranted:
         """An access token for *service*, which proves itself with its token *secret*."""
         row = self.tokens.known.find(secret)
-        if row is None or row.service != service or not self.tokens.accepts(row):
+        if row is None or row.service != service:
             return NotGranted("invalid_client")
+        refused = self.tokens.refusal(row)
+        if refused is not None:
+            return NotGranted("invalid_client", refused.code)
         scopes = narrowed(row.scopes, scope)
         if scopes is None:
             return NotGranted("invalid_scope")

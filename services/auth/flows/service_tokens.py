@@ -1,9 +1,9 @@
 """Service tokens: made, listed, rotated and revoked, in the one document that edges and auth go by.
 
 Each change reads the document from its stream's leader and writes the next one in its place, only if nobody
-else did meanwhile. A revocation is published before the row leaves, so that a crash in between leaves nothing
-that works; and what anybody else revokes by its id or its service leaves too, because a record of the
-blocklist does not live as long as a token may.
+else did meanwhile. A revocation is published before the row is marked, so that a crash in between leaves
+nothing that works; and what anybody else revokes by its id or its service is marked too, because a record of
+the blocklist does not live as long as a token may.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from latchwire.claims import Claims
+from services.auth.domain.outcomes import NotSignedIn
 from services.auth.domain.service_tokens import (
     Added,
     NotDone,
@@ -19,7 +20,9 @@ from services.auth.domain.service_tokens import (
     Wanted,
     add,
     alive,
-    without,
+    marked,
+    unexpired,
+    without_oldest,
 )
 from services.auth.domain.session import revocation_id
 from services.auth.ports import (
@@ -51,7 +54,7 @@ TRIES = 5
 
 @dataclass(frozen=True)
 class Listed:
-    """The living tokens; *uses* None: when they were used cannot be said now."""
+    """The tokens asked for; *uses* None: when they were used cannot be said now."""
 
     rows: Rows
     uses: Mapping[str, int] | None
@@ -67,7 +70,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Struck:
-    """*row* is revoked by the event *event_id*; *generation* is the first without it, 0: it leaves soon."""
+    """*row* is revoked by the event *event_id*; *generation* is the first that says so, 0: one soon will."""
 
     row: ServiceToken
     event_id: str
@@ -95,11 +98,17 @@ class ServiceTokenFlow:
 
     def accepts(self, row: ServiceToken) -> bool:
         """Whether *row*'s token counts now. Raises: FeedStaleError."""
+        return self.refusal(row) is None
+
+    def refusal(self, row: ServiceToken) -> NotSignedIn | None:
+        """Why *row*'s token does not count now; None: it does. Raises: FeedStaleError."""
         now_ms = self.clock.now_ms()
-        if now_ms >= row.expires_at or self.revocations.refuses(self.claims(row), now_ms):
-            return False
+        if row.revoked_at is not None or self._is_revoked(row, now_ms, self.known.kid):
+            return NotSignedIn("token_revoked")
+        if now_ms >= row.expires_at:
+            return NotSignedIn("token_expired")
         self.revocations.require_fresh()
-        return True
+        return None
 
     def find(self, token: str) -> ServiceToken | None:
         """The row of *token*; None when it is surely nobody's.
@@ -114,16 +123,24 @@ class ServiceTokenFlow:
                 raise FeedStaleError
         return row
 
-    def identify(self, token: str) -> Claims | None:
-        """Whose service token this is; None when it counts for nothing."""
+    def identify(self, token: str) -> Claims | NotSignedIn | None:
+        """Whose service token this is, or why it does not count; None: no service token that is known."""
         row = self.known.find(token)
-        return self.claims(row) if row is not None and self.accepts(row) else None
+        return None if row is None else self.refusal(row) or self.claims(row)
 
-    async def listed(self, service: str | None = None) -> Listed:
-        """All living tokens, or those of *service*, as the document's leader has them."""
+    def living(self, token_id: str) -> ServiceToken | None:
+        """The row named *token_id*, unless it was revoked."""
+        row = self.known.by_id(token_id)
+        return row if row is not None and row.revoked_at is None else None
+
+    async def listed(self, service: str | None = None, *, revoked: bool = False) -> Listed:
+        """All living tokens, or those of *service*, as the document's leader has them.
+
+        With *revoked* also those that were revoked and would not have run out yet.
+        """
         register = await self.registers.read()
-        living = alive(register.rows, self.clock.now_ms())
-        rows = tuple(row for row in living if service in {None, row.service})
+        counted = (unexpired if revoked else alive)(register.rows, self.clock.now_ms())
+        rows = tuple(row for row in counted if service in {None, row.service})
         try:
             return Listed(rows, await self.uses.last())
         except StoreUnavailableError:
@@ -142,7 +159,7 @@ class ServiceTokenFlow:
             if self.revocations.refuses(self.claims(added.new, ""), now_ms):
                 return NotDone("service_revoked")
             try:
-                written = await self.registers.write(added.rows, register)
+                written = await self._write(added.rows, register)
             except RegisterTooLargeError:
                 return NotDone("too_many")
             if written is not None:
@@ -153,21 +170,21 @@ class ServiceTokenFlow:
     async def revoke(
         self, token_id: str, reason: str, actor: str, *, watch: Watch = NOBODY
     ) -> Struck | NotDone:
-        """End a token everywhere: the event first, then its row."""
+        """End a token everywhere: the event first, then its row is marked."""
         register = await self.registers.read()
         row = next((r for r in register.rows if r.id == token_id), None)
-        if row is None:
+        if row is None or row.revoked_at is not None:
             return NotDone("not_found")
         event = self._revoked(row, reason, actor)
         assert event.id is not None
         await watch.expect(event.id)
         await self.events.publish(TOKEN_REVOKED, event)
         log.info("service_token.revoked", token_id=token_id, service=row.service)
-        written = await self._strike(register, token_id)
+        written = await self._mark(register, token_id)
         return Struck(row, event.id, written.generation if written else 0)
 
     async def tidy(self) -> None:
-        """Strike what was revoked or has run out, and sign with the key that signs now.
+        """Mark what was revoked, strike what has run out, and sign with the key that signs now.
 
         Raises: FeedStaleError: the key that vouches for the rows may be revoked; they are not signed anew.
         """
@@ -178,26 +195,37 @@ class ServiceTokenFlow:
         unsigned = bool(register.generation) and register.kid != self.registers.signs_with
         if rows == register.rows and not unsigned:
             return
-        written = await self.registers.write(rows, register)
+        written = await self._write(rows, register)
         if written is not None:
-            gone = frozenset(r.id for r in register.rows) - {r.id for r in rows}
+            gone = frozenset(r.id for r in register.rows) - {r.id for r in written.rows}
             log.info("service_tokens.tidied", struck=len(gone), generation=written.generation)
             await self._forget(gone)
 
-    async def _strike(self, register: Register, token_id: str) -> Register | None:
-        """The register without that row; None when it could not be written: `tidy` will do it."""
+    async def _mark(self, register: Register, token_id: str) -> Register | None:
+        """The register with that row marked; None when it could not be written: `tidy` will do it."""
         try:
             for _ in range(TRIES):
-                rows = self._vouched_for(register, self.clock.now_ms())
-                rows = without(rows, lambda row: row.id == token_id)
-                written = await self.registers.write(rows, register)
+                now_ms = self.clock.now_ms()
+                rows = self._vouched_for(register, now_ms)
+                rows = marked(rows, lambda row: row.id == token_id, now_ms)
+                written = await self._write(rows, register)
                 if written is not None:
-                    await self._forget(frozenset({token_id}))
                     return written
                 register = await self.registers.read()
-        except BusUnavailableError:
-            log.warning("service_token.strikes_later", token_id=token_id)
+        except (BusUnavailableError, RegisterTooLargeError):
+            log.warning("service_token.marked_later", token_id=token_id)
         return None
+
+    async def _write(self, rows: Rows, after: Register) -> Register | None:
+        """As `Registers.write`; where there is no room, without the oldest of those that were revoked."""
+        while True:
+            try:
+                return await self.registers.write(rows, after)
+            except RegisterTooLargeError:
+                fewer = without_oldest(rows)
+                if len(fewer) == len(rows):
+                    raise
+                rows = fewer
 
     async def _forget(self, gone: frozenset[str]) -> None:
         try:
@@ -225,9 +253,14 @@ class ServiceTokenFlow:
             log.warning("service_token.untold", token_id=new.id)
 
     def _vouched_for(self, register: Register, now_ms: int) -> Rows:
-        """Its living rows without what is revoked: the next write would vouch for them anew."""
-        living = alive(register.rows, now_ms)
-        return without(living, lambda row: self._is_revoked(row, now_ms, register.voucher))
+        """Its rows that have not run out, the revoked ones marked: the next write vouches for them anew.
+
+        None where the key that vouches for them is revoked: whoever had it could have written any of them.
+        """
+        if register.voucher and self.revocations.refuses_key(register.voucher, now_ms):
+            return ()
+        rows = unexpired(register.rows, now_ms)
+        return marked(rows, lambda row: self._is_revoked(row, now_ms, register.voucher), now_ms)
 
     def _is_revoked(self, row: ServiceToken, now_ms: int, voucher: str) -> bool:
         return self.revocations.refuses(self.claims(row, voucher), now_ms)

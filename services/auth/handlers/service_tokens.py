@@ -27,7 +27,7 @@ USES_UNKNOWN = "uses_unknown"
 
 async def on_list(request: ListServiceTokens, *, tokens: ServiceTokenFlow) -> ServiceTokenAnswer:
     """``uses_unknown``: all are there, and when they were used cannot be said now."""
-    listed = await tokens.listed(request.service)
+    listed = await tokens.listed(request.service, revoked=request.revoked)
     rows = tuple(row_of(row, listed.uses or {}) for row in listed.rows)
     return ServiceTokenAnswer(problem=USES_UNKNOWN if listed.uses is None else "", tokens=rows)
 

@@ -121,9 +121,9 @@ def invalid_request(description: str) -> OAuthError:
     return OAuthError(400, "invalid_request", description)
 
 
-def invalid_client() -> OAuthError:
-    """401 invalid_client, with the way to authenticate."""
-    description = "Authenticate as a configured client by HTTP Basic."
+def invalid_client(why: str = "") -> OAuthError:
+    """401 invalid_client, with the way to authenticate; *why* where who asks may know more than that."""
+    description = why or "Authenticate as a configured client by HTTP Basic."
     return OAuthError(401, "invalid_client", description, BASIC)
 
 

@@ -119,9 +119,11 @@ def require_bearer(request: web.Request) -> Claims:
         FeedStaleError: it cannot be said for now.
     """
     context, token = context_of(request), read_bearer(request)
-    claims = context.services.identify(token)
-    if claims is not None:
-        return claims
+    known = context.services.identify(token)
+    if isinstance(known, NotSignedIn):
+        raise unauthorized(known.code)
+    if known is not None:
+        return known
     result = context.sessions.identify(Credentials(access=token), services=True)
     if isinstance(result, NotSignedIn):
         raise unauthorized(result.code)

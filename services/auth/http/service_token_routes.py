@@ -42,6 +42,10 @@ STATUS = {
     "beyond_own_permissions": 403,
     "invalid_lifetime": 400,
 }
+REFUSED = {
+    "token_revoked": "The service token was revoked.",
+    "token_expired": "The service token has run out.",
+}
 Lifetime = Annotated[str, Field(max_length=8)]
 
 
@@ -121,7 +125,7 @@ async def grant(request: web.Request) -> web.Response:
         count_stranger(request)
         if granted.error == "invalid_scope":
             raise OAuthError(400, "invalid_scope", "A scope is asked for that the token lacks.")
-        raise invalid_client()
+        raise invalid_client(REFUSED.get(granted.why, ""))
     count_client(request, f"service:{service}")
     return web.json_response(
         {
@@ -170,7 +174,7 @@ async def _kept(request: web.Request, **wanted: Any) -> web.Response:
 
 
 def _named(request: web.Request) -> ServiceToken:
-    row = context_of(request).services.known.by_id(request.match_info["id"])
+    row = context_of(request).services.living(request.match_info["id"])
     if row is None:
         raise Problem(404, "not_found")
     _require_may(request, row.service)

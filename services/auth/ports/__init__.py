@@ -239,6 +239,10 @@ class Revocations(Protocol):
         """Whether any record hits these claims."""
         ...
 
+    def refuses_key(self, kid: str, now_ms: int) -> bool:
+        """Whether the signing key *kid* is revoked."""
+        ...
+
 
 class AccessTokens(Protocol):
     """Access tokens (RFC 9068)."""

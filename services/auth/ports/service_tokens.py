@@ -61,11 +61,11 @@ class KnownTokens(Protocol):
         ...
 
     def find(self, token: str) -> ServiceToken | None:
-        """The row of *token*, in its time or not."""
+        """The row of *token*, in its time or not, revoked or not."""
         ...
 
     def by_id(self, token_id: str) -> ServiceToken | None:
-        """The row named *token_id*, in its time or not."""
+        """The row named *token_id*, in its time or not, revoked or not."""
         ...
 
 
