@@ -44,35 +44,39 @@ async def _list(session: Session) -> int:
     else:
         known = told.edges or told.missing
         say(edge_table(told, position) if known else "no edge is heard on the bus")
-        for warning in warnings_of(told):
-            complain(f"! {warning}")
+        for line in [*missing_of(told), *warnings_of(told)]:
+            complain(f"! {line}")
     return exits.FAILED if problems_of(told) else exits.DONE
 
 
 def problems_of(told: EdgeList) -> list[str]:
     """What an operator has to look at, one line each."""
     edges = told.edges
-    missing = [
-        f"edge {one_line(name)} is missing: LATCHWIRE_EDGES names it, and it is not heard"
-        for name in told.missing
-    ]
     if not edges:
-        return ["no edge is heard", *missing]
+        return ["no edge is heard", *missing_of(told)]
     silent = [
         f"edge {one_line(e.beat.edge_id)} is silent for {e.age_ms / 1000:.0f} s, and may still let people in"
         for e in edges
         if e.age_ms > SILENT_MS
     ]
     refusing = [f"edge {one_line(e.beat.edge_id)} refuses" for e in edges if not e.beat.ready]
-    return silent + missing + refusing
+    return silent + missing_of(told) + refusing
+
+
+def missing_of(told: EdgeList) -> list[str]:
+    """Who was named and is not there, one line each."""
+    return [
+        f"edge {one_line(name)} is missing: LATCHWIRE_EDGES names it, and it is not heard"
+        for name in told.missing
+    ]
 
 
 def warnings_of(told: EdgeList) -> list[str]:
     """Who has no name; and what edges go by differently: a document is on its way, or was refused."""
     edges = told.edges
     unnamed = [
-        f"edge {one_line(name)} is not in LATCHWIRE_EDGES: a revocation worker that starts waits for "
-        f"{told.window_ms / 1000:.0f} s, because more of its kind may be there"
+        f"edge {one_line(name)} is not in LATCHWIRE_EDGES, which has to name all: until it does, new routes "
+        f"and receipts wait for {told.window_ms / 1000:.0f} s after a revocation worker's start"
         for name in told.unnamed
     ]
     return unnamed + [
