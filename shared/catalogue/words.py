@@ -14,6 +14,8 @@ STRICT: Final = "20/minute"
 # The owner's words for two limits.
 NAMED_RATES: Final = {"standard": STANDARD, "strict": STRICT}
 LIMITS: Final = {"rate-limit": STANDARD, "rate-limit-strict": STRICT}
+# How the names of the gateway's own middlewares begin (`shared.traefik.routers`), whoever provides them.
+OURS: Final = "latchwire"
 WORDS: Final = ("auth-jwt", "auth-service", *LIMITS, "cors", "security-headers")
 
 
@@ -44,6 +46,8 @@ def _twice(words: list[str]) -> set[str]:
 
 
 def _disagreement(word: str, entry: ServiceDocument) -> str:
+    if word.lower().startswith(OURS):
+        return "is a name of the gateway's own, which the keys make: remove it, or give yours another name"
     if "@" in word:
         return ""
     if word not in WORDS:

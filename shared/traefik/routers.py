@@ -5,11 +5,12 @@ from typing import Any, Final
 
 from shared.catalogue.service import Catalogue, Service
 from shared.catalogue.stamp import stamp_of
+from shared.catalogue.words import OURS
 from shared.traefik import shields
 from shared.traefik.check import forward_auth
 from shared.traefik.gateway import Gateway
 
-MIDDLEWARE: Final = "latchwire"  # and the service's name behind a dash
+MIDDLEWARE: Final = OURS  # and the service's name behind a dash
 AUTH_PATHS: Final = ("/auth", "/.well-known")
 # Above every rule of a service, so that none can catch the way to log in or out.
 AUTH_PRIORITY: Final = 1_000_000
@@ -100,9 +101,9 @@ def _other_than(words: tuple[str, ...]) -> Iterator[str]:
 
 
 def _auth_router(gateway: Gateway) -> Table:
-    rule = " || ".join(path_rule(path) for path in AUTH_PATHS)
+    rule = f"({' || '.join(path_rule(path) for path in AUTH_PATHS)}) && {no_tunnel()}"
     if gateway.auth_host:
-        rule = f"Host(`{gateway.auth_host}`) && ({rule})"
+        rule = f"Host(`{gateway.auth_host}`) && {rule}"
     return _at_the_door({"rule": rule, "service": "auth", "priority": AUTH_PRIORITY}, gateway)
 
 

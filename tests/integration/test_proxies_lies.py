@@ -314,20 +314,21 @@ async def test_a_connection_is_switched_to_a_websocket_or_to_nothing(
     world: World, proxy: str
 ) -> None:
     """h2c above all: one allowed answer would be a pipe to the service, past every check that follows."""
-    before = len(world.app.seen)
-    async with asyncio.TaskGroup() as group:
-        asked = [group.create_task(switched(world, proxy, lines)) for lines in UPGRADES]
+    for path, upstream in (("/public/x", world.app), ("/auth/login", world.auth)):
+        before = len(upstream.seen)
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(switched(world, proxy, path, lines)) for lines in UPGRADES]
 
-    assert {task.result() for task in asked} <= {None, "websocket"}
-    assert {tuple(seen.values("Upgrade")) for seen in world.app.seen[before:]} <= {
-        (), ("websocket",),
-    }  # fmt: skip
+        assert {task.result() for task in asked} <= {None, "websocket"}, path
+        assert {tuple(seen.values("Upgrade")) for seen in upstream.seen[before:]} <= {
+            (), ("websocket",),
+        }, path  # fmt: skip
 
 
-async def switched(world: World, proxy: str, lines: tuple[str, ...]) -> str | None:
-    """What an open path of a service that agrees to everything is switched to through *proxy*."""
+async def switched(world: World, proxy: str, path: str, lines: tuple[str, ...]) -> str | None:
+    """What *path*, open and of an upstream that agrees to everything, is switched to through *proxy*."""
     async with world.connection(proxy) as (reader, writer):
-        head = ("GET /public/x HTTP/1.1", "Host: localhost:8080", *lines)
+        head = (f"GET {path} HTTP/1.1", "Host: localhost:8080", *lines)
         writer.write("\r\n".join([*head, "", ""]).encode())
         try:
             async with asyncio.timeout(10):

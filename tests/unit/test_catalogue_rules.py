@@ -138,6 +138,13 @@ REFUSED = [
     (["middlewares: [auth-jwtt]"], "auth-jwtt is no word of ours; did you mean auth-jwt?"),
     (["middlewares: [compress]"], "One of your own needs its full name: compress@file"),
     (["middlewares: [a@file, a@file]"], "a@file stands twice"),
+    *(
+        ([f"middlewares: [mine@file, {name}]"], f"middlewares: {name} is a name of the gateway's own")
+        for name in (
+            "latchwire-check-b@http", "latchwire-check-b@file", "latchwire-headers@docker", "latchwire-csp-a",
+            "Latchwire-Check-b@http", "latchwire@file",
+        )
+    ),
     (["security_headers: false", "content_security_policy: x"], "is sent only with security_headers"),
     (["content_security_policy: Upstream"], "write upstream in lower case"),
     (["api_gateway:", "  expose_publicly: true"], "is one level too many: write its keys one level up"),

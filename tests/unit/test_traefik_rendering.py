@@ -189,10 +189,12 @@ def test_labels_of_a_service_without_a_route_are_refused() -> None:
     ],
 )  # fmt: skip
 def test_nothing_but_a_websocket_may_be_switched_to(line: str, passes: bool) -> None:
-    """Each rule of a service says so; h2c Traefik itself drops (`tests/integration/test_proxies_lies.py`)."""
-    rule = tables(SHOP)["routers"]["service-shop-0"]["rule"]
-    found = re.search(r" && !HeaderRegexp\(`Upgrade`, `([^`]+)`\)$", rule)
+    """Each rule says so, auth's too; h2c Traefik itself drops (`tests/integration/test_proxies_lies.py`)."""
+    rules = [router["rule"] for router in tables(SHOP)["routers"].values()]
+    assert len(rules) == 2  # the service's, and auth's
+    for rule in rules:
+        found = re.search(r" && !HeaderRegexp\(`Upgrade`, `([^`]+)`\)$", rule)
 
-    assert found is not None
-    refused = re.compile(found[1].replace(r"\z", r"\Z"))
-    assert (refused.search(line) is None) is passes
+        assert found is not None
+        refused = re.compile(found[1].replace(r"\z", r"\Z"))
+        assert (refused.search(line) is None) is passes
