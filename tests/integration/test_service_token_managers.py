@@ -1,0 +1,190 @@
+"""People who manage the tokens of services: what each of the three permissions opens over HTTP, and what not."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from services.auth.domain.service_tokens import MANAGE, MANAGE_ANY
+from shared.contract import OP_USERS_ROLES
+from shared.ids import SystemIds
+from shared.messages import SetRoles
+from shared.service_tokens import is_service_token
+from tests.support.auth_workers import bearer
+from tests.support.house import House, running_house
+from tests.support.people import Person, everybody
+from tests.support.service_tokens import kept_token
+from tests.support.waiting import eventually
+
+IDS = SystemIds()
+PATH = "/auth/service-tokens"
+ROLES = f"""\
+installation:
+  clerk: [{MANAGE}]
+  wages: [{MANAGE}, "{MANAGE}:payroll", orders.read]
+  boss: [{MANAGE}, {MANAGE_ANY}]
+organisation:
+  owner: [members.invite, members.read, members.remove, members.roles, org.delete, org.rename]
+"""
+SERVICES = """\
+services:
+  demo:
+    paths: [/demo]
+    upstream: http://127.0.0.1:9100
+    token_types: [user, service]
+    callers: ["*"]
+"""
+BEYOND, MISSING = (403, "beyond_own_permissions"), (403, "permission_missing")
+DONE: tuple[int, str] = (201, "")
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@dataclass
+class Office:
+    """The house, and people of whom three have a role by their own name."""
+
+    house: House
+    people: dict[str, Person]
+
+    async def says(
+        self, who: str, method: str, path: str = PATH, body: Any = None
+    ) -> tuple[int, str]:
+        """Status and code."""
+        answer = await self.people[who].call(method, path, body)
+        told = await answer.json() if answer.status != 204 else {}
+        return answer.status, told.get("code", "")
+
+    async def made(self, service: str) -> str:
+        """The id of a new token of *service*, as an operator makes it, that auth knows."""
+        await kept_token(self.house.bus, service)
+        listed = await (await self.people["boss"].call("GET", PATH)).json()
+        return str(max(row["id"] for row in listed["tokens"] if row["service"] == service))
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Office]:
+    """Everything, once for all tests here."""
+    folder = tmp_path_factory.mktemp("office")
+    (folder / "roles.yaml").write_text(ROLES)
+    url = f"sqlite:///{folder / 'accounts.db'}"
+    settings = {"services": SERVICES, "accounts_url": url, "roles": folder / "roles.yaml"}
+    async with running_house(folder, 3.0, **settings) as house:
+        people = await everybody(house.auth, "nobody", "clerk", "wages", "boss")
+        for name in ("clerk", "wages", "boss"):
+            request = SetRoles(email=f"{name}@acme.com", grant=(name,))
+            assert not (await house.bus.ask(OP_USERS_ROLES, request)).error
+            await people[name].renew()
+        yield Office(house, people)
+
+
+MAKING: tuple[tuple[str, dict[str, Any], tuple[int, str]], ...] = (
+    ("nobody", {"service": "payroll"}, MISSING),
+    ("clerk", {"service": "payroll"}, BEYOND),
+    ("clerk", {"service": "clerk"}, BEYOND),
+    ("wages", {"service": "payroll"}, DONE),
+    ("wages", {"service": "payroll", "scopes": ["orders.read"]}, DONE),
+    ("wages", {"service": "payroll", "scopes": ["orders.write"]}, BEYOND),
+    ("wages", {"service": "payroll", "scopes": [MANAGE_ANY]}, BEYOND),
+    ("wages", {"service": "payroll-eu"}, BEYOND),
+    ("wages", {"service": "pay"}, BEYOND),
+    ("wages", {"service": "bot"}, BEYOND),
+    ("boss", {"service": "bot"}, DONE),
+    ("boss", {"service": "payroll"}, DONE),
+    ("boss", {"service": "bot", "scopes": ["orders.read"]}, BEYOND),
+)
+
+
+@pytest.mark.parametrize(("who", "body", "answer"), MAKING)
+async def test_a_person_makes_tokens_of_the_names_he_was_given(
+    office: Office, who: str, body: dict[str, Any], answer: tuple[int, str]
+) -> None:
+    """``service_tokens.manage`` alone is nobody's name; none gives a scope that he does not have."""
+    assert await office.says(who, "POST", PATH, body) == answer
+    if answer == DONE:
+        for row in (await (await office.people["boss"].call("GET", PATH)).json())["tokens"]:
+            await office.says("boss", "DELETE", f"{PATH}/{row['id']}")
+
+
+@pytest.mark.parametrize(
+    ("who", "service", "rotated", "revoked"),
+    [
+        ("nobody", "payroll", MISSING, MISSING),
+        ("clerk", "payroll", BEYOND, BEYOND),
+        ("wages", "bot", BEYOND, BEYOND),
+        ("wages", "payroll", DONE, (204, "")),
+        ("boss", "payroll", DONE, (204, "")),
+        ("boss", "bot", DONE, (204, "")),
+    ],
+)
+async def test_a_person_rotates_and_ends_the_same_ones(
+    office: Office, who: str, service: str, rotated: tuple[int, str], revoked: tuple[int, str]
+) -> None:
+    """Who may not hears the same as of one that he may not make, whether it is there or not to him."""
+    path = f"{PATH}/{await office.made(service)}"
+    assert await office.says(who, "POST", path + "/rotate") == rotated
+    assert await office.says(who, "DELETE", path) == revoked
+    for row in (await (await office.people["boss"].call("GET", PATH)).json())["tokens"]:
+        await office.says("boss", "DELETE", f"{PATH}/{row['id']}")
+
+
+async def test_a_person_lists_the_tokens_he_may_manage_and_no_others(office: Office) -> None:
+    """Not their number either."""
+    for service in ("payroll", "bot"):
+        await office.made(service)
+    seen = {}
+    for who in ("clerk", "wages", "boss"):
+        listed = await (await office.people[who].call("GET", PATH)).json()
+        seen[who] = {row["service"] for row in listed["tokens"]}
+    assert seen == {"clerk": set(), "wages": {"payroll"}, "boss": {"payroll", "bot"}}
+    assert await office.says("nobody", "GET") == MISSING
+    for row in listed["tokens"]:
+        await office.says("boss", "DELETE", f"{PATH}/{row['id']}")
+
+
+async def test_what_a_person_made_works_and_names_its_maker_by_no_address(office: Office) -> None:
+    """``created_by`` is the account's id: it outlives a changed address, and tells nobody one."""
+    wages = office.people["wages"]
+    made = await (await wages.call("POST", PATH, {"service": "payroll"})).json()
+    assert is_service_token(made["token"].encode())
+    assert made["created_by"] == wages.sub
+    assert "@" not in str(made)
+
+    async def let_in() -> bool:
+        return (await office.house.edge.check(bearer=made["token"].encode()))[0] == 200
+
+    await eventually(let_in)
+    assert await office.says("wages", "DELETE", f"{PATH}/{made['id']}") == (204, "")
+
+
+async def test_a_browser_makes_no_token_whatever_its_owner_may(office: Office) -> None:
+    """A page that makes a browser send its cookies gets nothing: the access cookie does not count here."""
+    cookies = await office.house.auth.sign_in_with_cookies("boss@acme.com")
+    call, body = office.house.auth.call, {"service": "bot"}
+    for headers in ({}, {"Origin": "http://localhost:8080"}):
+        answer = await call("POST", PATH, body, cookies=cookies, headers=headers)
+        assert (answer.status, (await answer.json())["code"]) == (401, "no_credentials")
+
+
+async def test_who_loses_the_role_manages_nothing_from_then_on(office: Office) -> None:
+    """With the token of before neither; what was made by him goes on, it is the service's."""
+    wages, bus = office.people["wages"], office.house.bus
+    made = await (await wages.call("POST", PATH, {"service": "payroll"})).json()
+    before = wages.access
+    taken = SetRoles(email="wages@acme.com", revoke=("wages",))
+    assert not (await bus.ask(OP_USERS_ROLES, taken)).error
+
+    async def refused() -> bool:
+        answer = await office.house.auth.call("GET", PATH, headers=bearer(before))
+        return (answer.status, (await answer.json())["code"]) == (401, "token_revoked")
+
+    await eventually(refused)
+    await wages.renew()
+    assert await office.says("wages", "POST", PATH, {"service": "payroll"}) == MISSING
+    assert (await office.house.edge.check(bearer=made["token"].encode()))[0] == 200
+    given = SetRoles(email="wages@acme.com", grant=("wages",))
+    assert not (await bus.ask(OP_USERS_ROLES, given)).error
+    await wages.renew()
+    assert await office.says("wages", "DELETE", f"{PATH}/{made['id']}") == (204, "")
