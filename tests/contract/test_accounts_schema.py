@@ -111,7 +111,7 @@ async def test_a_reader_waits_for_no_writer(database: Database) -> None:
         assert (await early.execute(accounts.select())).all() == []
         async with database.writing() as writer:
             await writer.execute(accounts.insert().values(**row))
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(5):
                 assert await database.ask(accounts.select()) == []
         assert len(await database.ask(accounts.select())) == 1
         assert (await early.execute(accounts.select())).all() == []

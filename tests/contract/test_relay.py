@@ -245,5 +245,5 @@ async def test_the_look_ends_with_the_worker(rig: Rig) -> None:
     """At once."""
     stopping = asyncio.Event()
     stopping.set()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(5):
         await rig.relay.run(stopping)

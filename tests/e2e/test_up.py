@@ -100,7 +100,7 @@ def test_every_part_is_shown_ready_and_ctrl_c_ends_them_all(house: House) -> Non
     assert set(pids) == PARTS
     assert all(is_alive(pid) for pid in pids.values())
 
-    assert stack.up.end(signal.SIGINT, within=12) == 0, stack.up.text
+    assert stack.up.end(signal.SIGINT, within=30) == 0, stack.up.text
     assert not [name for name, pid in pids.items() if is_alive(pid)]
     assert "was killed" not in stack.up.text
     assert not (house.state / "run.json").exists()
@@ -127,7 +127,7 @@ async def test_kill_9_of_up_leaves_no_orphan(house: House) -> None:
 
     stack.up.process.kill()
 
-    await eventually(lambda: not [n for n, pid in pids.items() if is_alive(pid)], within=5)
+    await eventually(lambda: not [n for n, pid in pids.items() if is_alive(pid)], within=15)
 
 
 def test_a_mistake_in_the_catalogue_is_named_before_anything_starts(house: House) -> None:

@@ -52,14 +52,21 @@ async def beating(bus_of: BusFactory) -> AsyncIterator[tuple[Writer, list[Heartb
 async def test_a_receipt_follows_a_revocation_at_once(bus_of: BusFactory) -> None:
     """The heartbeat after an applied record does not wait for the next second."""
     async with beating(bus_of) as (writer, beats):
-        seq = await writer.revoke("somebody")
-        await eventually(lambda: beats[-1].seq == seq, within=0.5)
+        took: list[float] = []
+        for number in range(
+            5
+        ):  # the next second's beat would take a second each time but for the first
+            began = SystemClock().monotonic()
+            seq = await writer.revoke(f"somebody {number}")
+            await eventually(lambda seq=seq: beats[-1].seq == seq)
+            took.append(SystemClock().monotonic() - began)
 
+    assert sorted(took)[1] < 0.5, took
     assert beats[-1].edge_id == "edge-1"
     # Until the most patient route has closed too, "safe everywhere" would be untrue.
     assert beats[-1].max_staleness_ms == 60_000
     assert beats[-1].epoch != ""
-    assert beats[-1].blocklist_size == 1
+    assert beats[-1].blocklist_size == 5
 
 
 async def test_a_burst_of_revocations_has_few_receipts(bus_of: BusFactory) -> None:

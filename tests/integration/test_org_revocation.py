@@ -57,8 +57,8 @@ class Site:
         async def refused() -> bool:
             return await self.edge(token) == (401, "token_revoked")
 
-        await eventually(refused, within=2)
-        await eventually(lambda: not self.house.sdk_accepts(token), within=2)
+        await eventually(refused)
+        await eventually(lambda: not self.house.sdk_accepts(token))
 
     async def give(self, *roles: str) -> None:
         """Ada gives Bob exactly these."""

@@ -162,7 +162,7 @@ async def test_what_a_service_may_not_say_is_put_aside_and_it_is_told(
         said = new_id()
         marks = {"Nats-Msg-Id": said, "Status": "503"}
         seq = await request(shop, "token.revoked.by.shop", body, marks)
-        await eventually(lambda seq=seq: [t for t in told if t.token_seq == seq], within=3)
+        await eventually(lambda seq=seq: [t for t in told if t.token_seq == seq])
         assert told[-1].event in {said, str(seq)}, "an id that can be read, or the sequence"
 
     assert {t.outcome for t in told} == {"refused"}
@@ -274,7 +274,7 @@ async def test_what_waited_for_room_in_blocklist_is_done_as_soon_as_there_is_som
         found = await proof(operator)
         return found is not None and found.last_seq >= 300 and found.backlog_ms == 0
 
-    await eventually(done, within=4)
+    await eventually(done, within=15)
 
 
 async def test_after_a_restart_of_nats_the_first_revocation_does_not_wait_for_a_timeout(
@@ -291,4 +291,4 @@ async def test_after_a_restart_of_nats_the_first_revocation_does_not_wait_for_a_
 
     await operator.publish(contract.TOKEN_REVOKED, TokenRevoked(scope="session", sid="s"))
 
-    await eventually(lambda: told, within=1)
+    await eventually(lambda: told, within=2)  # a lost request is asked again after 2.5 s

@@ -61,7 +61,7 @@ def question(deletion_id: str = "") -> EraseUser:
 
 
 async def ask(auth: Bus, request: EraseUser, name: str = "shop") -> EraseAnswer:
-    return await auth.ask(USER_ERASE.of(name), request, timeout=2.0)
+    return await auth.ask(USER_ERASE.of(name), request, timeout=10.0)
 
 
 async def done(_erasure: Erasure) -> Outcome:
