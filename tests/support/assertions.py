@@ -48,6 +48,20 @@ def of_service(**over: Any) -> dict[str, Any]:
     return members(**{**service, "email": "", "roles": [], "amr": [], **over})
 
 
+def nested(depth: int) -> dict[str, Any]:
+    """A chain of so many actors, the last one till."""
+    chain: dict[str, Any] = {"sub": "first"}
+    for _ in range(depth - 2):
+        chain = {"sub": "between", "act": chain}
+    return {"sub": "till", "act": chain} if depth > 1 else {"sub": "till"}
+
+
+def passed_on(**over: Any) -> dict[str, Any]:
+    """ada, whom the service till brings along."""
+    by = {"service": "till", "client_id": "till", "token_type": "service", "act": {"sub": "till"}}
+    return members(**{**by, **over})
+
+
 def assert_(claims: dict[str, Any], key: EdgeKey = EDGE_KEY, **header: Any) -> bytes:
     """An assertion of *claims* by *key*, with header members replaced or removed."""
     head = {"alg": "EdDSA", "typ": "latchwire-assertion+jwt", "kid": key.kid, **header}

@@ -18,6 +18,7 @@ from latchwire.claims import build_claims
 from latchwire.documents import Document, read_document
 from latchwire.records import SCOPE_LETTERS
 from shared.ids import b64url
+from tests.support.assertion_vectors import make_assertion_vectors
 from tests.support.servers import ROOT
 from tests.support.tokens import SigningKey, make_claims
 
@@ -55,6 +56,7 @@ def make_vectors() -> dict[str, Any]:
         "decisions": list(_decisions()),
         "snapshot": _snapshot(),
         "documents": _documents(),
+        "assertions": make_assertion_vectors(KEY, NOW_MS),
     }
 
 

@@ -4,6 +4,7 @@ import { createHash, createPublicKey, verify } from "node:crypto";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
+import { readAssertion } from "../../examples/node_reader/assertion.mjs";
 import { lookups, recordKey, refusedBy, textKey, unpackRecord } from "../../examples/node_reader/reader.mjs";
 
 const vectors = JSON.parse(readFileSync(new URL("../../docs/contract-vectors.json", import.meta.url)));
@@ -61,6 +62,16 @@ function* entries(part) {
 test("documents: what an operator did not sign as it is does not count", () => {
   const { operator_jwks, name, cases } = vectors.documents;
   for (const { case: label, jws, generation } of cases) assert.equal(believed(jws, operator_jwks, name), generation, label);
+});
+
+test("assertions: who calls, or why that is not believed", () => {
+  const { edges_jwks, issuer, audience, cases } = vectors.assertions;
+  assert.ok(cases.some(({ refused }) => refused) && cases.some(({ refused }) => !refused));
+  for (const { case: label, assertion, now_ms, ...expected } of cases) {
+    const found = readAssertion(assertion, { keys: edges_jwks.keys, issuer, audience, nowMs: now_ms });
+    const { refused, sub, service, actors } = found;
+    assert.deepEqual(refused ? { refused } : { refused, sub, service, actors }, expected, label);
+  }
 });
 
 function believed(jws, jwks, name) {

@@ -16,7 +16,15 @@ from latchwire.keys import KeyRing
 from latchwire.testing import FakeClock, FakeEdge, FakeFeed, FakeIssuer
 from latchwire.tokens import Refused
 from shared.edge_keys import EdgeKey, ring_of
-from tests.support.assertions import SHOP, assert_, assert_bytes, members, of_service
+from tests.support.assertions import (
+    SHOP,
+    assert_,
+    assert_bytes,
+    members,
+    nested,
+    of_service,
+    passed_on,
+)
 from tests.support.edge import EDGE_KEY
 from tests.support.tokens import ABSENT, ISSUER, make_claims, ring, sign, signing_key
 
@@ -27,20 +35,6 @@ EDGES = ring_of([EDGE_KEY.public])
 def read(token: bytes) -> Assertion | Refused:
     """What the service shop makes of *token*."""
     return read_assertion(token, EDGES, issuer=ISSUER, audience=SHOP)
-
-
-def nested(depth: int) -> dict[str, Any]:
-    """A chain of so many actors, the last one till."""
-    chain: dict[str, Any] = {"sub": "first"}
-    for _ in range(depth - 2):
-        chain = {"sub": "between", "act": chain}
-    return {"sub": "till", "act": chain} if depth > 1 else {"sub": "till"}
-
-
-def passed_on(**over: Any) -> dict[str, Any]:
-    """ada, whom the service till brings along."""
-    by = {"service": "till", "client_id": "till", "token_type": "service", "act": {"sub": "till"}}
-    return members(**{**by, **over})
 
 
 GOOD: list[tuple[str, dict[str, Any], str, tuple[str, ...]]] = [

@@ -62,4 +62,15 @@ def test_a_reader_in_another_language_agrees_with_every_vector() -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(READER.read_text().splitlines()) <= 80
+    for reader in (READER, READER.with_name("assertion.mjs")):
+        assert len(reader.read_text().splitlines()) <= 80
+
+
+def test_the_vectors_of_assertions_tell_both_sides() -> None:
+    """Each row has a name of its own; what is refused says nothing else, what is believed says who calls."""
+    rows = make_vectors()["assertions"]["cases"]
+    good = [row for row in rows if row["refused"] is None]
+
+    assert len({row["case"] for row in rows}) == len(rows) > 50
+    assert [row["sub"] for row in good].count("ada@example.com") == 6
+    assert {row["refused"] for row in rows} == {None, "token_invalid", "token_expired"}
