@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import ipaddress
 import re
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,18 +20,19 @@ from ctl.doctor.asking import (
 )
 from ctl.doctor.catalogue import judge_catalogue, judge_tokens
 from ctl.doctor.credentials import Credential
+from ctl.doctor.echo import Echo, read_echo, serving
 from ctl.doctor.facts import judge_workers
 from ctl.doctor.files import judge_files, secret_files
 from ctl.doctor.findings import Examination, Finding, as_json, as_lines
 from ctl.doctor.grants import judge_grants
 from ctl.doctor.own_token import NAME, own_token
-from ctl.doctor.routes import routes_of
 from ctl.doctor.through import (
     Ground,
     attack,
     attack_with,
     revoke_before_it,
     wait_for,
+    with_echo,
 )
 from ctl.doctor.wire import Front, front_of
 from ctl.installation import NoInstallationError, find_catalogue, find_installation
@@ -60,10 +62,11 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     parser.add_argument(
         "--echo",
-        metavar="PATH",
+        metavar="PATH|PORT",
         action="append",
         default=[],
-        help="an open path whose service shows the headers it gets (public routes are tried anyway)",
+        help="an open path whose service shows the headers it gets (public routes are tried anyway); or a port "
+        "for an echo of the doctor's own: it says which lines services.yaml needs",
     )
     parser.add_argument(
         "--token-file",
@@ -100,10 +103,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, repr=False)
 class Order:
-    """What the operator asked for. *front* None: nothing goes through the door. *given*: a real token."""
+    """What the operator asked for. *front* None: nothing goes through the door. *given*: a real token.
+
+    *echoes* are paths of services that show what they get, *echo* is the doctor's own.
+    """
 
     front: Front | None
     echoes: list[str]
+    echo: Echo | None
     given: Credential | None
     own: bool
 
@@ -121,7 +128,11 @@ def _order(arguments: argparse.Namespace) -> Order:
         )
     given = read_token(arguments.token_file) if arguments.token_file else None
     own = arguments.own_token or given is not None
-    return Order(front, arguments.echo, given, own)
+    paths = [text for text in arguments.echo if text.startswith("/")]
+    ports = [read_echo(text) for text in arguments.echo if not text.startswith("/")]
+    if len(ports) > 1:
+        raise ValueError("one echo of the doctor's own is enough: give one port")
+    return Order(front, paths, next(iter(ports), None), given, own)
 
 
 def read_token(file: Path) -> Credential:
@@ -152,8 +163,7 @@ async def _examine(session: Session, *, order: Order, file: Path) -> int:
     if order.front is None:
         complain(NOTHING_SENT)
     else:
-        routes = routes_of(catalogue)
-        ground = Ground(order.front, issuer, routes, session.clock, session.ids)
+        ground = Ground(order.front, issuer, catalogue, session.clock, session.ids)
         await _through(ground, order, session, examination)
     return _tell(examination, as_machine=session.json)
 
@@ -168,7 +178,7 @@ async def _from_outside(order: Order, arguments: argparse.Namespace, file: Path)
         complain(NOT_YOURS.format(host=front.host))
         return exits.USAGE
     issuer = address or f"{front.scheme}://{front.named(None)}"
-    ground = Ground(front, issuer, routes_of(catalogue), SystemClock(), SystemIds())
+    ground = Ground(front, issuer, catalogue, SystemClock(), SystemIds())
     await _through(ground, order, None, examination)
     return _tell(examination, as_machine=arguments.json)
 
@@ -177,13 +187,24 @@ async def _through(
     ground: Ground, order: Order, session: Session | None, examination: Examination
 ) -> None:
     """All that goes through the front door; *session* None: no bus."""
-    if not await attack(ground, order.echoes, examination):
-        return
-    secrets = session.installation.secrets_dir if session else None
-    if order.given is not None:
-        await attack_with(ground, order.given, secrets, examination)
-    if order.own and session is not None:
-        await _with_own(ground, session, examination)
+    async with AsyncExitStack() as stack:
+        if order.echo is not None:
+            await _open_echo(order.echo, stack)
+            ground = await with_echo(ground, order.echo, complain)
+        if not await attack(ground, order.echoes, examination):
+            return
+        secrets = session.installation.secrets_dir if session else None
+        if order.given is not None:
+            await attack_with(ground, order.given, secrets, examination)
+        if order.own and session is not None:
+            await _with_own(ground, session, examination)
+
+
+async def _open_echo(echo: Echo, stack: AsyncExitStack) -> None:
+    try:
+        await stack.enter_async_context(serving(echo))
+    except OSError as error:
+        complain(f"no echo: port {echo.port} cannot be listened on ({error.strerror})")
 
 
 async def _with_own(ground: Ground, session: Session, examination: Examination) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from ctl.doctor.echo import PATH
 from ctl.doctor.findings import Finding
 from shared.catalogue import Catalogue, Service, is_local
 from shared.messages import ServiceTokenRow
@@ -12,11 +13,15 @@ SOON_DAYS, UNUSED_DAYS, FAR_DAYS = 14, 30, 180
 
 
 def judge_catalogue(catalogue: Catalogue, url: str) -> list[Finding]:
-    """The smells of every service; *url* is auth's public address, "" when it is not known."""
-    found = [smell for service in catalogue.services for smell in _smells(service)]
+    """The smells of every service but the doctor's own echo.
+
+    *url* is auth's public address, "" when it is not known.
+    """
+    services = [service for service in catalogue.services if service.paths != (PATH,)]
+    found = [smell for service in services for smell in _smells(service)]
     if is_local(url):
         return found
-    return found + [smell for service in catalogue.services for smell in _local_pages(service)]
+    return found + [smell for service in services for smell in _local_pages(service)]
 
 
 def _smells(service: Service) -> Iterator[Finding]:

@@ -163,6 +163,13 @@ class Door:
                 self.found(check, route.at(path), f"{header} reaches the service")
         return True
 
+    async def shows(self, route: Route, path: str) -> bool:
+        """Whether the service there shows what it gets."""
+        control = f"{self._marker()}echo"
+        lines = (("X-Latchwire-Doctor", control),)
+        answer = await self.ask(path, host=route.host, headers=lines)
+        return answer is not None and control.encode() in answer.body
+
     def _marker(self) -> str:
         letters = [char for char in self.ids.secret().lower() if char.isalnum()]
         return f"lwd{''.join(letters[:12])}"

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,11 +16,14 @@ from ctl.doctor.credentials import (
     watch_revocation,
 )
 from ctl.doctor.door import Door
+from ctl.doctor.echo import SERVED_WITHIN, Echo, echo_route, is_served, wait_until_served
 from ctl.doctor.findings import Examination, Finding
+from ctl.doctor.own_token import NAME
 from ctl.doctor.pages import look_at_pages
-from ctl.doctor.routes import Route
+from ctl.doctor.routes import Route, routes_of
 from ctl.doctor.transport import look_at_tls
 from ctl.doctor.wire import Front, NoAnswerFromDoorError, send, why
+from shared.catalogue import Catalogue
 from shared.clock import Clock
 from shared.ids import Ids
 
@@ -35,9 +38,16 @@ class Ground:
 
     front: Front
     issuer: str
-    routes: Sequence[Route]
+    catalogue: Catalogue
     clock: Clock
     ids: Ids
+    echo: Route | None = None
+
+    @property
+    def routes(self) -> list[Route]:
+        """One of each service, and the doctor's own echo."""
+        others = [route for route in routes_of(self.catalogue) if route.name != NAME]
+        return [*others, self.echo] if self.echo else routes_of(self.catalogue)
 
     @property
     def home(self) -> str:
@@ -71,6 +81,22 @@ async def attack(ground: Ground, echoes: list[str], examination: Examination) ->
     await door.attack(ground.routes, echoes)
     _add(examination, door)
     return True
+
+
+async def with_echo(ground: Ground, echo: Echo, say: Callable[[str], None]) -> Ground:
+    """*ground* with the echo behind its door, once it is there; *say* tells what has to be done for it."""
+    route = echo_route(ground.home if ground.catalogue.hosts else None)
+    door = ground.door(ground.front.trusting())
+    if await door.ask("/") is None:
+        return ground  # out of reach, as will be said
+    if not await is_served(door, route):
+        say(f"waiting {SERVED_WITHIN:g} s for these lines of services.yaml (they may stay there):")
+        for line in echo.lines(route.host):
+            say(line)
+        if not await wait_until_served(door, route, ground.clock):
+            say("the echo was not reached: services are attacked without it")
+            return ground
+    return replace(ground, echo=route)
 
 
 async def attack_with(

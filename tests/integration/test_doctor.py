@@ -16,7 +16,7 @@ from shared.secrets import new_seed, write_private
 from tests.conftest import BusFactory
 from tests.support.auth_workers import running_workers
 from tests.support.command_line import Answer, CommandLine
-from tests.support.leaky_door import CATALOGUE, leaky_door
+from tests.support.leaky_door import CATALOGUE, TOKEN, leaky_door
 from tests.support.revocation import environment
 from tests.support.servers import (
     CREDENTIALS,
@@ -135,14 +135,22 @@ async def test_a_leaky_installation_fails_the_command_with_each_leak_and_its_cur
         async with connect_redis(redis_server.url) as redis:
             for name, value in LEAKY_REDIS.items():
                 await redis.config_set(name, value)
-        answer = await latchwire.run("doctor", "--json", "--through", f"http://127.0.0.1:{port}")
+        url, file = f"http://127.0.0.1:{port}", secrets_dir / "a-token"
+        file.write_text(TOKEN)
+        answer = await latchwire.run(
+            "doctor", "--json", "--timeout", "1", "--through", url, "--token-file", str(file)
+        )
+        left = await latchwire.run("tokens", "list", "--json")
         words = await latchwire.run("doctor")
 
     assert answer.code == words.code == exits.FAILED, answer
     assert found_in(answer) >= {
         "redis.eviction", "redis.fsync", "redis.memory", "proxies.wide", "files.readable", "worker.silent",
         "door.open_route", "door.identity_passes", "door.internals", "door.redirects_away", "door.cors",
+        "door.token_misplaced", "door.token_altered", "door.revoked_passes",
     }  # fmt: skip
+    assert TOKEN not in answer.out + answer.err
+    assert left.json["tokens"] == []  # its own was made, and is gone
     assert not found_in(answer) & {"bus.may_publish", "bus.may_hear", "worker.clock", "redis.clock"}
     assert "LEAK     redis.eviction" in words.out
     assert "cure:  maxmemory-policy noeviction" in words.out
@@ -180,6 +188,26 @@ async def test_from_outside_it_needs_no_bus(latchwire: CommandLine) -> None:
     assert answer.code == exits.FAILED, answer
     assert found_in(answer) >= {"door.open_route", "door.header_opens", "door.cookies"}
     assert alone.code == exits.USAGE
+
+
+async def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
+    latchwire: CommandLine, tmp_path: Path
+) -> None:
+    """A token without a door, one of its own without a bus, a file that holds none, an echo of two ports."""
+    door = ("--through", "http://localhost:1")
+    (tmp_path / "words").write_text("two words")
+    wrong = [
+        ("--own-token",),
+        (*door, "--no-bus", "--own-token"),
+        (*door, "--token-file", str(tmp_path / "words")),
+        (*door, "--token-file", str(tmp_path / "nothing")),
+        (*door, "--echo", "99999"),
+        (*door, "--echo", "9109", "--echo", "9110"),
+    ]
+    answers = [await latchwire.run("doctor", *words) for words in wrong]
+
+    assert [answer.code for answer in answers] == [exits.USAGE] * len(wrong)
+    assert "two words" not in answers[2].err
 
 
 async def test_it_refuses_to_attack_what_is_not_this_installation(latchwire: CommandLine) -> None:
