@@ -137,7 +137,7 @@ def _whom(told: Explanation, record: ExplainedRecord) -> str:
     names = {
         "session": f"Session {told.sid}",
         "token": f"Token {told.jti}",
-        "subject": f"Person {_person(told)}",
+        "subject": f"Service {told.service}" if told.service else f"Person {_person(told)}",
         "key": f"Key {told.kid}",
     }
     return one_line(names.get(record.scope, f"The token's {record.scope}"))

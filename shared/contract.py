@@ -25,7 +25,6 @@ from shared.contract_questions import OP_EXPLAIN_AT as OP_EXPLAIN_AT
 from shared.contract_questions import OP_REVOCATION_MATCH as OP_REVOCATION_MATCH
 from shared.contract_questions import OP_TOKENS_CREATE as OP_TOKENS_CREATE
 from shared.contract_questions import OP_TOKENS_LIST as OP_TOKENS_LIST
-from shared.contract_questions import OP_TOKENS_REVOKE as OP_TOKENS_REVOKE
 from shared.contract_questions import OP_USERS_EXPORT as OP_USERS_EXPORT
 from shared.contract_questions import OP_USERS_IMPORT as OP_USERS_IMPORT
 from shared.contract_questions import OP_USERS_LIST as OP_USERS_LIST

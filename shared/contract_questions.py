@@ -91,13 +91,6 @@ OP_TOKENS_CREATE = Question(
     asks=(Role.OPERATOR,),
     answers=(Role.AUTH,),
 )
-OP_TOKENS_REVOKE = Question(
-    "op.tokens.revoke",
-    m.RevokeServiceToken,
-    m.ServiceTokenAnswer,
-    asks=(Role.OPERATOR,),
-    answers=(Role.AUTH,),
-)
 # Last token: the worker's role; and for edges, which are guests of the bus, its name.
 OP_DOCTOR_FACTS = Question(
     "op.doctor.facts.*",
@@ -127,7 +120,6 @@ QUESTIONS: tuple[Question[Any, Any], ...] = (
     OP_DELETIONS_LIST,
     OP_TOKENS_LIST,
     OP_TOKENS_CREATE,
-    OP_TOKENS_REVOKE,
     OP_DOCTOR_FACTS,
     OP_DOCTOR_EDGE,
 )

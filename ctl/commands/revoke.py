@@ -22,7 +22,8 @@ MATCH_SECONDS = 2.0
 # What reaches further than one person is done only on a second word.
 CONFIRM = {
     "key": "Every token that was signed with this key is refused everywhere, for ever.",
-    "service": "Every token of this service is refused everywhere.",
+    "service": "Every token of this service is refused everywhere, and so is its name for ten years. "
+    "(`latchwire tokens revoke --service NAME` ends the tokens that it has, and no later ones.)",
 }
 LOCKED_OUT = "Nobody can sign in until another key signs."
 _BECAME = {

@@ -25,7 +25,7 @@ from ctl.token_desk import (
     show_made_as_owner_does,
 )
 from shared.bus import NoAnswerError
-from shared.messages import ServiceTokenRow
+from shared.messages import TokenRevoked
 from shared.messages.base import ULID
 from shared.messages.service_token import Scope, ServiceName
 from shared.service_tokens import LIFETIME_MS, OVERLAP_MS, REGEX, parse_lifetime
@@ -136,12 +136,13 @@ def _run_revoke(arguments: argparse.Namespace) -> int:
         complain("name one token by its id, or all of a service with --service")
         return exits.USAGE
     try:
-        what = "session" if arguments.id else "service"
-        revocation_of(what, [arguments.id or arguments.service], arguments.reason)
+        # A service is the subject of its tokens: as for people, those made later are good.
+        what = "session" if arguments.id else "person"
+        event = revocation_of(what, [arguments.id or arguments.service], arguments.reason)
     except TargetError as error:
         complain(str(error))
         return exits.USAGE
-    return operate(arguments, partial(_revoke, arguments=arguments))
+    return operate(arguments, partial(_revoke, arguments=arguments, event=event))
 
 
 def _run_regex(_arguments: argparse.Namespace) -> int:
@@ -193,30 +194,20 @@ async def _rotate(session: Session, *, arguments: argparse.Namespace) -> int:
     return code
 
 
-async def _revoke(session: Session, *, arguments: argparse.Namespace) -> int:
-    """As `revoke session` does it, auth away or not: it strikes the row once it has heard of it."""
+async def _revoke(session: Session, *, arguments: argparse.Namespace, event: TokenRevoked) -> int:
+    """As `revoke session` and `revoke person` do it, auth away or not: it marks the rows once it hears."""
     try:
         rows = await living(session, arguments.service)
     except NoAnswerError:
-        if arguments.id is None:
-            raise
         complain(
-            "auth does not answer: whose token that is cannot be said, and it is ended all the same"
+            "auth does not answer: which tokens those are cannot be said, and they are ended all the same"
         )
-        return await _end(session, arguments.id, arguments.reason)
+        return await publish_and_wait(session, event, None, wait=True)
     found = [row for row in rows if arguments.id in {None, row.id}]
     if not found:
         complain(f"there is no living token of that {'id' if arguments.id else 'service'}")
         return exits.FAILED
-    return max([await _end_row(session, row, arguments.reason) for row in found])
-
-
-async def _end_row(session: Session, row: ServiceTokenRow, reason: str) -> int:
     if not session.json:
-        say(f"ends        {row.id} of {row.service}, …{row.last_four}")
-    return await _end(session, row.id, reason)
-
-
-async def _end(session: Session, token_id: str, reason: str) -> int:
-    event = revocation_of("session", [token_id], reason)
+        for row in found:
+            say(f"ends        {row.id} of {row.service}, …{row.last_four}")
     return await publish_and_wait(session, event, None, wait=True)

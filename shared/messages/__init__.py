@@ -57,7 +57,6 @@ from shared.messages.revocation import (
 from shared.messages.service_token import (
     CreateServiceToken,
     ListServiceTokens,
-    RevokeServiceToken,
     ServiceToken,
     ServiceTokenAnswer,
     ServiceTokenIssued,
@@ -119,7 +118,6 @@ __all__ = [
     "RedisFacts",
     "RevocationApplied",
     "RevocationScope",
-    "RevokeServiceToken",
     "SeenEdge",
     "ServiceToken",
     "ServiceTokenAnswer",

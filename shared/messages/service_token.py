@@ -75,24 +75,14 @@ class CreateServiceToken(Message):
     overlap_ms: Annotated[int, Field(ge=0, le=30 * 86_400_000)] = 86_400_000
 
 
-class RevokeServiceToken(Message):
-    """``op.tokens.revoke``: end this one now, everywhere; *reason* goes into ``token.revoked``."""
-
-    id: ULID
-    reason: ShortText = ""
-    actor: ShortText = "operator"
-
-
 class ServiceTokenAnswer(Message):
     """What became of it: *problem* is a stable code ("" when it is done), *tokens* those it is about.
 
-    *event_id* is that of the revocation, so that receipts can be asked for; *generation* that of the document
-    ``tokens`` from which edges know the change.
+    *generation* is that of the document ``tokens`` from which edges know the change.
     """
 
     problem: ShortText = ""
     tokens: tuple[ServiceTokenRow, ...] = ()
-    event_id: ULID | None = None
     generation: int = 0
 
 

@@ -94,7 +94,7 @@ def may_publish(name: str) -> set[str]:
             "op.token.explain.edge-1", "op.users.show", "op.revocation.match", "revocation.receipts",
             "document.keys", "document.catalogue", "document.edges", "key.rotated", "op.users.list",
             "op.users.roles", "op.users.import", "op.users.export", "op.deletions.list", "op.tokens.list",
-            "op.tokens.create", "op.tokens.revoke", "op.doctor.facts.edge-1", "op.doctor.edge.edge-1",
+            "op.tokens.create", "op.doctor.facts.edge-1", "op.doctor.edge.edge-1",
             "op.doctor.facts.auth", "op.doctor.facts.mailer", "op.doctor.facts.revocation",
         },
         "provisioner": set(),
@@ -139,7 +139,7 @@ def may_subscribe(name: str) -> set[str]:
         "auth": {
             "op.users.set", "op.users.show", "op.users.list", "op.users.roles", "op.users.import",
             "op.users.export", "op.deletions.list", "op.revocation.match", "revocation.applied.x",
-            "op.tokens.list", "op.tokens.create", "op.tokens.revoke", "edge.usage.edge-1", "edge.usage.edge-2",
+            "op.tokens.list", "op.tokens.create", "edge.usage.edge-1", "edge.usage.edge-2",
             "op.doctor.facts.auth", *FEED_DELTAS,
         },
         "mailer": {"op.doctor.facts.mailer"},

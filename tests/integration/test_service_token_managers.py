@@ -1,4 +1,4 @@
-"""People who manage the tokens of services: what each of the three permissions opens over HTTP, and what not."""
+"""People who manage the tokens of services: what each of the three permissions opens over HTTP, what not."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass

@@ -4,6 +4,7 @@ import asyncio
 import json
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from shared.contract import (
     EDGE_HEARTBEAT,
     OP_TOKENS_CREATE,
     OP_TOKENS_LIST,
-    OP_TOKENS_REVOKE,
     TOKEN_REVOKED,
 )
 from shared.ids import SystemIds
@@ -29,7 +29,6 @@ from shared.messages import (
     CreateServiceToken,
     Heartbeat,
     ListServiceTokens,
-    RevokeServiceToken,
     ServiceTokenAnswer,
     TokenRevoked,
 )
@@ -89,6 +88,13 @@ async def make(
         **more,
     )
     return token, await house.bus.ask(OP_TOKENS_CREATE, request)
+
+
+async def end(house: House, token_id: str) -> TokenRevoked:
+    """As ``tokens revoke`` and ``revoke session`` do it: the event, of which auth hears as everybody does."""
+    event = TokenRevoked(scope="session", sid=token_id, reason="leaked", id=IDS.ulid(1))
+    await house.bus.publish(TOKEN_REVOKED, event, msg_id=event.id)
+    return event
 
 
 async def opens(house: House, token: str, path: str = "/demo") -> int:
@@ -184,7 +190,7 @@ async def test_no_access_token_for_anything_but_the_right_pair(
     data = {"grant_type": "client_credentials", **fields}
     answer = await house.auth.call("POST", "/auth/token", data=data, headers=shown)
     assert (answer.status, (await answer.json())["error"]) == (status, error)
-    await house.bus.ask(OP_TOKENS_REVOKE, RevokeServiceToken(id=made.tokens[0].id))
+    await end(house, made.tokens[0].id)
 
 
 async def test_a_revoked_token_is_refused_everywhere_and_told_as_revoked(house: House) -> None:
@@ -193,10 +199,7 @@ async def test_a_revoked_token_is_refused_everywhere_and_told_as_revoked(house: 
     row = answer.tokens[0]
     await known(house, token)
     access = (await (await exchange(house, "bot", token)).json())["access_token"]
-    struck = await house.bus.ask(OP_TOKENS_REVOKE, RevokeServiceToken(id=row.id, reason="leaked"))
-    assert (struck.problem, struck.tokens[0].id) == ("", row.id)
-    events = await house.auth.hears(TOKEN_REVOKED, 1)
-    assert (struck.event_id, row.id, "leaked") in [(e.id, e.sid, e.reason) for e in events]
+    await end(house, row.id)
     await unknown(house, token)
     await unknown(house, access)
     refused = await exchange(house, "bot", token)
@@ -218,8 +221,6 @@ async def test_a_revoked_token_is_refused_everywhere_and_told_as_revoked(house: 
     ended = await house.bus.ask(OP_TOKENS_LIST, ListServiceTokens(service="bot", revoked=True))
     (past,) = [r for r in ended.tokens if r.id == row.id]
     assert past.revoked_at is not None
-    again = await house.bus.ask(OP_TOKENS_REVOKE, RevokeServiceToken(id=row.id))
-    assert again.problem == "not_found"
 
 
 @pytest.mark.parametrize("scope", ["session", "token", "service"])
@@ -453,7 +454,7 @@ async def test_introspection_knows_both_forms(house: House) -> None:
         body = await told(shown)
         assert (body["active"], body["sub"], body["scope"]) == (True, "asked", "orders.read")
         assert "username" not in body
-    await house.bus.ask(OP_TOKENS_REVOKE, RevokeServiceToken(id=answer.tokens[0].id))
+    await end(house, answer.tokens[0].id)
 
     async def inactive() -> bool:
         return await told(token) == await told(access) == {"active": False}
@@ -540,6 +541,35 @@ async def test_rotate_and_revoke_by_the_command_line(house: House, latchwire: Co
     await eventually(empty)
     past = await latchwire.run("tokens", "list", "--service", "turned", "--all")
     assert [line.count("  revoked 2") for line in past.out.splitlines()] == [0, 1, 1]
+
+
+async def test_all_tokens_of_a_service_end_at_once_and_those_made_later_are_good(
+    house: House, latchwire: CommandLine
+) -> None:
+    """One event, as for a person: what was made of the old ones ends too, the name goes on."""
+    old = [(await make(house, "leaky"))[0] for _ in range(2)]
+    for token in old:
+        await known(house, token)
+    access = (await (await exchange(house, "leaky", old[0])).json())["access_token"]
+    assert await opens(house, access) == 200
+    ended = await latchwire.run("tokens", "revoke", "--service", "leaky", "--reason", "test")
+    assert (ended.code, ended.out.count("ends "), ended.out.count("stored ")) == (exits.DONE, 2, 1)
+    again = await latchwire.run("tokens", "create", "leaky")
+    new = again.out.strip()
+    for token in (*old, access):
+        assert await house.edge.check(bearer=token.encode()) == (401, "token_revoked")
+    await known(house, new)
+    await eventually(partial(is_marked, house, "leaky", 2))
+    assert await opens(house, new) == 200
+    assert (await exchange(house, "leaky", new)).status == 200
+    assert again.code == exits.DONE, again.err
+
+
+async def is_marked(house: House, service: str, count: int) -> bool:
+    """Whether so many tokens of *service* are revoked in the register, and one lives."""
+    asked = ListServiceTokens(service=service, revoked=True)
+    rows = (await house.bus.ask(OP_TOKENS_LIST, asked)).tokens
+    return [row.revoked_at is None for row in rows].count(False) == count == len(rows) - 1
 
 
 @pytest.mark.parametrize(

@@ -378,6 +378,20 @@ def test_every_code_of_the_edge_has_a_meaning_in_words() -> None:
     assert set(MEANING) == set(STATUS)
 
 
+def test_all_tokens_of_a_service_are_told_as_the_service_s() -> None:
+    """It is the subject of its tokens, and no person."""
+    record = a_record("subject", sessions_before=NOW_MS - 90_000)
+    told = an_explanation(
+        outcome="deny", reason="token_revoked", sub="bot", service="bot", record=record
+    )
+
+    assert (
+        text_of(told)
+        .splitlines()[1]
+        .startswith("Service bot was revoked 4 min ago (BLOCKLIST 1180,")
+    )
+
+
 def test_a_service_token_that_was_revoked_long_ago_is_told_with_when() -> None:
     """Its record has lapsed; the register keeps it, and the sentence has no place in the blocklist."""
     told = an_explanation(

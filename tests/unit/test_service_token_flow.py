@@ -241,6 +241,19 @@ async def test_a_token_that_would_be_refused_is_not_made() -> None:
     assert w.registers.register.rows == ()
 
 
+async def test_a_token_made_after_all_of_its_service_s_were_revoked_is_good() -> None:
+    """At once: the cutoff is as much as two seconds ahead of this clock, so the token is dated after it."""
+    w = world(BOT.row)
+    w.revocations.revoke("subject", "bot", Record(NOW_MS + DAY_MS, sessions_before=NOW_MS + 2_000))
+    kept = await w.flow.keep(WANTED)
+    assert isinstance(kept, Kept)
+    assert kept.row.created_at == NOW_MS + 2_001
+    assert kept.row.expires_at - kept.row.created_at == WANTED.lifetime_ms
+    assert w.flow.accepts(kept.row)
+    await w.flow.tidy()
+    assert (counting(w), revoked(w)) == ((kept.row,), {BOT.row.id: NOW_MS})
+
+
 async def test_a_document_without_room_takes_nothing_in() -> None:
     """And loses nothing."""
     w = world(ELSE)

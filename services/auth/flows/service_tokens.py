@@ -150,9 +150,9 @@ class ServiceTokenFlow:
         """Take a token in, in place of another one or as one more."""
         self.revocations.require_fresh()
         for _ in range(TRIES):
-            now_ms = self.clock.now_ms()
             register = await self.registers.read()
-            rows = self._vouched_for(register, now_ms)
+            rows = self._vouched_for(register, self.clock.now_ms())
+            now_ms = self._after_the_cutoff(wanted.service)
             added = add(rows, wanted, self.ids.ulid(now_ms), now_ms)
             if isinstance(added, NotDone):
                 return added
@@ -200,6 +200,14 @@ class ServiceTokenFlow:
             gone = frozenset(r.id for r in register.rows) - {r.id for r in written.rows}
             log.info("service_tokens.tidied", struck=len(gone), generation=written.generation)
             await self._forget(gone)
+
+    def _after_the_cutoff(self, service: str) -> int:
+        """Now (Unix ms), or the first moment whose tokens no revocation of all of *service*'s hits.
+
+        That is two seconds after it at most: as for people's sessions, the clocks of two hosts differ.
+        """
+        cutoff = self.revocations.watermark(service)
+        return max(self.clock.now_ms(), cutoff.sessions_before + 1, cutoff.tokens_before + 1)
 
     async def _mark(self, register: Register, token_id: str) -> Register | None:
         """The register with that row marked; None when it could not be written: `tidy` will do it."""

@@ -9,11 +9,10 @@ from services.auth.domain.service_tokens import NotDone, Wanted
 from services.auth.flows.service_tokens import ServiceTokenFlow
 from services.auth.ports import FeedStaleError, StoreUnavailableError
 from shared.bus import Bus
-from shared.contract import EDGE_USAGE, OP_TOKENS_CREATE, OP_TOKENS_LIST, OP_TOKENS_REVOKE
+from shared.contract import EDGE_USAGE, OP_TOKENS_CREATE, OP_TOKENS_LIST
 from shared.messages import (
     CreateServiceToken,
     ListServiceTokens,
-    RevokeServiceToken,
     ServiceToken,
     ServiceTokenAnswer,
     ServiceTokenRow,
@@ -53,16 +52,6 @@ async def on_create(request: CreateServiceToken, *, tokens: ServiceTokenFlow) ->
     return ServiceTokenAnswer(tokens=(row_of(kept.row, {}),), generation=kept.generation)
 
 
-async def on_revoke(request: RevokeServiceToken, *, tokens: ServiceTokenFlow) -> ServiceTokenAnswer:
-    """End one, everywhere."""
-    struck = await tokens.revoke(request.id, request.reason, request.actor)
-    if isinstance(struck, NotDone):
-        return ServiceTokenAnswer(problem=struck.code)
-    return ServiceTokenAnswer(
-        tokens=(row_of(struck.row, {}),), event_id=struck.event_id, generation=struck.generation
-    )
-
-
 async def on_used(told: TokensUsed, *, tokens: ServiceTokenFlow) -> None:
     """An edge's word; lost without harm. None is believed about the future: the latest time stays."""
     now_ms = tokens.clock.now_ms()
@@ -77,7 +66,6 @@ async def answer_service_tokens(bus: Bus, tokens: ServiceTokenFlow) -> None:
     """Begin to answer, and to hear edges."""
     await bus.answer(OP_TOKENS_LIST, partial(on_list, tokens=tokens))
     await bus.answer(OP_TOKENS_CREATE, partial(on_create, tokens=tokens))
-    await bus.answer(OP_TOKENS_REVOKE, partial(on_revoke, tokens=tokens))
     await bus.listen(EDGE_USAGE, partial(on_used, tokens=tokens))
 
 
