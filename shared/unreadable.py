@@ -50,7 +50,11 @@ def refuse_plainly(status: int) -> LastAnswer:
 
 
 def refuse_by(server: web.Server, refuse: Refuse, clock: Clock) -> None:
-    """From now on *server* answers with *refuse* where aiohttp would with a text of its own."""
+    """From now on *server* answers with *refuse* where aiohttp would with a text of its own.
+
+    A server that hands what it cannot read to another one names that as *behind*.
+    """
+    server = getattr(server, "behind", server)
     budget = LineBudget(clock)
 
     class Connection(web.RequestHandler):

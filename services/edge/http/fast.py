@@ -13,7 +13,7 @@ from aiohttp import web
 
 from services.edge.http.answers import is_read, sent
 from services.edge.http.doors import Check, Doors
-from services.edge.http.plain import END, MAX_HEAD, read_plain
+from services.edge.http.plain import END, MAX_HEAD, PlainReader
 
 # A head that came in pieces is waited for so long; a longer wait is aiohttp's.
 WAIT_SECONDS: Final = 0.05
@@ -29,6 +29,7 @@ class FastServer(web.Server):
     def __init__(self, doors: Doors, behind: web.Server, *, idle_seconds: float) -> None:
         super().__init__(doors)
         self.doors = doors
+        self.reader = PlainReader()
         self.behind = behind
         self.sweep = 0
         self._every = idle_seconds / SWEEPS
@@ -92,7 +93,7 @@ class FastConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._timer is not None:
             data = self._release() + data
-        check = read_plain(data, self._peer)
+        check = self._server.reader.read(data, self._peer)
         if check is not None:
             self._answer(check)
         elif len(data) < MAX_HEAD and END not in data:

@@ -13,6 +13,7 @@ from services.edge.domain.original import Fields
 # cookies is not sent away. Several lines are no way to more.
 MAX_FIELD_BYTES: Final = 32 * 1024
 MAX_LINES: Final = 64
+_SPACE: Final = b" \t"  # around a value it is not part of it (RFC 9110 §5.5)
 
 # Of every door, whatever the proxy.
 _COMMON: Final = (
@@ -72,9 +73,9 @@ class FieldReader:
                 continue
             values = fields.get(key)
             if values is None:
-                fields[key] = [value]
+                fields[key] = [value.strip(_SPACE)]
             else:
-                values.append(value)
+                values.append(value.strip(_SPACE))
                 if len(values) > MAX_LINES or sum(map(len, values)) > MAX_FIELD_BYTES:
                     return {}
         return fields
