@@ -1,13 +1,11 @@
 """Accounts in a real browser: register, log in, forget, change, organise, leave; with and without scripts."""
 
-import itertools
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Literal
 from urllib.parse import quote_plus
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Locator, expect
 
 from shared.secrets import write_private
@@ -16,7 +14,6 @@ from tests.support.chromium import (
     code_in,
     link_in,
     open_window,
-    running_chromium,
     skip_without_chromium,
 )
 from tests.support.stack import Stack, start_stack
@@ -32,7 +29,6 @@ ANOTHER = "seven quiet lanterns burn"
 COMMON = "password12345"
 PROVIDERS = "github: {client_id: nobody-goes-there}\n"
 MOST_TABS = 40
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +67,6 @@ def told_to_logs(running: Stack) -> list[tuple[str, str]]:
         "Robotics",
     )
     return [(part, text) for part, log in logs.items() for text in typed if text in log]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    async with running_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def email() -> str:
-    """An address of this test's own."""
-    return f"hedy{next(_numbers)}@acme.com"
 
 
 def field(window: Window, label: str) -> Locator:

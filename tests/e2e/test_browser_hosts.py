@@ -1,6 +1,5 @@
 """One login for several hosts, in real Chromium: auth., app. and api.house.localhost behind the gateway."""
 
-import itertools
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from playwright.async_api import Browser, expect
 from ctl.up import ports
 from shared.clock import SystemClock
 from shared.secrets import load_signing_key, signing_paths
-from tests.support.chromium import Window, open_window, running_chromium, skip_without_chromium
+from tests.support.chromium import Window, open_window, skip_without_chromium
 from tests.support.stack import ROOT, Stack, Up
 from tests.support.tokens import SigningKey, sign
 from tests.support.visitor import NAVIGATION, Here, token_in
@@ -30,7 +29,6 @@ pytestmark = [
 ]
 
 DOMAIN = "house.localhost"
-_numbers = itertools.count()
 ACCESS, CSRF, REFRESH = (
     "latchwire-dev-shared",
     "latchwire-dev-shared-csrf",
@@ -82,18 +80,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         assert up.end() == 0, up.text
     finally:
         up.kill()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    async with running_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def email() -> str:
-    """An address of this test's own, so that limits never meet."""
-    return f"ada{next(_numbers)}@acme.com"
 
 
 @pytest_asyncio.fixture(loop_scope="module")

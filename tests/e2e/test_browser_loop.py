@@ -1,18 +1,12 @@
 """The loop in a real browser: from the demo's door through the mail and back, and out again."""
 
-import itertools
-from collections.abc import AsyncIterator
-
 import aiohttp
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from tests.support.chromium import (
-    Window,
     code_in,
     open_window,
-    running_chromium,
     skip_without_chromium,
 )
 from tests.support.stack import Stack
@@ -26,35 +20,6 @@ pytestmark = [
 
 ACCESS, REFRESH = "latchwire-dev", "latchwire-dev-refresh"
 SIZES = pytest.mark.parametrize("size", ["phone", "desktop"])
-_numbers = itertools.count()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    async with running_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def email() -> str:
-    """An address of this test's own, so that limits never meet."""
-    return f"grace{next(_numbers)}@acme.com"
-
-
-async def ask(window: Window, email: str) -> None:
-    """From the demo's door to "Check your mail"."""
-    await window.go("/demo")
-    await window.page.get_by_label("E-mail address").fill(email)
-    await window.press("Send me a link")
-    await expect(window.page.get_by_role("heading", name="Check your mail")).to_be_visible()
-
-
-async def sign_in(window: Window, email: str) -> None:
-    """All of it, to the demo's own page."""
-    await ask(window, email)
-    await window.open_link(email)
-    await window.press("Continue")
-    await expect(window.page.locator("#who")).to_have_text(email)
 
 
 @SIZES
@@ -115,7 +80,7 @@ async def test_the_code_works_without_javascript(
     """A browser without scripts: the link's page explains itself, and the code does the rest."""
     async with open_window(chromium, stack, size, java_script_enabled=False) as window:
         page = window.page
-        await ask(window, email)
+        await window.ask(email)
         await window.open_link(email)
         await expect(page.get_by_text("This page could not read your link")).to_be_visible()
         await window.picture("7-link-without-scripts")
@@ -139,7 +104,7 @@ async def test_a_scanner_with_scripts_that_does_not_click_leaves_the_link_usable
         open_window(chromium, stack) as window,
         open_window(chromium, stack) as scanner,
     ):
-        await ask(window, email)
+        await window.ask(email)
         for _ in range(2):
             await scanner.open_link(email)
             await expect(scanner.page.get_by_role("heading", name="Was this you?")).to_be_visible()
@@ -158,7 +123,7 @@ async def test_a_second_click_in_the_same_browser_goes_on_to_the_target(
         open_window(chromium, stack) as window,
         open_window(chromium, stack) as other,
     ):
-        await sign_in(window, email)
+        await window.sign_in(email)
         await window.open_link(email)
         await expect(window.page.locator("#who")).to_have_text(email)
 
@@ -179,7 +144,7 @@ async def test_another_browser_is_asked_was_this_you(
         open_window(chromium, stack, size) as window,
         open_window(chromium, stack, size) as other,
     ):
-        await ask(window, email)
+        await window.ask(email)
         await other.open_link(email)
         asked = other.page.get_by_text(f"Someone asked to sign in as {email} just now, from Chrome")
         await expect(asked).to_be_visible()
@@ -201,7 +166,7 @@ async def test_another_browser_can_sign_in_on_its_own_device(
         open_window(chromium, stack) as laptop,
         open_window(chromium, stack, "phone") as phone,
     ):
-        await ask(laptop, email)
+        await laptop.ask(email)
         await phone.open_link(email)
         await phone.press("Sign in on this device")
 

@@ -1,13 +1,9 @@
 """The pages in a real browser: by keyboard, in the dark, when small; sessions, renewing, and other sites."""
 
-import itertools
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
-from tests.support.chromium import Window, open_window, running_chromium, skip_without_chromium
+from tests.support.chromium import open_window, skip_without_chromium
 from tests.support.stack import Stack
 
 pytestmark = [
@@ -18,30 +14,6 @@ pytestmark = [
 
 ACCESS, REFRESH = "latchwire-dev", "latchwire-dev-refresh"
 ELSEWHERE = "http://elsewhere.example"
-_numbers = itertools.count()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    async with running_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def email() -> str:
-    """An address of this test's own, so that limits never meet."""
-    return f"joan{next(_numbers)}@acme.com"
-
-
-async def sign_in(window: Window, email: str, next_: str = "/demo") -> None:
-    """By the link."""
-    await window.go(f"/auth/login?next={next_}")
-    await window.page.get_by_label("E-mail address").fill(email)
-    await window.press("Send me a link")
-    await expect(window.page.get_by_role("heading", name="Check your mail")).to_be_visible()
-    await window.open_link(email)
-    await window.press("Continue")
-    await window.page.wait_for_url(f"{window.stack.url}{next_}")
 
 
 async def test_everything_works_by_keyboard_alone(
@@ -82,7 +54,7 @@ async def test_the_account_page_lists_devices_and_ends_them(
         open_window(chromium, stack, size, color_scheme=scheme) as window,
         open_window(chromium, stack, "desktop") as other,
     ):
-        await sign_in(other, email)
+        await other.sign_in(email)
         await window.go("/auth/login")
         await window.page.get_by_label("E-mail address").fill(email)
         await window.press("Send me a link")
@@ -111,7 +83,7 @@ async def test_the_notice_of_a_new_browser_ends_that_session(
         open_window(chromium, stack) as owner,
         open_window(chromium, stack) as thief,
     ):
-        await sign_in(owner, email)
+        await owner.sign_in(email)
         await thief.go("/auth/login")
         await thief.page.get_by_label("E-mail address").fill(email)
         await thief.press("Send me a link")
@@ -154,7 +126,7 @@ async def test_a_session_survives_a_click_on_another_site(
 ) -> None:
     """The strict cookie stays at home on the first request; our own page in between brings it along."""
     async with open_window(chromium, stack) as window:
-        await sign_in(window, email)
+        await window.sign_in(email)
         before = await window.cookie(REFRESH)
         await window.context.route(f"{ELSEWHERE}/**", _foreign_page(stack))
         await window.page.goto(f"{ELSEWHERE}/")
@@ -177,7 +149,7 @@ async def test_another_site_cannot_sign_anybody_out(
 ) -> None:
     """A form of another site, posted by its own script, ends nothing."""
     async with open_window(chromium, stack) as window:
-        await sign_in(window, email)
+        await window.sign_in(email)
 
         async def answer(route: Route) -> None:
             body = f'<form method="post" action="{stack.url}/auth/form/logout"><button>x</button>'
@@ -198,7 +170,7 @@ async def test_the_script_renews_and_repeats_in_a_real_page(
 ) -> None:
     """Three requests at once meet an expired token: one renewal, new cookies, three answers."""
     async with open_window(chromium, stack) as window:
-        await sign_in(window, email)
+        await window.sign_in(email)
         before = await window.cookie(ACCESS)
         refused: list[str] = []
 

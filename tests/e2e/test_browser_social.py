@@ -1,14 +1,12 @@
 """Log in at a real provider in a real browser: there, back, refused, added, taken away, and when it is down."""
 
-import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from shared.secrets import write_private
-from tests.support.chromium import Window, open_window, running_chromium, skip_without_chromium
+from tests.support.chromium import Window, open_window, skip_without_chromium
 from tests.support.real_provider import CLIENT_ID, SECRET, running_real_provider
 from tests.support.servers import free_port
 from tests.support.stack import Stack, start_stack
@@ -18,8 +16,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     skip_without_chromium(),
 ]
-
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +44,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         assert running.up.end() == 0, running.up.text
     finally:
         running.up.kill()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    async with running_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def email() -> str:
-    """An address of this test's own."""
-    return f"guest{next(_numbers)}@acme.com"
 
 
 async def leave(window: Window, title: str = "The other house") -> None:

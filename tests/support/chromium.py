@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.support.servers import ROOT
 from tests.support.stack import Stack
@@ -99,6 +99,20 @@ class Window:
     async def press(self, name: str) -> None:
         """Press the button *name*."""
         await self.page.get_by_role("button", name=name, exact=True).click()
+
+    async def ask(self, address: str) -> None:
+        """From the demo's door to "Check your mail"."""
+        await self.go("/demo")
+        await self.page.get_by_label("E-mail address").fill(address)
+        await self.press("Send me a link")
+        await expect(self.page.get_by_role("heading", name="Check your mail")).to_be_visible()
+
+    async def sign_in(self, address: str) -> None:
+        """All of it, by the link, to the demo's own page."""
+        await self.ask(address)
+        await self.open_link(address)
+        await self.press("Continue")
+        await expect(self.page.locator("#who")).to_have_text(address)
 
     async def read_mail(self, address: str, subject: str = "Sign in") -> None:
         """Open the newest mail to *address* in the mailbox's page, as a developer does."""
