@@ -11,7 +11,7 @@ from shared.traefik import IDENTITY_HEADERS
 from tests.support.assertions import assert_, members
 from tests.support.edge import ORIGIN
 from tests.support.proxies import PROXIES, proxy_or_skip
-from tests.support.proxy_world import NAVIGATION, World, bearer, cookie, running_world
+from tests.support.proxy_world import DEADLINE, NAVIGATION, World, bearer, cookie, running_world
 from tests.support.tokens import ABSENT, NOW_MS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -314,6 +314,15 @@ async def test_without_an_edge_nothing_is_open(world: World, proxy: str) -> None
     assert {known.result().status, public.result().status} == {WITHOUT_EDGE[proxy]}
     assert reached == before
     assert after.status == 200
+
+
+async def test_nobody_waits_in_a_row_for_an_edge_that_is_away(world: World, proxy: str) -> None:
+    """HAProxy's client tries a dead address for three seconds: one request may, and not each one after it."""
+    async with world.without_edge(), asyncio.timeout(DEADLINE):
+        replies = [await world.ask(proxy, "/private", bearer()) for _ in range(12)]
+
+    assert {reply.status for reply in replies} == {WITHOUT_EDGE[proxy]}
+    assert (await world.ask(proxy, "/private", bearer())).status == 200
 
 
 async def test_a_service_the_proxy_did_not_choose_is_not_opened(world: World, proxy: str) -> None:

@@ -80,14 +80,32 @@ local function unavailable(txn)
     return reply
 end
 
+-- When this thread last heard the edge, in seconds; 0: it did not answer the last time.
+local heard_at = 0
+local address, port = edge:match("^(%d+%.%d+%.%d+%.%d+):(%d+)$")
+
+-- Whether anybody listens there, tried where the edge was not heard just now: the client of 2.6 would try a dead
+-- address for three seconds, and everybody would wait. Of a name it is not known.
+local function is_there()
+    if not address or core.now().sec - heard_at <= 1 then return true end
+    local socket = core.tcp()
+    socket:settimeout(1)
+    local connected = socket:connect(address, tonumber(port))
+    socket:close()
+    return connected ~= nil
+end
+
 -- The reply to the client; nil: it may pass.
 local function check(txn, service)
+    if not is_there() then return unavailable(txn) end
     local headers = txn.http:req_get_headers()
     local answer = core.httpclient():get{
         url = "http://" .. edge .. "/check/haproxy/" .. service,
         headers = question(txn, headers),
         timeout = timeout_ms,
     }
+    local answered = answer and answer.headers and answer.headers["x-request-id"]
+    heard_at = answered and core.now().sec or 0
     if answer and answer.status == 200 then
         return introduce(txn, headers, answer)
     elseif answer and answer.status and answer.status >= 300 then
