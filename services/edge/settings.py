@@ -1,6 +1,7 @@
 """What an edge is told: where to listen, whom to believe, and how stale it may be."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -32,3 +33,7 @@ class EdgeSettings(BrowserSettings):
     audience: Audience = "latchwire"
     max_staleness: MaxStaleness = 10.0
     trusted_proxies: TrustedProxies = LOOPBACK
+    edge_fast_path: Literal["on", "off"] = Field(
+        default="on",
+        description="`off`: every check goes through aiohttp, also the plain ones, with the same answers",
+    )

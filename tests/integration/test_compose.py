@@ -102,6 +102,7 @@ OTHER = {
     "NATS_URL": "nats://other:4222", "REDIS_URL": "rediss://canary@other/1",
     "TRUSTED_PROXIES": "10.1.2.0/24", "LINK_URL": "https://other.acme.com/#{token}",
     "COOKIE_DOMAIN": "acme.com", "AUDIENCE": "other", "MAX_STALENESS": "20", "LOG_LEVEL": "debug",
+    "EDGE_FAST_PATH": "off",
     "LOG_FORMAT": "console", "LIMIT_ADDRESS": "7/h", "LIMIT_NETWORK": "8/h", "LIMIT_GLOBAL": "9/h",
     "DRAIN_TIMEOUT": "3", "ACCOUNTS_URL": "postgresql://other@other/other",
     "PASSWORD_LENGTH": "14", "HASH_WORKERS": "3", "LIMIT_PASSWORD": "9/h",
