@@ -72,14 +72,9 @@ def missing_of(told: EdgeList) -> list[str]:
 
 
 def warnings_of(told: EdgeList) -> list[str]:
-    """Who has no name; and what edges go by differently: a document is on its way, or was refused."""
+    """What is wrong with the names; and what edges go by differently: a document is on its way, or was refused."""
     edges = told.edges
-    unnamed = [
-        f"edge {one_line(name)} is not in LATCHWIRE_EDGES, which has to name all: until it does, new routes "
-        f"and receipts wait for {told.window_ms / 1000:.0f} s after a revocation worker's start"
-        for name in told.unnamed
-    ]
-    return unnamed + [
+    behind = [
         f"edge {one_line(e.beat.edge_id)} goes by generation {getattr(e.beat, field)} of the {name}, "
         f"another by {newest}"
         for name, field in GENERATIONS
@@ -87,6 +82,21 @@ def warnings_of(told: EdgeList) -> list[str]:
         for e in edges
         if getattr(e.beat, field) < newest and e.age_ms <= SILENT_MS
     ]
+    return _misnamed(told) + behind
+
+
+def _misnamed(told: EdgeList) -> list[str]:
+    unnamed = [
+        f"edge {one_line(name)} is not in LATCHWIRE_EDGES, which has to name all: until it does, new routes "
+        f"and receipts wait for {told.window_ms / 1000:.0f} s after a revocation worker's start"
+        for name in told.unnamed
+    ]
+    shared = [
+        f"two processes say that they are {one_line(name)}, and count as one edge: give each its own "
+        "LATCHWIRE_EDGE_ID and credential, or end the older one"
+        for name in told.twice
+    ]
+    return unnamed + shared
 
 
 def roll_of(told: EdgeList, position: Position) -> dict[str, object]:
@@ -98,6 +108,7 @@ def roll_of(told: EdgeList, position: Position) -> dict[str, object]:
         ],
         "missing": list(told.missing),
         "unnamed": list(told.unnamed),
+        "twice": list(told.twice),
     }
 
 

@@ -213,7 +213,10 @@ async def test_an_edge_that_has_closed_by_itself_is_waited_for_no_longer(
 async def test_a_worker_that_began_to_listen_just_now_does_not_say_everywhere(
     fleet: list[Worker], latchwire: CommandLine, nats_server: NatsServer, tmp_path: Path
 ) -> None:
-    """Both edges confirm, and an edge that fell silent before is nowhere known: exit 3, and said."""
+    """Both edges confirm, and an edge that fell silent before is nowhere known: exit 3, and said.
+
+    One that knows the names of all edges says it: there is no other.
+    """
     fleet[0].kill()
     fleet.append(make_worker(nats_server, NOBODY, tmp_path, MAX_STALENESS="900"))
     await start_in_thread(fleet[-1])
@@ -224,6 +227,15 @@ async def test_a_worker_that_began_to_listen_just_now_does_not_say_everywhere(
     assert "edge-1      refuses after " in answer.out
     assert "other edges may be live" in answer.out
     assert "safe everywhere at " in answer.out
+
+    fleet[-1].kill()
+    named = {"MAX_STALENESS": "900", "EDGES": "edge-1,edge-2"}
+    fleet.append(make_worker(nats_server, NOBODY, tmp_path, **named))
+    await start_in_thread(fleet[-1])
+    again = await latchwire.run("--timeout", "20", "revoke", "session", SID, "--reason", "again")
+
+    assert again.code == exits.DONE, again
+    assert "everywhere  2 of 2 live edges refuse" in again.out
 
 
 async def test_without_a_worker_edges_are_those_heard_and_that_is_said(

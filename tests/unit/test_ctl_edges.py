@@ -103,6 +103,16 @@ def test_an_edge_that_nobody_named_is_told_of_and_works() -> None:
     assert "12 s" in line
 
 
+def test_two_edges_with_one_name_are_told_of() -> None:
+    """With the cure."""
+    told = roll(seen()).model_copy(update={"twice": ("edge-1",)})
+
+    assert problems_of(told) == []
+    (line,) = warnings_of(told)
+    assert line.startswith("two processes say that they are edge-1")
+    assert "LATCHWIRE_EDGE_ID" in line
+
+
 def test_machines_read_what_is_missing_too() -> None:
     """Beside the edges, in `edges list --json` and `status --json`."""
     told = roll_of(roll(seen(), missing=("edge-2",), unnamed=("edge-9",)), POSITION)

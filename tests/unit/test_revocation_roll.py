@@ -29,7 +29,7 @@ class Desk:
         self.link = FakeLink()
         self.roll = EdgeRoll(self.clock, self.link, usual_staleness=10.0, names=names)
 
-    async def hear(self, edge_id: str, *, patience_ms: int = 10_000) -> None:
+    async def hear(self, edge_id: str, *, patience_ms: int = 10_000, started_at: int = 0) -> None:
         """A heartbeat."""
         await self.roll.hear(
             Heartbeat(
@@ -41,6 +41,7 @@ class Desk:
                 staleness_ms=0,
                 blocklist_size=0,
                 max_staleness_ms=patience_ms,
+                started_at=started_at,
             )
         )
 
@@ -224,6 +225,32 @@ async def test_an_edge_without_a_name_is_told_of_and_logged_once() -> None:
     assert (await desk.told()).unnamed == (ELSE,)
     assert desk.roll.trouble() == "heard and not named in LATCHWIRE_EDGES: edge-9"
     assert [(e["event"], e["edge"]) for e in logs] == [("edges.unnamed_heard", ELSE)]
+
+
+@pytest.mark.parametrize(
+    ("started", "twice"),
+    [
+        ([1, 1, 1], False),
+        ([1, 2, 2], False),  # started anew
+        ([1, 2, 3], False),
+        ([1, 2, 1], True),  # the first goes on: it was cut off, or both are meant to be there
+        ([2, 1], True),
+        ([2, 0], False),  # an older version does not say
+    ],
+)
+async def test_two_processes_with_one_name_are_told_of(started: list[int], twice: bool) -> None:
+    """One row stands for both, and a receipt of one would be taken for the other's."""
+    desk = Desk(ONE)
+    with capture_logs() as logs:
+        for began in started * 2 if twice else started:
+            await desk.hear(ONE, started_at=began)
+
+    assert (await desk.told()).twice == ((ONE,) if twice else ())
+    assert [e["event"] for e in logs] == (["edges.two_with_one_name"] if twice else [])
+    assert ("two processes" in (desk.roll.trouble() or "")) is twice
+
+    desk.clock.advance(WINDOW_MS + 1)
+    assert (await desk.told()).twice == ()
 
 
 async def test_many_troubles_are_still_one_short_line() -> None:

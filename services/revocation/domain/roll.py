@@ -23,6 +23,10 @@ class Heard:
         """Whether it may still let somebody in: no longer than its patience after it was last heard."""
         return self.age_ms(now) <= self.beat.max_staleness_ms + MARGIN_MS
 
+    def is_of_another_process(self, beat: Heartbeat) -> bool:
+        """Whether *beat* is from a process older than the last to use the name: then two are alive."""
+        return 0 < beat.started_at < self.beat.started_at
+
 
 def window_ms(usual_ms: int, heard: Iterable[Heard]) -> int:
     """How long one has to have listened to know of each live edge.

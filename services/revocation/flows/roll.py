@@ -35,6 +35,7 @@ class EdgeRoll:
         self._usual_ms = round(usual_staleness * 1000)
         self._heard: dict[str, Heard] = {}
         self._names = Names.of(names)
+        self._twice: dict[str, float] = {}
         self._since = clock.monotonic()
         self._connection = link.reconnections
         # Called with what was heard of the edge before, and its new word.
@@ -49,6 +50,8 @@ class EdgeRoll:
         before = self._heard.get(beat.edge_id)
         if before is None and self._names.is_stranger(beat.edge_id):
             log.warning("edges.unnamed_heard", edge=beat.edge_id)
+        if before is not None and before.is_of_another_process(beat):
+            self._note_twice(beat.edge_id, now)
         self._heard[beat.edge_id] = Heard(beat, now)
         for callback in self.on_beat:
             callback(before, beat)
@@ -78,11 +81,18 @@ class EdgeRoll:
         """The live edges that are not among the names."""
         return tuple(name for name in self.live() if self._names.is_stranger(name))
 
+    def twice(self) -> tuple[str, ...]:
+        """The names under which two processes spoke in the last seconds: the roll takes them for one edge."""
+        now, window = self._now(), self.window_ms() / 1000
+        self._twice = {name: at for name, at in self._twice.items() if now - at <= window}
+        return tuple(sorted(self._twice))
+
     def trouble(self) -> str | None:
         """Where the names and what is heard differ; None while they agree."""
         said = (
             ("named in LATCHWIRE_EDGES and not heard", self.missing()),
             ("heard and not named in LATCHWIRE_EDGES", self.unnamed()),
+            ("two processes with one LATCHWIRE_EDGE_ID", self.twice()),
         )
         return "; ".join(f"{what}: {_some(names)}" for what, names in said if names) or None
 
@@ -97,7 +107,13 @@ class EdgeRoll:
             window_ms=self.window_ms(),
             missing=self.missing(),
             unnamed=self.unnamed(),
+            twice=self.twice(),
         )
+
+    def _note_twice(self, name: str, now: float) -> None:
+        if name not in self.twice():
+            log.warning("edges.two_with_one_name", edge=name)
+        self._twice[name] = now
 
     def _listening_ms(self) -> int:
         return round((self._now() - self._since) * 1000)
