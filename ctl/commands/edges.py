@@ -72,7 +72,7 @@ def missing_of(told: EdgeList) -> list[str]:
 
 
 def warnings_of(told: EdgeList) -> list[str]:
-    """What is wrong with the names; and what edges go by differently: a document is on its way, or was refused."""
+    """What is wrong with the names; and what edges go by differently: a document is on its way, or refused."""
     edges = told.edges
     behind = [
         f"edge {one_line(e.beat.edge_id)} goes by generation {getattr(e.beat, field)} of the {name}, "
