@@ -4,21 +4,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.support.door_heads import PROXIES, head_of
 from tests.support.edge import COOKIE, ORIGIN, token
-from tests.support.edge_http import Door, Reply, open_door, parse
+from tests.support.edge_http import Door, open_door
 from tests.support.fakes.clock import FakeClock
 
 GOOD = token()
 BEARER = b"Authorization: Bearer " + GOOD + b"\r\n"
 FOREIGN = b"Authorization: Bearer " + token(roles=["guest"]) + b"\r\n"
 NAVIGATION = b"Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"
-PROXIES = ["traefik", "caddy", "haproxy", "nginx", "envoy"]
-# What is asked for -> its own lines; Envoy's stands in the path of the check.
-FORWARDED = (
-    "X-Forwarded-Method: {0}\r\nX-Forwarded-Proto: http\r\n"
-    "X-Forwarded-Host: localhost:8080\r\nX-Forwarded-Uri: {1}\r\n"
-)
-ORIGINAL = "X-Original-Method: {0}\r\nX-Original-URL: http://localhost:8080{1}\r\n"
 
 
 class BrokenKey:
@@ -53,27 +47,6 @@ async def door() -> AsyncIterator[Door]:
         yield door
 
 
-async def check(
-    door: Door,
-    proxy: str,
-    target: str,
-    extra: bytes = b"",
-    *,
-    method: str = "GET",
-    service: str = "",
-) -> Reply:
-    """One check as *proxy* asks it."""
-    path = f"/check/{proxy}" + (f"/{service}" if service else "")
-    if proxy == "envoy":
-        line, head = f"{method} {path}/@{target} HTTP/1.1", "X-Forwarded-Proto: http\r\n"
-    else:
-        line = f"GET {path} HTTP/1.1"
-        head = (ORIGINAL if proxy == "nginx" else FORWARDED).format(method, target)
-    host = "localhost:8080" if proxy == "envoy" else "edge"
-    data = f"{line}\r\nHost: {host}\r\n{head}".encode() + extra + b"\r\n"
-    return parse(await door.send(data))
-
-
 @pytest.mark.parametrize("proxy", PROXIES)
 @pytest.mark.parametrize(
     ("target", "extra", "status", "code"),
@@ -93,7 +66,7 @@ async def test_the_same_request_ends_the_same_way_at_every_door(
     door: Door, proxy: str, target: str, extra: bytes, status: int, code: str
 ) -> None:
     """200, 401 or 403 and nothing else: what all five understand."""
-    reply = await check(door, proxy, target, extra)
+    reply = await door.ask(proxy, target, extra)
 
     assert (reply.status, reply.get("x-latchwire-reason")) == (status, code)
 
@@ -102,7 +75,7 @@ async def test_the_same_request_ends_the_same_way_at_every_door(
 async def test_a_stale_edge_says_503_at_every_door(door: Door, proxy: str) -> None:
     """nginx makes 500 of it, and our configuration 503 again; never 401."""
     door.desk.revocations.staleness = 60.0
-    reply = await check(door, proxy, "/demo", BEARER)
+    reply = await door.ask(proxy, "/demo", BEARER)
 
     assert (reply.status, reply.get("x-latchwire-reason")) == (503, "stale")
     assert reply.get("retry-after") == "1"
@@ -114,7 +87,7 @@ async def test_a_browser_is_redirected_where_the_proxy_hands_it_on(
     door: Door, proxy: str, method: str, status: int
 ) -> None:
     """By the edge itself."""
-    reply = await check(door, proxy, "/demo", NAVIGATION, method=method)
+    reply = await door.ask(proxy, "/demo", NAVIGATION, method=method)
 
     assert reply.status == status
     assert reply.get("location").startswith(f"{ORIGIN}/auth/login?next=")
@@ -122,7 +95,7 @@ async def test_a_browser_is_redirected_where_the_proxy_hands_it_on(
 
 async def test_nginx_hears_401_and_the_address_beside_it(door: Door) -> None:
     """It knows no redirect as an answer: 302 would be a 500 to the client."""
-    reply = await check(door, "nginx", "/demo", NAVIGATION)
+    reply = await door.ask("nginx", "/demo", NAVIGATION)
 
     assert reply.status == 401
     assert reply.get("x-latchwire-location").startswith(f"{ORIGIN}/auth/login?next=")
@@ -132,8 +105,8 @@ async def test_nginx_hears_401_and_the_address_beside_it(door: Door) -> None:
 @pytest.mark.parametrize("proxy", PROXIES)
 async def test_every_door_is_bound_to_the_service_it_names(door: Door, proxy: str) -> None:
     """The edge's reading and the proxy's choice have to agree."""
-    right = await check(door, proxy, "/demo", BEARER, service="demo")
-    wrong = await check(door, proxy, "/demo", BEARER, service="open")
+    right = await door.ask(proxy, "/demo", BEARER, service="demo")
+    wrong = await door.ask(proxy, "/demo", BEARER, service="open")
 
     assert right.status == 200
     assert (wrong.status, wrong.get("x-latchwire-reason")) == (403, "wrong_service")
@@ -143,7 +116,7 @@ async def test_every_door_is_bound_to_the_service_it_names(door: Door, proxy: st
 async def test_no_stranger_may_say_what_was_asked_for(proxy: str) -> None:
     """Only a configured proxy: from anywhere else even an open path is refused."""
     async with open_door(trusted=()) as door:
-        reply = await check(door, proxy, "/open")
+        reply = await door.ask(proxy, "/open")
 
     assert (reply.status, reply.get("x-latchwire-reason")) == (403, "untrusted_peer")
 
@@ -151,8 +124,8 @@ async def test_no_stranger_may_say_what_was_asked_for(proxy: str) -> None:
 @pytest.mark.parametrize("proxy", PROXIES)
 async def test_answers_are_counted_by_proxy(door: Door, proxy: str) -> None:
     """Each under its own name."""
-    await check(door, proxy, "/demo", BEARER)
-    await check(door, proxy, "/demo")
+    await door.ask(proxy, "/demo", BEARER)
+    await door.ask(proxy, "/demo")
 
     assert dict(door.counts.items()) == {
         (proxy, "allow", "token"): 1,
@@ -164,7 +137,7 @@ async def test_answers_are_counted_by_proxy(door: Door, proxy: str) -> None:
 @pytest.mark.parametrize("query", ["?", "?x=1", "?/demo/public", "?service=open&rd=//evil.example"])
 async def test_a_query_on_the_check_says_nothing(door: Door, proxy: str, query: str) -> None:
     """Caddy appends the client's own."""
-    lines = (ORIGINAL if proxy == "nginx" else FORWARDED).format("GET", "/demo").encode()
+    lines = head_of(proxy, "/demo")
     line = f"GET /check/{proxy}/demo{query} HTTP/1.1".encode()
 
     assert (await door.check(line=line, head=lines)).status == 401
@@ -175,7 +148,7 @@ async def test_a_query_on_the_check_says_nothing(door: Door, proxy: str, query: 
 async def test_the_method_of_envoys_check_is_the_requests(door: Door, method: str) -> None:
     """A cookie and an unsafe method need an origin there."""
     session = f"Cookie: {COOKIE}=".encode() + GOOD + b"\r\n"
-    reply = await check(door, "envoy", "/demo", session, method=method)
+    reply = await door.ask("envoy", "/demo", session, method=method)
 
     assert reply.status == (200 if method in {"GET", "HEAD"} else 403)
 
@@ -183,17 +156,17 @@ async def test_the_method_of_envoys_check_is_the_requests(door: Door, method: st
 async def test_what_envoy_puts_behind_the_prefix_is_the_whole_target(door: Door) -> None:
     """Its query belongs to the request, and nothing in it leads to another door or service."""
     for target in ("/demo?a=/@/open", "/demo/@/open", "/demo?/check/traefik/open"):
-        assert (await check(door, "envoy", target)).status == 401, target
-    assert (await check(door, "envoy", "/open/@/demo")).status == 200
-    assert (await check(door, "envoy", "/check/envoy/open/@/open")).status == 403
+        assert (await door.ask("envoy", target)).status == 401, target
+    assert (await door.ask("envoy", "/open/@/demo")).status == 200
+    assert (await door.ask("envoy", "/check/envoy/open/@/open")).status == 403
 
 
 @pytest.mark.parametrize("proxy", PROXIES)
 async def test_who_cannot_be_asserted_does_not_pass(proxy: str) -> None:
     """What goes wrong after the decision is our 503 as well, never a 500, and is not counted as let in."""
     async with open_door(key=BrokenKey()) as door:
-        reply = await check(door, proxy, "/demo", BEARER)
-        nobody = await check(door, proxy, "/open")
+        reply = await door.ask(proxy, "/demo", BEARER)
+        nobody = await door.ask(proxy, "/open")
 
         assert (reply.status, reply.get("X-Latchwire-Reason")) == (503, "internal")
         assert reply.get("X-User-Id") == ""
@@ -210,13 +183,13 @@ async def test_a_refusal_that_cannot_be_written_is_a_refusal(proxy: str, lost: s
     """Whatever was about to be said: the stable code and 503, on a connection that goes on, never a 500."""
     clock = LostClock()
     async with open_door(clock=clock) as door:
-        before = await check(door, proxy, "/demo")
+        before = await door.ask(proxy, "/demo")
         clock.lost = lost
         for extra in (b"", BEARER, FOREIGN, NAVIGATION):
-            reply = await check(door, proxy, "/demo", extra)
+            reply = await door.ask(proxy, "/demo", extra)
             assert (reply.status, reply.get("X-Latchwire-Reason")) == (503, "internal")
             assert (reply.get("Retry-After"), reply.get("Connection")) == ("1", "")
             assert "server" not in reply.headers
         clock.lost = ""
 
-        assert before.status == (await check(door, proxy, "/demo")).status == 401
+        assert before.status == (await door.ask(proxy, "/demo")).status == 401

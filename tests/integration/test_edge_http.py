@@ -12,24 +12,13 @@ from latchwire.records import Record
 from services.edge.http.fields import MAX_FIELD_BYTES
 from shared.unreadable import refuse_by, refuse_plainly
 from tests.support.edge import COOKIE, ORIGIN, token
-from tests.support.edge_http import HEAD, Door, open_door, parse
+from tests.support.edge_http import HEAD, IDENTITY, Door, open_door, parse
 from tests.support.tokens import NOW_MS, make_claims
 
 GOOD = token()
 BEARER = b"Authorization: Bearer " + GOOD + b"\r\n"
 SESSION = f"{COOKIE}=".encode() + GOOD
 NAVIGATION = b"Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"
-IDENTITY = [
-    "x-user-id",
-    "x-user-email",
-    "x-user-roles",
-    "x-org-id",
-    "x-session-id",
-    "x-token-type",
-    "x-service-name",
-    "x-request-id",
-    "x-latchwire-assertion",
-]
 
 
 @pytest.fixture

@@ -16,25 +16,13 @@ from services.edge.domain.decision import Allowed
 from services.edge.http.peers import TrustedPeers
 from services.edge.settings import EdgeSettings
 from shared.setting_types import LOOPBACK
-from tests.support.door_heads import HOST, head_of, line_of
+from tests.support.door_heads import PROXIES, head_of, line_of
 from tests.support.edge import COOKIE, ORIGIN, make_desk, request, token
-from tests.support.edge_http import Door, Reply, open_door, parse
+from tests.support.edge_http import IDENTITY, Door, open_door
 from tests.support.servers import ROOT
 from tests.support.service_tokens import made_token
 from tests.support.tokens import make_claims, sign
 
-PROXIES = ("traefik", "nginx", "caddy", "envoy", "haproxy")
-IDENTITY = (
-    "x-user-id",
-    "x-user-email",
-    "x-user-roles",
-    "x-org-id",
-    "x-session-id",
-    "x-token-type",
-    "x-service-name",
-    "x-request-id",
-    "x-latchwire-assertion",
-)
 DESK = make_desk()
 GOOD = b"Authorization: Bearer " + token() + b"\r\n"
 
@@ -117,22 +105,6 @@ async def door() -> AsyncIterator[Door]:
         yield door
 
 
-async def ask(
-    door: Door,
-    proxy: str,
-    target: str,
-    extra: bytes = b"",
-    *,
-    method: str = "GET",
-    proto: str = "http",
-) -> Reply:
-    """One check by *proxy*, with what it passes on of the client's own lines."""
-    line = line_of(proxy, target, method)
-    head = head_of(proxy, target, method, proto)
-    host = f"Host: {HOST}\r\n".encode() if proxy == "envoy" else b"Host: edge\r\n"
-    return parse(await door.send(line + b"\r\n" + host + head + extra + b"\r\n"))
-
-
 # What a client may send so that somebody takes it for the original request, or for an identity.
 FOREIGN = {
     "CVE-2026-39858 X_Forwarded_* aliases": (
@@ -165,10 +137,10 @@ FOREIGN = {
 @pytest.mark.parametrize("proxy", PROXIES)
 async def test_no_line_outside_the_contract_opens_anything(door: Door, proxy: str) -> None:
     """CVE-2026-39858, -35051, -54764, CVE-2024-47070, CVE-2026-34457 and more: the answer stays the same."""
-    plain = await ask(door, proxy, "/demo")
-    found = {name: await ask(door, proxy, "/demo", lines) for name, lines in FOREIGN.items()}
-    let_in = await ask(door, proxy, "/demo", GOOD)
-    identified = await ask(door, proxy, "/demo", GOOD + FOREIGN["CVE-2025-64484 identity"])
+    plain = await door.ask(proxy, "/demo")
+    found = {name: await door.ask(proxy, "/demo", lines) for name, lines in FOREIGN.items()}
+    let_in = await door.ask(proxy, "/demo", GOOD)
+    identified = await door.ask(proxy, "/demo", GOOD + FOREIGN["CVE-2025-64484 identity"])
 
     assert (plain.status, plain.get("x-latchwire-reason")) == (401, "no_credentials")
     assert {name for name, reply in found.items() if reply.status != 401} == set()
@@ -188,8 +160,8 @@ async def test_another_proxys_lines_are_no_second_source(
         for line in lies.split(b"\r\n")
         if line and line.partition(b":")[0].lower() not in own
     )
-    lied_to = await ask(door, proxy, "/demo", foreign)
-    honest = await ask(door, proxy, "/open", foreign.replace(b"/open", b"/demo"))
+    lied_to = await door.ask(proxy, "/demo", foreign)
+    honest = await door.ask(proxy, "/open", foreign.replace(b"/open", b"/demo"))
 
     assert (lied_to.status, honest.status) == (401, 200)
 
@@ -198,7 +170,7 @@ async def test_another_proxys_lines_are_no_second_source(
 async def test_a_source_that_stands_twice_is_no_source(door: Door, proxy: str) -> None:
     """CVE-2026-40575: the client's line beside the proxy's; which one counts is not guessed."""
     doubled = [line + b"\r\n" for line in head_of(proxy, "/open").split(b"\r\n") if line]
-    replies = [await ask(door, proxy, "/open", line) for line in doubled]
+    replies = [await door.ask(proxy, "/open", line) for line in doubled]
 
     assert [reply.status for reply in replies] == [403] * len(doubled)
 
@@ -241,7 +213,7 @@ TARGETS = {
 @pytest.mark.parametrize("proxy", PROXIES)
 async def test_no_way_of_writing_a_protected_path_is_public(door: Door, proxy: str) -> None:
     """GHSA-7rh7, CVE-2026-41059, GHSA-p224, CVE-2025-66490, default-open block lists: nobody gets in."""
-    found = {name: (await ask(door, proxy, target)).status for name, target in TARGETS.items()}
+    found = {name: (await door.ask(proxy, target)).status for name, target in TARGETS.items()}
 
     assert {name for name, status in found.items() if status not in {400, 401, 403, 404}} == set()
 
@@ -257,7 +229,7 @@ async def test_no_route_of_ours_is_a_yes_to_a_proxy_that_puts_the_path_behind_th
         "/refused",
         "/check/traefik",
     }
-    with_prefix = [await ask(door, "envoy", path) for path in sorted(own)]
+    with_prefix = [await door.ask("envoy", path) for path in sorted(own)]
     bare = [
         await door.check(head=b"", line=f"GET {path} HTTP/1.1".encode())
         for path in sorted({path for _, path in ROWS} | {"/health", "/ready", "/metrics"})
@@ -276,7 +248,7 @@ async def test_no_route_of_ours_is_a_yes_to_a_proxy_that_puts_the_path_behind_th
 async def test_the_longest_way_round_still_names_the_service_the_proxy_chose(door: Door) -> None:
     """Envoy appends what the client wrote: a second ``/@`` in it is part of its path, not of ours."""
     replies = [
-        await ask(door, "envoy", target) for target in ("/@/open", "/demo/@/open", "/demo?/@/open")
+        await door.ask("envoy", target) for target in ("/@/open", "/demo/@/open", "/demo?/@/open")
     ]
 
     assert [reply.status for reply in replies] == [403, 401, 401]
@@ -288,7 +260,7 @@ METHODS = ["get", "Get", "GET POST", "", "G" * 5_000, "GET\tX", "GÉT", "OPTIONS
 @pytest.mark.parametrize("proxy", ["traefik", "caddy", "haproxy", "nginx"])
 async def test_a_method_that_is_none_is_refused_and_never_a_get(door: Door, proxy: str) -> None:
     """Oathkeeper and traefik-forward-auth set the method from a header; a missing one was GET."""
-    found = [await ask(door, proxy, "/open", method=method) for method in METHODS]
+    found = [await door.ask(proxy, "/open", method=method) for method in METHODS]
     head = head_of(proxy, "/open")
     without = b"".join(
         line + b"\r\n" for line in head.split(b"\r\n") if line and b"-Method:" not in line
@@ -302,7 +274,7 @@ async def test_a_method_that_is_none_is_refused_and_never_a_get(door: Door, prox
 async def test_the_scheme_a_proxy_says_opens_no_rule(door: Door, proxy: str) -> None:
     """GHSA-vhr5: a rule that matched by X-Forwarded-Proto; ours are by host and path alone."""
     found = [
-        (await ask(door, proxy, target, proto=proto)).status
+        (await door.ask(proxy, target, proto=proto)).status
         for target in ("/demo", "/open")
         for proto in ("http", "https")
     ]
@@ -325,10 +297,10 @@ async def test_every_yes_carries_every_identity_header_once(door: Door, proxy: s
     """GHSA-7r4p-vjf4-gxv4: what is not returned stays the client's: for a token, a public path, a preflight."""
     preflight = b"Origin: https://a.example\r\nAccess-Control-Request-Method: GET\r\n"
     replies = [
-        await ask(door, proxy, "/demo", GOOD),
-        await ask(door, proxy, "/open", GOOD),
-        await ask(door, proxy, "/demo/public"),
-        await ask(door, proxy, "/shared", preflight, method="OPTIONS"),
+        await door.ask(proxy, "/demo", GOOD),
+        await door.ask(proxy, "/open", GOOD),
+        await door.ask(proxy, "/demo/public"),
+        await door.ask(proxy, "/shared", preflight, method="OPTIONS"),
     ]
 
     assert [reply.status for reply in replies] == [200] * 4
@@ -397,7 +369,7 @@ async def test_a_token_is_taken_from_its_place_and_nowhere_else(door: Door, prox
         "two schemes": ("/demo", f"Authorization: Bearer Bearer {raw}\r\n".encode()),
         "another cookie": ("/demo", f"Cookie: access_token={raw}; {COOKIE}x={raw}\r\n".encode()),
     }
-    found = {name: (await ask(door, proxy, *place)).status for name, place in places.items()}
+    found = {name: (await door.ask(proxy, *place)).status for name, place in places.items()}
 
     assert set(found.values()) == {401}, found
 
@@ -407,7 +379,7 @@ async def test_a_cookie_and_a_token_of_two_people_let_neither_in(door: Door, pro
     """Pomerium answers 400 on such routes; "whichever comes first" is a way to be somebody else."""
     other = sign(make_claims(sub="eve@example.com", email="eve@example.com"))
     both = GOOD + b"Cookie: %b=%b\r\n" % (COOKIE.encode(), other)
-    reply = await ask(door, proxy, "/demo", both)
+    reply = await door.ask(proxy, "/demo", both)
 
     assert (reply.status, reply.get("x-latchwire-reason")) == (403, "two_subjects")
 

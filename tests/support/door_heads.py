@@ -3,11 +3,15 @@
 HOST = "localhost:8080"
 
 
-def line_of(proxy: str, target: str, method: str = "GET") -> bytes:
-    """The request line of the check."""
+PROXIES = ("traefik", "nginx", "caddy", "envoy", "haproxy")
+
+
+def line_of(proxy: str, target: str, method: str = "GET", service: str = "") -> bytes:
+    """The request line of the check; with *service*, of the one that the proxy says it serves."""
+    path = f"/check/{proxy}" + (f"/{service}" if service else "")
     if proxy == "envoy":  # the request's own method and target
-        return f"{method} /check/envoy/@{target} HTTP/1.1".encode("utf-8", "surrogateescape")
-    return f"GET /check/{proxy} HTTP/1.1".encode()
+        return f"{method} {path}/@{target} HTTP/1.1".encode("utf-8", "surrogateescape")
+    return f"GET {path} HTTP/1.1".encode()
 
 
 def head_of(proxy: str, target: str, method: str = "GET", proto: str = "http") -> bytes:

@@ -19,6 +19,7 @@ from services.edge.ports import AssertionKey
 from shared.clock import Clock
 from shared.origins import Origins
 from shared.setting_types import LOOPBACK
+from tests.support.door_heads import HOST, head_of, line_of
 from tests.support.edge import EDGE_KEY, ORIGIN, Desk, make_desk
 from tests.support.fakes.ids import FakeIds
 
@@ -27,6 +28,17 @@ HEAD = (
     b"X-Forwarded-Uri: /demo\r\n"
 )
 DEADLINE = 5.0
+IDENTITY = (  # what every answer that lets through says, as the edge writes it on this wire
+    "x-user-id",
+    "x-user-email",
+    "x-user-roles",
+    "x-org-id",
+    "x-session-id",
+    "x-token-type",
+    "x-service-name",
+    "x-request-id",
+    "x-latchwire-assertion",
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,23 @@ class Door:
     ) -> Reply:
         """One check with *extra* header lines."""
         return parse(await self.send(line + b"\r\nHost: edge\r\n" + head + extra + b"\r\n"))
+
+    async def ask(
+        self,
+        proxy: str,
+        target: str,
+        extra: bytes = b"",
+        *,
+        method: str = "GET",
+        proto: str = "http",
+        service: str = "",
+    ) -> Reply:
+        """One check as *proxy* asks it, with the lines of the client that it passes on."""
+        host = HOST if proxy == "envoy" else "edge"
+        line = line_of(proxy, target, method, service) + f"\r\nHost: {host}\r\n".encode()
+        return parse(
+            await self.send(line + head_of(proxy, target, method, proto) + extra + b"\r\n")
+        )
 
 
 async def _read_answer(reader: asyncio.StreamReader) -> bytes:
