@@ -139,6 +139,8 @@ async def test_who_may_not_sees_so_and_is_not_sent_round(world: World, proxy: st
     assert page.get("X-Latchwire-Reason") == script.get("X-Latchwire-Reason") == "not_allowed"
     assert "location" not in page.headers
     assert b"This is not for you" in page.rest
+    # Who logs in as somebody else comes back.
+    assert f"{ORIGIN}/auth/login?next=/private&amp;again=1".encode() in page.rest
     assert b"This is not for you" not in script.rest
 
 
