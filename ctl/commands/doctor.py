@@ -96,9 +96,15 @@ def run(arguments: argparse.Namespace) -> int:
     except (ValueError, NoInstallationError) as error:
         complain(str(error))
         return exits.USAGE
-    if arguments.no_bus:
-        return asyncio.run(_from_outside(order, arguments, file))
-    return operate(arguments, partial(_examine, order=order, file=file))
+    told: list[int] = []
+    try:
+        if arguments.no_bus:
+            return asyncio.run(_from_outside(order, arguments, file))
+        code = operate(arguments, partial(_examine, order=order, file=file, told=told))
+    except KeyboardInterrupt:
+        return exits.FAILED
+    cut_off = code == exits.DONE and not told
+    return exits.FAILED if cut_off else code  # by Ctrl-C: nothing was found to be clean
 
 
 @dataclass(frozen=True, repr=False)
@@ -146,12 +152,13 @@ def read_token(file: Path) -> Credential:
     return Credential("your token", text)
 
 
-async def _examine(session: Session, *, order: Order, file: Path) -> int:
+async def _examine(session: Session, *, order: Order, file: Path, told: list[int]) -> int:
+    """The exit code, which is in *told* too once all was looked at."""
     examination = Examination()
-    told = await ask_workers(session, examination)
+    facts = await ask_workers(session, examination)
     now = session.clock.now_ms()
-    examination.add(judge_workers(told, now))
-    issuer = next((one.facts.url for one in told if one.facts.url), session.installation.url)
+    examination.add(judge_workers(facts, now))
+    issuer = next((one.facts.url for one in facts if one.facts.url), session.installation.url)
     catalogue = _judged(await catalogue_in_force(session, file), examination, issuer)
     if order.front is not None and not is_own(order.front.host, issuer, catalogue):
         complain(NOT_YOURS.format(host=order.front.host))
@@ -165,7 +172,8 @@ async def _examine(session: Session, *, order: Order, file: Path) -> int:
     else:
         ground = Ground(order.front, issuer, catalogue, session.clock, session.ids)
         await _through(ground, order, session, examination)
-    return _tell(examination, as_machine=session.json)
+    told.append(_tell(examination, as_machine=session.json))
+    return told[0]
 
 
 async def _from_outside(order: Order, arguments: argparse.Namespace, file: Path) -> int:

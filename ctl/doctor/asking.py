@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctl.doctor.facts import Told
+from ctl.doctor.facts import Told, judge_edges
 from ctl.doctor.findings import Examination, Finding
 from ctl.documents import DocumentDesk
 from ctl.heartbeats import live_edges
@@ -24,7 +24,9 @@ AT_LEAST_SECONDS = 8.0  # the mailer speaks with the mail server before it answe
 
 async def ask_workers(session: Session, examination: Examination) -> list[Told]:
     """Every process of each kind of worker, and every live edge."""
-    edges = (await live_edges(session.bus, session.clock)).edges
+    roll = await live_edges(session.bus, session.clock)
+    edges = roll.edges
+    examination.add(judge_edges(roll))
     asked = {role.value: OP_DOCTOR_FACTS.of(role.value) for role in WORKERS}
     asked |= {e.beat.edge_id: OP_DOCTOR_EDGE.of(e.beat.edge_id) for e in edges}
     async with asyncio.TaskGroup() as group:

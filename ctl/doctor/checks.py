@@ -67,6 +67,18 @@ WORKERS: Final[dict[str, Check]] = {
         "its X-Latchwire-Assertion is empty: a service cannot tell who came around the proxy",
         "latchwire edges certify",
     ),
+    "edge.missing": warning(
+        "for new routes, and to be sure of a revocation, everybody waits until a silent edge must have closed",
+        "start the edge, or take its name out of LATCHWIRE_EDGES",
+    ),
+    "edge.unnamed": warning(
+        "after each start of a revocation worker new routes and receipts wait, as if no edge had a name",
+        "LATCHWIRE_EDGES names all edges, or none",
+    ),
+    "edge.twice": warning(
+        "two processes count as one: what one of them confirms is believed of the other, which may let in more",
+        "give each edge a LATCHWIRE_EDGE_ID and a credential of its own (`latchwire init` makes them)",
+    ),
     "edge.staleness": warning(
         "that long a revoked token may still pass while the bus is away",
         "LATCHWIRE_MAX_STALENESS and max_staleness of the catalogue: seconds, not minutes",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ctl.doctor.findings import Finding
-from shared.messages import RedisFacts, SmtpFacts, WorkerFacts
+from shared.messages import EdgeList, RedisFacts, SmtpFacts, WorkerFacts
 
 CLOCK_MS = 2_000  # what revocations allow for (max_skew)
 KEY_DAYS = 180
@@ -100,6 +100,16 @@ def _judge(told: Told, now_ms: int) -> Iterator[Finding]:
         yield from judge_redis(facts.redis)
     if facts.smtp:
         yield from judge_smtp(facts.smtp)
+
+
+def judge_edges(told: EdgeList) -> Iterator[Finding]:
+    """Who should be there and is not, who is there and has no name, and who shares one."""
+    rows = (
+        ("edge.missing", told.missing, "LATCHWIRE_EDGES names it, and it is not heard"),
+        ("edge.unnamed", told.unnamed, "it is not in LATCHWIRE_EDGES"),
+        ("edge.twice", told.twice, "two processes speak under this name"),
+    )
+    yield from (Finding(check, name, seen) for check, names, seen in rows for name in names)
 
 
 def is_wide(network: str) -> bool:

@@ -1,5 +1,6 @@
 """The doctor on the bus: a good installation is clean, a leaky one is found out, and neither is changed."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from ctl import exits
 from ctl.doctor.checks import BUS
 from ctl.doctor.findings import Finding
 from ctl.doctor.grants import judge_grants
+from ctl.doctor.own_token import LIFETIME_MS, NAME, OwnToken, own_token
+from ctl.token_desk import ask_tokens, keep_token, living
 from shared import contract
 from shared.redis import connect_redis
 from shared.secrets import new_seed, write_private
@@ -17,6 +20,7 @@ from tests.conftest import BusFactory
 from tests.support.auth_workers import running_workers
 from tests.support.command_line import Answer, CommandLine
 from tests.support.leaky_door import CATALOGUE, TOKEN, leaky_door
+from tests.support.operators import session_of
 from tests.support.revocation import environment
 from tests.support.servers import (
     CREDENTIALS,
@@ -26,6 +30,7 @@ from tests.support.servers import (
     binary,
     free_port,
 )
+from tests.support.waiting import eventually
 
 LEAKY_REDIS = {"maxmemory-policy": "allkeys-lru", "appendfsync": "everysec", "maxmemory": "0"}
 
@@ -155,6 +160,43 @@ async def test_a_leaky_installation_fails_the_command_with_each_leak_and_its_cur
     assert "LEAK     redis.eviction" in words.out
     assert "cure:  maxmemory-policy noeviction" in words.out
     assert "nothing was sent to the front door" in words.err
+
+
+async def test_the_doctors_own_token_is_gone_when_the_run_is_cut_off(
+    nats_server: NatsServer, redis_server: RedisServer, secrets_dir: Path, bus_of: BusFactory
+) -> None:
+    """Ctrl-C in the middle revokes it; what a run that was killed has left is revoked by the next one."""
+    session = session_of(await bus_of("operator"), nats_server)
+    async with running_workers(nats_server, redis_server, secrets_dir, doors=1):
+        left = await keep_token(session, NAME, scopes=(), lifetime_ms=LIFETIME_MS)
+        made: list[OwnToken] = []
+
+        async def cut_off() -> None:
+            async with own_token(session) as own:
+                assert isinstance(own, OwnToken)
+                made.append(own)
+                raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            await cut_off()
+
+        async def nobody_has_one() -> bool:
+            return not await living(session, NAME)
+
+        await eventually(nobody_has_one)
+        rows = (await ask_tokens(session, NAME, revoked=True)).tokens
+    assert {row.id for row in rows if row.revoked_at} == {left.row.id, made[0].id}
+    assert made[0].token not in repr(made)
+
+
+async def test_without_auth_there_is_no_token_of_its_own_and_the_reason_is_told(
+    nats_server: NatsServer, bus_of: BusFactory
+) -> None:
+    """The rest of the run goes on."""
+    session = session_of(await bus_of("operator"), nats_server, timeout=1.0)
+
+    async with own_token(session) as own:
+        assert own == "auth does not answer"
 
 
 async def test_what_is_out_of_reach_is_not_called_clean(

@@ -1,18 +1,15 @@
 """The doctor asks every process of a worker: none of several hides behind another's answer."""
 
 import asyncio
-from pathlib import Path
 
 from ctl.doctor.asking import ask_workers
 from ctl.doctor.findings import Examination
-from ctl.installation import Installation
-from ctl.session import Session
 from shared.bus import Bus
 from shared.clock import SystemClock
 from shared.contract import OP_DOCTOR_FACTS
-from shared.ids import SystemIds
 from shared.messages import AskFacts, SmtpFacts, WorkerFacts
 from tests.conftest import BusFactory
+from tests.support.operators import session_of
 from tests.support.servers import NatsServer
 
 GOOD = SmtpFacts(tls="implicit")
@@ -35,12 +32,6 @@ async def mailer(
     await bus.answer(OP_DOCTOR_FACTS.of("mailer"), tell, everyone=True)
 
 
-def session_of(bus: Bus, url: str, secrets: Path) -> Session:
-    """An operator's command."""
-    installation = Installation("http://localhost:8080", url, secrets, "test")
-    return Session(bus, installation, SystemClock(), SystemIds(), timeout=1.0, json=True)
-
-
 async def test_the_slowest_of_three_mailers_is_heard_and_named(
     nats_server: NatsServer, bus_of: BusFactory
 ) -> None:
@@ -53,7 +44,7 @@ async def test_the_slowest_of_three_mailers_is_heard_and_named(
     await mailer(await bus_of("mailer"), "three", away, second, last)
     examination = Examination()
 
-    session = session_of(await bus_of("operator"), nats_server.url, nats_server.secrets_dir)
+    session = session_of(await bus_of("operator"), nats_server)
     told = await ask_workers(session, examination)
 
     assert {one.facts.process for one in told} == {"one", "two", "three"}

@@ -9,7 +9,7 @@ from ctl.commands.doctor import exit_code, is_own
 from ctl.doctor.asking import Answers, silent
 from ctl.doctor.catalogue import judge_catalogue, judge_tokens
 from ctl.doctor.checks import CATALOGUE, CHECKS, WORKERS
-from ctl.doctor.facts import Told, is_wide, judge_workers
+from ctl.doctor.facts import Told, is_wide, judge_edges, judge_workers
 from ctl.doctor.files import judge_files
 from ctl.doctor.findings import Examination, Finding, as_json, as_lines
 from ctl.doctor.grants import covers, forbidden
@@ -19,7 +19,7 @@ from ctl.doctor.tricks import climbs, spellings
 from ctl.doctor.wire import Answer
 from ctl.exits import DONE, FAILED, UNREACHABLE
 from shared.catalogue import Catalogue, load_catalogue, parse_catalogue
-from shared.messages import KeyFacts, RedisFacts, ServiceTokenRow, SmtpFacts, WorkerFacts
+from shared.messages import EdgeList, KeyFacts, RedisFacts, ServiceTokenRow, SmtpFacts, WorkerFacts
 from shared.secrets import write_private
 from tests.support.servers import ROOT
 
@@ -170,6 +170,15 @@ def test_processes_of_one_worker_that_are_set_differently_are_found(
 ) -> None:
     """What is allowed would depend on which of them is asked."""
     assert mailers(worker(), worker(**changes)) == [("worker.differs", "mailer")]
+
+
+@pytest.mark.parametrize("which", ["missing", "unnamed", "twice"])
+def test_an_edge_that_is_not_as_it_is_named_is_found(which: str) -> None:
+    """Not there, there without a name, or two under one; an edge that is none of them is not."""
+    told = EdgeList.model_validate({which: ("edge-2",), "whole": True})
+
+    assert [(f.check, f.where) for f in judge_edges(told)] == [(f"edge.{which}", "edge-2")]
+    assert not list(judge_edges(EdgeList(whole=True)))
 
 
 def test_a_process_that_calls_out_and_tells_nothing_is_named() -> None:
@@ -436,6 +445,7 @@ def test_a_terminal_obeys_nothing_that_was_seen() -> None:
 def test_every_check_of_facts_is_seen_failing() -> None:
     """With the tables above; `worker.silent` and `catalogue.unread` in the tests of the whole command."""
     seen = {check for check, _ in WRONG} | {"worker.url", "worker.differs", *SMELLS}
+    seen |= {"edge.missing", "edge.unnamed", "edge.twice"}
     seen |= {"tokens.expires", "tokens.far", "tokens.unused"}
 
     assert (WORKERS.keys() | CATALOGUE.keys()) - seen == {"worker.silent", "catalogue.unread"}
