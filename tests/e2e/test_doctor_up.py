@@ -32,7 +32,7 @@ async def test_nothing_leaks_with_real_tokens_and_an_echo(stack: Stack, tmp_path
         tokens = await log_in(client, stack.inbox, "doctor@example.com")
     file.write_text(tokens["access_token"])
     before, port = services.read_text(), str(ports.choose(("echo",), {})["echo"])
-    words = ["--through", stack.url, "--token-file", str(file), "--echo", port]
+    words = ["--through", stack.url, "--own-token", "--token-file", str(file), "--echo", port]
     doctor = subprocess.Popen(
         [*forked_words(), "--context", stack.up.state, "doctor", "--json", *words],
         stdout=subprocess.PIPE,

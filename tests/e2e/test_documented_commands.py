@@ -109,6 +109,10 @@ ELSEWHERE = {
         "tests/e2e/test_doctor_up.py",
         '"--through", stack.url',
     ),
+    "./latchwire doctor --through http://localhost:8080 --own-token --echo 9109": (
+        "tests/e2e/test_doctor_up.py",
+        '"--own-token", "--token-file", str(file), "--echo", port',
+    ),
     "./latchwire clients add web_app": ("tests/e2e/test_web_app.py", '"clients", "add", client_id'),
     "(umask 077; ./latchwire clients add web_app > .latchwire/web_app.secret)": (
         "tests/e2e/test_web_app.py",
