@@ -25,6 +25,7 @@ from shared.bus.undecodable import why_undecodable
 from shared.clock import Clock
 from shared.contract import Durable, M, Subject
 from shared.ids import Ids
+from shared.pauses import pause
 from shared.trace import bound_trace
 
 log = structlog.get_logger()
@@ -97,8 +98,7 @@ class Consumer(Generic[T]):
             return None  # nothing there, the ordinary case
         except (nats.errors.Error, APIError) as error:
             log.warning("consumer.fetch_failed", consumer=self.durable.name, error=repr(error))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), FETCH_WAIT)
+            await pause(FETCH_WAIT, stopping)
             return None
 
     async def _deliver(self, message: Msg) -> None:

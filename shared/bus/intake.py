@@ -37,6 +37,7 @@ from shared.bus.gate import Gate, OpenGate
 from shared.bus.undecodable import why_undecodable
 from shared.clock import Clock
 from shared.contract import Durable
+from shared.pauses import pause
 from shared.trace import bound_trace
 
 log = structlog.get_logger()
@@ -254,7 +255,7 @@ class Intake(Generic[T]):
                 if verdict.after > HOLD_SECONDS or stopping.is_set():
                     raise
                 self._say_holding(verdict.reason)
-                await _pause(verdict.after, stopping)
+                await pause(verdict.after, stopping)
             else:
                 self._say_holding("")
                 return
@@ -291,9 +292,3 @@ class Intake(Generic[T]):
                 held.told_at = now
                 with contextlib.suppress(nats.errors.Error):
                     await held.message.in_progress()
-
-
-async def _pause(seconds: float, stopping: asyncio.Event) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stopping.wait()

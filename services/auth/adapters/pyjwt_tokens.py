@@ -6,7 +6,6 @@ Which keys count, and which one signs, the operator's document says; before ther
 import asyncio
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from latchwire.keys import KeyRing
 from latchwire.tokens import Refused, TokenPolicy, decode_access_token, verify_access_token
 from shared.documents import read_keys_body
 from shared.ids import b64url
+from shared.pauses import pause
 from shared.secrets import (
     SecretsError,
     SigningKey,
@@ -140,8 +140,7 @@ class PyJWTTokens:
         """`rescan` once a second until *stopping*."""
         while not stopping.is_set():
             self.rescan()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), RESCAN_SECONDS)
+            await pause(RESCAN_SECONDS, stopping)
 
     def not_ready(self) -> str | None:
         """For /ready: None, or that nobody accepts what is signed here."""

@@ -7,6 +7,7 @@ import structlog
 
 from services.auth.adapters.redis_scripts import CLOCK, TRUSTED, Scripts
 from services.auth.domain.clock import REASONS, judge_clock
+from shared.pauses import pause
 from shared.redis import StoreUnavailableError, translate_redis_errors
 
 log = structlog.get_logger()
@@ -37,8 +38,7 @@ class ClockWatch:
         while not stopping.is_set():
             with contextlib.suppress(StoreUnavailableError):  # every request that needs it says so
                 await self.look()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), EVERY_SECONDS)
+            await pause(EVERY_SECONDS, stopping)
 
     async def look(self) -> None:
         """One comparison. Raises: StoreUnavailableError."""

@@ -205,7 +205,7 @@ class SQLAccounts:
         """Whether *new* was written, with *entries*; else the account its address has, locked."""
         named_again = update(accounts).where(accounts.c.email == self._unnamed(new.email))
         await connection.execute(named_again.values(email=new.email))
-        if await insert_if_absent(connection, accounts, _row(new)):
+        if await insert_if_absent(connection, accounts, account_row(new)):
             _require_about(new.sub, entries)
             await enqueue(connection, entries)
             return True, new
@@ -251,7 +251,8 @@ def _waiting(sub: str, registration: Registration) -> dict[str, Any]:
     }
 
 
-def _row(account: Account) -> dict[str, Any]:
+def account_row(account: Account) -> dict[str, Any]:
+    """*account* as its row."""
     return {
         "sub": account.sub,
         "email": account.email,

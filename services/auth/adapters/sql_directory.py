@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auth.adapters.sql import Database, enqueue, insert_if_absent
+from services.auth.adapters.sql_accounts import account_row
 from services.auth.adapters.sql_org_rows import lock_account, roles_of
 from services.auth.adapters.sql_schema import (
     accounts,
@@ -91,7 +92,9 @@ class SQLDirectory:
                 for person in sorted(claimed, key=lambda one: one.account.sub):
                     await self._claim(connection, person)
                 if people:
-                    await connection.execute(insert(accounts), [_row(p.account) for p in people])
+                    await connection.execute(
+                        insert(accounts), [account_row(p.account) for p in people]
+                    )
                 if roles:
                     await connection.execute(insert(installation_roles), roles)
                 await enqueue(connection, entries)
@@ -103,7 +106,7 @@ class SQLDirectory:
         account = person.account
         names = [account.email, email_hash(self._hash_key, account.email)]
         row = {
-            **_row(account),
+            **account_row(account),
             "blocked_at": func.coalesce(accounts.c.blocked_at, account.blocked_at_ms),
         }
         unproven = update(accounts).where(
@@ -189,14 +192,3 @@ def _account(row: Any, by_hash: dict[str, str]) -> Account:
         blocked_at_ms=row.blocked_at,
         password_hash=row.password_hash,
     )
-
-
-def _row(account: Account) -> dict[str, Any]:
-    return {
-        "sub": account.sub,
-        "email": account.email,
-        "created_at": account.created_at_ms,
-        "verified_at": account.verified_at_ms,
-        "blocked_at": account.blocked_at_ms,
-        "password_hash": account.password_hash,
-    }

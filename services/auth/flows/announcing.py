@@ -12,6 +12,7 @@ from services.auth.ports import (
     Sessions,
     StoreUnavailableError,
 )
+from shared.pauses import pause
 
 log = structlog.get_logger()
 
@@ -33,10 +34,7 @@ class Announcer:
         """Until *stopping*."""
         while not stopping.is_set():
             await self.look()
-            try:
-                await asyncio.wait_for(stopping.wait(), EVERY_SECONDS)
-            except TimeoutError:
-                continue
+            await pause(EVERY_SECONDS, stopping)
 
     async def look(self) -> None:
         """One round; whatever is away is tried again in the next."""

@@ -14,6 +14,7 @@ from services.auth.ports import BusUnavailableError, StoreUnavailableError
 from services.auth.ports.deletions import Deletions, Erasers, Erasing, Memory
 from shared.clock import Clock
 from shared.messages import EraseAnswer, EraseUser
+from shared.pauses import pause
 
 log = structlog.get_logger()
 
@@ -43,10 +44,7 @@ class Eraser:
         """Until *stopping*."""
         while not stopping.is_set():
             await self.look()
-            try:
-                await asyncio.wait_for(stopping.wait(), self.every_seconds)
-            except TimeoutError:
-                continue
+            await pause(self.every_seconds, stopping)
 
     async def look(self) -> None:
         """One round of questions; whatever is away is asked again when its delay is over."""

@@ -29,6 +29,7 @@ from services.auth.ports.accounts import AccountsUnavailableError, Outbox
 from shared.clock import Clock
 from shared.contract import SUBJECTS, TOKEN_REVOKED
 from shared.messages import TokenRevoked
+from shared.pauses import pause
 
 log = structlog.get_logger()
 
@@ -89,10 +90,7 @@ class Relay:
         """Look once a second until *stopping*."""
         while not stopping.is_set():
             await self.look()
-            try:
-                await asyncio.wait_for(stopping.wait(), EVERY_SECONDS)
-            except TimeoutError:
-                continue
+            await pause(EVERY_SECONDS, stopping)
 
     async def look(self) -> None:
         """One round: what was there a round ago as well. Whoever wrote the rest is just doing it.

@@ -7,6 +7,7 @@ import structlog
 
 from services.auth.ports.accounts import Accounts, AccountsUnavailableError
 from shared.clock import Clock
+from shared.pauses import pause
 
 log = structlog.get_logger()
 
@@ -24,10 +25,7 @@ class Sweep:
         """Every ten minutes until *stopping*."""
         while not stopping.is_set():
             await self.look()
-            try:
-                await asyncio.wait_for(stopping.wait(), EVERY_SECONDS)
-            except TimeoutError:
-                continue
+            await pause(EVERY_SECONDS, stopping)
 
     async def look(self) -> None:
         """Once; a store that is away is swept next time."""

@@ -1,7 +1,6 @@
 """Whether the store of accounts has the schema that this program needs: at start, and ``accounts migrate``."""
 
 import asyncio
-import contextlib
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from services.auth.settings import AuthSettings
 from shared.accounts_url import PASSWORD_FILE, SQLiteStore, parse_accounts_url
 from shared.lifecycle import EXIT_FAILED, EXIT_USAGE, Runtime, StartRefusedError
 from shared.log import configure_logging
+from shared.pauses import pause
 from shared.secrets import SecretsError, read_private
 from shared.settings import SettingsError
 
@@ -58,8 +58,7 @@ async def require_schema(database: Database, runtime: Runtime) -> None:
                 raise StartRefusedError(f"the store of accounts is not usable: {error}") from None
             log.warning("accounts.unavailable", error=str(error))
             state["problem"] = "the store does not answer"
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(runtime.stopping.wait(), AGAIN_SECONDS)
+            await pause(AGAIN_SECONDS, runtime.stopping)
 
 
 async def _present(database: Database) -> Schema:

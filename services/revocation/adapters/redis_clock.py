@@ -10,6 +10,7 @@ import contextlib
 from redis.asyncio import Redis
 
 from shared.clock import Clock
+from shared.pauses import pause
 from shared.redis import StoreUnavailableError, translate_redis_errors
 
 EVERY_SECONDS = 1.0
@@ -52,5 +53,4 @@ class RedisClock:
         while not stopping.is_set():
             with contextlib.suppress(StoreUnavailableError):
                 await self.read()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), EVERY_SECONDS)
+            await pause(EVERY_SECONDS, stopping)

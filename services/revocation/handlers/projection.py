@@ -14,6 +14,7 @@ from services.revocation.flows.project import (
     Projector,
 )
 from services.revocation.ports import ProjectionUnavailableError
+from shared.pauses import pause
 
 log = structlog.get_logger()
 
@@ -52,17 +53,13 @@ class Rounds:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN_SECONDS if trouble else ROUND_SECONDS):
                     await (stopping if trouble else self._changed).wait()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GATHER_SECONDS):
-                    await stopping.wait()
+            await pause(GATHER_SECONDS, stopping)
 
     async def keep_beat(self, stopping: asyncio.Event) -> None:
         """Keep the last beat known until *stopping*; apart, because NATS may take its time."""
         while not stopping.is_set():
             await self._projector.keep_beat()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(ROUND_SECONDS):
-                    await stopping.wait()
+            await pause(ROUND_SECONDS, stopping)
 
     async def _round(self) -> str:
         try:

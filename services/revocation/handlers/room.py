@@ -5,6 +5,7 @@ import contextlib
 
 from services.revocation.flows.room import Room
 from shared.bus import BusUnavailableError
+from shared.pauses import pause
 
 LOOK_SECONDS = 30.0
 
@@ -14,6 +15,4 @@ async def keep_room(room: Room, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         with contextlib.suppress(BusUnavailableError):  # others say that NATS is away
             await room.look()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_SECONDS):
-                await stopping.wait()
+        await pause(LOOK_SECONDS, stopping)
