@@ -14,7 +14,7 @@ from services.edge.http.doors import Doors
 from services.edge.http.peers import Network, TrustedPeers
 from services.edge.http.refusals import RefusalLog
 from services.edge.http.refused_page import Pages
-from services.edge.http.server import make_server
+from services.edge.http.server import KEEPALIVE_SECONDS, make_server
 from services.edge.ports import AssertionKey
 from shared.clock import Clock
 from shared.origins import Origins
@@ -134,6 +134,9 @@ async def open_door(
     trusted: Iterable[Network] = LOOPBACK,
     key: AssertionKey = EDGE_KEY,
     clock: Clock | None = None,
+    *,
+    fast: bool = True,
+    idle_seconds: float = KEEPALIVE_SECONDS,
 ) -> AsyncIterator[Door]:
     """An edge that listens on *port*, or on a free one, believes proxies in *trusted* and signs with *key*.
 
@@ -151,7 +154,7 @@ async def open_door(
         counts=counts,
         pages=Pages(Origins(ORIGIN), "Acme"),
     )
-    server = make_server(door)
+    server = make_server(door, fast=fast, idle_seconds=idle_seconds)
     runner = web.ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)

@@ -65,7 +65,7 @@ class FastServer(web.Server):
         self.sweep += 1
         for connection in tuple(self._open):
             if self.sweep - connection.active_in > SWEEPS:
-                connection.close()
+                connection.abort()
         again = bool(self._open)
         self._timer = self._loop.call_later(self._every, self._close_idle) if again else None
 
@@ -117,6 +117,11 @@ class FastConnection(asyncio.Protocol):
         """After what is written; half a request is nothing to answer."""
         self._release()
         self._transport.close()
+
+    def abort(self) -> None:
+        """At once, for who was idle so long does not read either."""
+        self._release()
+        self._transport.abort()
 
     def _answer(self, check: Check) -> None:
         self.active_in = self._server.sweep
