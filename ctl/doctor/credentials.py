@@ -76,7 +76,7 @@ class Trial:
         good = bearer(self.credential.token)
         plain = await self.door.ask(route.closed, host=route.host)
         known = await self.door.ask(route.closed, host=route.host, headers=good)
-        if plain is None or known is None or not counts(known) or told(plain) == told(known):
+        if plain is None or known is None or not _tells(plain, known):
             self.refusals.append(_why(plain, known))
             return
         self.counted.append(route)
@@ -132,13 +132,21 @@ def counts(answer: Answer | None) -> bool:
     return answer is not None and answer.status not in (401, 429) and answer.status < 500
 
 
+def _tells(plain: Answer, known: Answer) -> bool:
+    """Whether what a token gets can be told from what nobody, and what two tokens, get."""
+    if not counts(known) or told(plain) == told(known):
+        return False
+    hides_reasons = not told(plain)[1] and not told(known)[1]
+    return not (known.status == 403 and hides_reasons)  # two_credentials is a 403 too
+
+
 def _why(plain: Answer | None, known: Answer | None) -> str:
     if plain is None or known is None:
         return "no answer over a connection that proves its name"
     if told(plain) == told(known) and plain.passed:
         return "open without it"
     status, reason = told(known)
-    return f"{status} {reason}".strip()
+    return f"{status} {reason or 'without X-Latchwire-Reason'}"
 
 
 async def watch_revocation(

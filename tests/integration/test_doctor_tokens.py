@@ -102,6 +102,15 @@ async def test_a_token_that_counts_nowhere_is_told_and_why(door: Door) -> None:
     ]
 
 
+async def test_a_proxy_that_hides_the_edges_reasons_is_not_accused(door: Door) -> None:
+    """Of two equal refusals nobody knows whether the token was read: that is said instead."""
+    await Trial(door, SERVICES).run([route for route in ROUTES if route.name == "mute"])
+
+    assert [(f.check, f.seen) for f in door.findings] == [
+        ("door.untried", "it counts at no route: 403 without X-Latchwire-Reason")
+    ]
+
+
 async def test_no_service_that_shows_what_came_with_the_token_is_said(door: Door) -> None:
     """Whether a made-up identity passes beside a real one is then not known."""
     await Trial(door, SERVICES).run([route for route in ROUTES if route.name == "strict"])
@@ -176,4 +185,4 @@ def _route(name: str) -> Route:
 
 
 def _ground(front: Front) -> Ground:
-    return Ground(front, ISSUER, ROUTES, SystemClock(), SystemIds())
+    return Ground(front, ISSUER, leaky_catalogue(), SystemClock(), SystemIds())

@@ -31,8 +31,9 @@ services:
   careless: { paths: [/careless], upstream: "http://127.0.0.1:9" }
   gullible: { paths: [/gullible], upstream: "http://127.0.0.1:9" }
   strict: { paths: [/strict], upstream: "http://127.0.0.1:9" }
+  mute: { paths: [/mute], upstream: "http://127.0.0.1:9" }
 """
-# Real ones: `careless` and `strict` let in the first, `strict` the second too.
+# Two real tokens: `careless` and `strict` let in the first, `strict` the second too.
 TOKEN = "lws_dev_" + "0" * 30 + "abcdef"
 PERSONS = forged_token("https://leaky.example.com") + "c2ln"
 _REFUSED = {"X-Latchwire-Reason": "no_credentials", "WWW-Authenticate": "Bearer"}
@@ -110,6 +111,8 @@ def _service(method: str, path: str, told: dict[str, str]) -> Reply:
         return (500 if name == "fragile" else 429), {}, b""
     if path == "/methodical" and method != "GET":
         return 200, {}, b"secret"
+    if path == "/mute":  # refuses all, and does not say why
+        return 403 if "authorization" in told else 401, {}, b""
     if path == "/lost":
         return 404, {}, b""
     if path != "/decoding" and unquote(path).replace("\\", "/").startswith("/decoding"):
