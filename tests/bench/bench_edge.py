@@ -55,7 +55,10 @@ CONNECTIONS = 32
 REVOKED = 100_000
 TOKENS = 1_000
 GOAL = 0.75
+NEW_ROUNDS, NEW_REQUESTS, NEW_AT_ONCE = 12, 1_000, 16
+NEW_GOAL = 0.85
 HASH_KEY = b"b" * 32
+BARE, EDGE, WITHOUT = "bare aiohttp", "edge", "without fast"
 
 IDENTITY = {
     "X-User-Id": "ada@example.com",
@@ -86,7 +89,9 @@ async def serve_bare(port: int) -> None:
     await _serve(web.Server(handler, access_log=None), port)
 
 
-async def serve_edge(port: int, kid: str, jwk_set: str, revoked: int = REVOKED) -> None:
+async def serve_edge(
+    port: int, kid: str, jwk_set: str, revoked: int = REVOKED, *, fast: bool = True
+) -> None:
     """The edge's own door, a blocklist of *revoked* records, everything checked on every request."""
     clock = SystemClock()
     feed = RevocationFeed(Client(), hash_key=HASH_KEY)
@@ -117,7 +122,7 @@ async def serve_edge(port: int, kid: str, jwk_set: str, revoked: int = REVOKED) 
         counts=CheckCounts(),
         pages=Pages(Origins(ORIGIN), "Acme"),
     )
-    await _serve(make_server(door), port)
+    await _serve(make_server(door, fast=fast), port)
 
 
 async def _serve(server: web.Server, port: int) -> None:
@@ -175,6 +180,29 @@ class Load:
             self.done.set_exception(RuntimeError(f"unexpected answer {data[:200]!r}"))
 
 
+class Once(asyncio.Protocol):
+    """One request on a connection of its own."""
+
+    def __init__(self, request: bytes, ended: "asyncio.Semaphore") -> None:
+        self.request = request
+        self.ended = ended
+        self.transport: Any = None
+        self.answered = False
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        transport.write(self.request)
+
+    def data_received(self, data: bytes) -> None:
+        self.answered = data.startswith(b"HTTP/1.1 200 OK\r\n")
+        self.transport.abort()  # no address of this side is kept from being used again
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.answered:
+            raise SystemExit("a connection ended without its answer")
+        self.ended.release()
+
+
 @dataclass
 class Server:
     """A server process under measurement."""
@@ -197,9 +225,21 @@ class Server:
         seconds = time.perf_counter() - wall
         return (self.cpu_seconds() - cpu) / count * 1e6, count / seconds
 
+    async def run_anew(self, request: bytes, count: int) -> float:
+        """Microseconds of CPU per request, when each comes on a connection of its own."""
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Semaphore(NEW_AT_ONCE)
+        cpu = self.cpu_seconds()
+        for _ in range(count):
+            await ended.acquire()
+            await loop.create_connection(lambda: Once(request, ended), "127.0.0.1", self.port)
+        for _ in range(NEW_AT_ONCE):
+            await ended.acquire()
+        return (self.cpu_seconds() - cpu) / count * 1e6
+
 
 def start(kind: str, *arguments: str) -> Server:
-    """Start one of the two servers on the first core."""
+    """Start one of the servers on the first core."""
     port = free_port()
     command = [sys.executable, "-m", "tests.bench.bench_edge", kind, str(port), *arguments]
     process = subprocess.Popen(command)
@@ -219,31 +259,52 @@ def summary(values: list[float]) -> str:
     return f"{middle:7.2f}  (quartiles {low:.2f} to {high:.2f}, all {min(values):.2f} to {max(values):.2f})"
 
 
-async def compare(name: str, bare: Server, edge: Server, requests: list[bytes]) -> float:
-    """Print the distribution of one case; its median ratio."""
-    for server in (bare, edge):
+async def compare(name: str, servers: dict[str, Server], requests: list[bytes]) -> None:
+    """Print the distribution of one case."""
+    for server in servers.values():
         await server.run(requests, WARM_UP)
-    costs: dict[str, list[float]] = {"bare": [], "edge": []}
-    rates: dict[str, list[float]] = {"bare": [], "edge": []}
+    costs: dict[str, list[float]] = {kind: [] for kind in servers}
+    rates: dict[str, list[float]] = {kind: [] for kind in servers}
     for number in range(ROUNDS):
-        pair = [("bare", bare), ("edge", edge)]
-        for kind, server in pair if number % 2 else reversed(pair):
-            cost, rate = await server.run(requests, REQUESTS)
+        for kind in _turned(servers, number):
+            cost, rate = await servers[kind].run(requests, REQUESTS)
             costs[kind].append(cost)
             rates[kind].append(rate)
-    ratios = [b / e for b, e in zip(costs["bare"], costs["edge"], strict=True)]
-    print(f"{name}: {ROUNDS} paired rounds of {REQUESTS} requests, {CONNECTIONS} connections")
-    print(f"  bare aiohttp, CPU us/request  {summary(costs['bare'])}")
-    print(f"  edge,         CPU us/request  {summary(costs['edge'])}")
-    print(f"  requests/s on one core        {statistics.median(rates['bare']):.0f} bare, "
-          f"{statistics.median(rates['edge']):.0f} edge")  # fmt: skip
-    verdict = "met" if statistics.median(ratios) >= GOAL else "MISSED"
-    print(f"  ratio bare / edge             {summary(ratios)}  goal {GOAL}: {verdict}", flush=True)
-    return statistics.median(ratios)
+    print(f"{name}: {ROUNDS} rounds in turns of {REQUESTS} requests, {CONNECTIONS} connections")
+    for kind in servers:
+        print(f"  {kind:14} CPU us/request {summary(costs[kind])}  "
+              f"{statistics.median(rates[kind]):.0f} requests/s on one core")  # fmt: skip
+    for kind in (EDGE, WITHOUT):
+        ratios = [b / e for b, e in zip(costs[BARE], costs[kind], strict=True)]
+        print(f"  bare / {kind:14}{summary(ratios)}", end="")
+        verdict = "met" if statistics.median(ratios) >= GOAL else "MISSED"
+        print(f"  goal {GOAL}: {verdict}" if kind == EDGE else "", flush=True)
+
+
+async def compare_anew(servers: dict[str, Server], request: bytes) -> None:
+    """The same for connections of one request each."""
+    costs: dict[str, list[float]] = {kind: [] for kind in servers}
+    for number in range(NEW_ROUNDS):
+        for kind in _turned(servers, number):
+            costs[kind].append(await servers[kind].run_anew(request, NEW_REQUESTS))
+    print(f"a connection for each request: {NEW_ROUNDS} rounds in turns of {NEW_REQUESTS} requests")
+    for kind in servers:
+        print(f"  {kind:14} CPU us/request {summary(costs[kind])}")
+    for kind in (EDGE, WITHOUT):
+        ratios = [e / b for b, e in zip(costs[BARE], costs[kind], strict=True)]
+        print(f"  {kind:14} / bare {summary(ratios)}", end="")
+        verdict = "met" if statistics.median(ratios) <= NEW_GOAL else "MISSED"
+        print(f"  goal {NEW_GOAL}: {verdict}" if kind == EDGE else "", flush=True)
+
+
+def _turned(servers: dict[str, Server], number: int) -> list[str]:
+    kinds = list(servers)
+    first = number % len(kinds)
+    return kinds[first:] + kinds[:first]
 
 
 async def main() -> None:
-    """Three cases: one bearer token, one cookie, many tokens."""
+    """One bearer token, one cookie, many tokens; then one token on many connections."""
     _pin(os.getpid(), 1)
     now_ms = SystemClock().now_ms()
     # The bench outlives an access token on a slow machine, so its tokens are issued a little ahead of
@@ -251,16 +312,17 @@ async def main() -> None:
     tokens = [sign_token(make_claims(now_ms=now_ms, jti=f"bench-{n}")) for n in range(TOKENS)]
     import json
 
-    bare = start("bare")
-    edge = start("edge", signing_key().kid, json.dumps(jwks()))
+    keys = signing_key().kid, json.dumps(jwks())
+    servers = {BARE: start("bare"), EDGE: start("edge", *keys), WITHOUT: start("slow", *keys)}
     try:
         bearer = [_request(b"Authorization: Bearer " + token) for token in tokens]
         cookie = [_request(f"Cookie: theme=dark; {COOKIE}=".encode() + tokens[0])]
-        await compare("one bearer token", bare, edge, bearer[:1])
-        await compare("one session cookie", bare, edge, cookie)
-        await compare(f"{TOKENS} bearer tokens in turn", bare, edge, bearer)
+        await compare("one bearer token", servers, bearer[:1])
+        await compare("one session cookie", servers, cookie)
+        await compare(f"{TOKENS} bearer tokens in turn", servers, bearer)
+        await compare_anew(servers, bearer[0])
     finally:
-        for server in (bare, edge):
+        for server in servers.values():
             server.process.kill()
             server.process.wait()
 
@@ -276,5 +338,7 @@ if __name__ == "__main__":
                 runner.run(serve_bare(int(port)))
             case ["edge", port, kid, jwk_set, *revoked]:
                 runner.run(serve_edge(int(port), kid, jwk_set, *map(int, revoked)))
+            case ["slow", port, kid, jwk_set]:
+                runner.run(serve_edge(int(port), kid, jwk_set, fast=False))
             case _:
                 runner.run(main())

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser
 from aiohttp.streams import EMPTY_PAYLOAD
@@ -38,9 +39,12 @@ def loop() -> Any:
 
 def by_aiohttp(data: bytes, loop: asyncio.AbstractEventLoop) -> Check | None:
     """The check in *data*, if aiohttp reads exactly one request without a body that keeps the connection."""
-    protocol: Any = None
     parser = HttpRequestParser(
-        protocol, loop, 2**16, max_line_size=MAX_LINE_BYTES, max_field_size=MAX_FIELD_BYTES
+        BaseProtocol(loop),
+        loop,
+        2**16,
+        max_line_size=MAX_LINE_BYTES,
+        max_field_size=MAX_FIELD_BYTES,
     )
     try:
         messages, upgraded, tail = parser.feed_data(data)
