@@ -56,6 +56,19 @@ async def run_python(*words: str, cwd: Path, **settings: str) -> tuple[int, str]
     return process.returncode or 0, out.decode()
 
 
+def settings_in(nats: NatsServer, redis: RedisServer) -> dict[str, str]:
+    """Those of an auth on these servers."""
+    return {
+        "URL": "http://localhost:8080",
+        "ALLOW": "*",
+        "SECRETS_DIR": str(nats.secrets_dir),
+        "NATS_URL": nats.url,
+        "REDIS_URL": redis.url,
+        "AUTH_LISTEN": f"127.0.0.1:{free_port()}",
+        "AUTH_ADMIN": f"127.0.0.1:{free_port()}",
+    }
+
+
 @pytest.mark.parametrize(
     ("accounts", "imported"),
     [("off", []), ("on", ["aiosqlite", "alembic", "argon2", "asyncpg", "sqlalchemy"])],
@@ -70,19 +83,8 @@ async def test_without_accounts_nothing_of_sql_is_imported(
     """Up to the moment when requests are served; with accounts all of it is, and a file is there for them."""
     url = {"ACCOUNTS_URL": f"sqlite:///{tmp_path / 'accounts.db'}"} if accounts == "on" else {}
 
-    code, said = await run_python(
-        "-c",
-        STARTED,
-        cwd=tmp_path,
-        URL="http://localhost:8080",
-        ALLOW="*",
-        SECRETS_DIR=str(nats_server.secrets_dir),
-        NATS_URL=nats_server.url,
-        REDIS_URL=redis_server.url,
-        AUTH_LISTEN=f"127.0.0.1:{free_port()}",
-        AUTH_ADMIN=f"127.0.0.1:{free_port()}",
-        **url,
-    )
+    house = nats_server, redis_server
+    code, said = await run_python("-c", STARTED, cwd=tmp_path, **settings_in(*house), **url)
 
     assert code == 0, said
     [told] = [line for line in said.splitlines() if line.startswith("imported:")]
@@ -103,19 +105,10 @@ async def test_a_table_that_was_named_and_is_missing_refuses_to_start(
     name: str, nats_server: NatsServer, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     """Rather than a page without buttons, or the built-in roles, and nobody told."""
+    mine = {"ACCOUNTS_URL": f"sqlite:///{tmp_path / 'accounts.db'}", name: "mistyped.yaml"}
+    house = nats_server, redis_server
     code, said = await run_python(
-        "-m",
-        "services.auth",
-        cwd=tmp_path,
-        URL="http://localhost:8080",
-        ALLOW="*",
-        SECRETS_DIR=str(nats_server.secrets_dir),
-        NATS_URL=nats_server.url,
-        REDIS_URL=redis_server.url,
-        AUTH_LISTEN=f"127.0.0.1:{free_port()}",
-        AUTH_ADMIN=f"127.0.0.1:{free_port()}",
-        ACCOUNTS_URL=f"sqlite:///{tmp_path / 'accounts.db'}",
-        **{name: "mistyped.yaml"},
+        "-m", "services.auth", cwd=tmp_path, **settings_in(*house), **mine
     )
 
     assert code != 0

@@ -14,6 +14,7 @@ from shared.contract import LOGIN_FAILED, LOGIN_REQUESTED, OP_USERS_SET
 from shared.messages import SetUser
 from shared.redis import connect_redis
 from tests.support.auth_workers import ADA, ORIGIN, AuthWorkers, bearer, running_workers
+from tests.support.raw import answer_of
 from tests.support.servers import NatsServer, RedisServer
 from tests.support.waiting import eventually
 
@@ -33,15 +34,9 @@ async def auth(nats_server: NatsServer, redis_server: RedisServer) -> AsyncItera
 
 async def raw_call(auth: AuthWorkers, request: bytes) -> bytes:
     """Bytes in, bytes out: for what no client library would send."""
-    parts = urlsplit(auth.doors[0])
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    try:
-        writer.write(request)
-        await writer.drain()
-        async with asyncio.timeout(5):
-            return await reader.read()
-    finally:
-        writer.close()
+    port = urlsplit(auth.doors[0]).port
+    assert port is not None
+    return await answer_of(port, request)
 
 
 async def work_of(auth: AuthWorkers, redis: Redis, email: str) -> list[str]:

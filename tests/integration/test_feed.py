@@ -23,14 +23,6 @@ from tests.support.waiting import eventually
 
 
 @pytest.fixture
-async def writer(bus_of: BusFactory) -> Writer:
-    """A revocation worker that answers probes."""
-    writer = Writer(await bus_of("revocation"))
-    await writer.answer_probes()
-    return writer
-
-
-@pytest.fixture
 async def edge(bus_of: BusFactory) -> Bus:
     """The bus of edge-1."""
     return await bus_of("edge-1")

@@ -32,14 +32,6 @@ from tests.support.waiting import eventually
 KEY = b"test" * 8  # of tests.support.feed
 
 
-@pytest.fixture
-async def writer(bus_of: BusFactory) -> Writer:
-    """A revocation worker that answers probes."""
-    writer = Writer(await bus_of("revocation"))
-    await writer.answer_probes()
-    return writer
-
-
 async def read(events: EventStream, count: int) -> list[Event]:
     """The next *count* events."""
     return [await anext(events) for _ in range(count)]

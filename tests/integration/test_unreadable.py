@@ -1,12 +1,12 @@
 """Requests that no server can read, at doors that have no document of their own for them."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.edge_process import EdgeProcess, make_edge
+from tests.support.raw import answer_of
 from tests.support.servers import NatsServer
 
 
@@ -17,18 +17,6 @@ def edge(nats_server: NatsServer, tmp_path: Path) -> Iterator[EdgeProcess]:
     edge.start()
     yield edge
     edge.kill()
-
-
-async def answer_of(port: int, data: bytes) -> bytes:
-    """Bytes in, bytes out."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(data)
-        await writer.drain()
-        async with asyncio.timeout(5):
-            return await reader.read()
-    finally:
-        writer.close()
 
 
 @pytest.mark.parametrize("line", [b"Authorization: Bearer " + b"SECRET" * 6000, b"SECRET"])

@@ -42,3 +42,15 @@ async def _read(reader: asyncio.StreamReader) -> RawAnswer:
     length = headers.get("content-length")
     body = await (reader.read() if length is None else reader.readexactly(int(length)))
     return RawAnswer(int(status.split()[1]), headers.get("x-latchwire-reason", ""), body.decode())
+
+
+async def answer_of(port: int, data: bytes) -> bytes:
+    """Bytes in, and all that comes back until the server at *port* closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(data)
+        await writer.drain()
+        async with asyncio.timeout(DEADLINE):
+            return await reader.read()
+    finally:
+        writer.close()
