@@ -151,9 +151,14 @@ async def test_register_and_forgot_say_the_same_of_every_address(
 async def test_the_login_page_keeps_what_was_typed_but_for_the_password(
     site: AuthSite, ada: Visitor, email: str
 ) -> None:
-    """Address and target are still there after a mistake; the password is not in the page."""
+    """Address and target are still there after a mistake; the password is not in the page.
+
+    Who is logged in already is told so, and may go on without.
+    """
     await enrol(site, ada, email)
     page = (await ada.get("/auth/login?next=/demo")).page
+    assert f"You are logged in as {email}." in page.text
+    assert "/demo" in [a["href"] for a in page.all("a")]
 
     wrong = await ada.submit(
         page.form("/auth/form/login"), email=email, password=ANOTHER, way="password"

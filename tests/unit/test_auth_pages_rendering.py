@@ -83,6 +83,9 @@ PAGES: dict[str, View] = {
     "cookie": views.CookieDidNotStick(),
     "too old": views.FormTooOld(),
     "log in any way": account_views.LogInAnyWay("t", next="/demo", providers=(GOOGLE,)),
+    "log in any way while logged in": account_views.LogInAnyWay(
+        "t", logged_in=views.LoggedIn("ada@acme.com", "/demo")
+    ),
     "log in any way, wrong": account_views.LogInAnyWay(
         "t", email="ada@acme.com", problem="No.", at="password"
     ),
