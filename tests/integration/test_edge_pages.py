@@ -147,6 +147,31 @@ async def test_the_page_that_nginx_asks_for_leads_back_to_what_nginx_was_asked_f
     assert f'href="{ORIGIN}/auth/login?{back}"' in answer.decode()
 
 
+REFERENCES = [
+    (b"X-Latchwire-Reason: not_allowed\r\nX-Request-Id: req-12345678\r\n", True, True),
+    (b"X-Latchwire-Reason: not_allowed\r\nX-Request-Id: req-12345678\r\n", False, False),
+    (b"X-Latchwire-Reason: not_allowed\r\n", True, False),
+    (b"X-Request-Id: req-12345678\r\n", True, False),
+    (b"X-Latchwire-Reason: <b>\r\nX-Request-Id: req-12345678\r\n", True, False),
+    (b"X-Latchwire-Reason: not_allowed\r\nX-Request-Id: <b>12345678\r\n", True, False),
+]
+
+
+@pytest.mark.parametrize(("lines", "trusted", "shown"), REFERENCES)
+async def test_the_page_that_nginx_asks_for_has_the_reference_of_the_refusal(
+    lines: bytes, trusted: bool, shown: bool
+) -> None:
+    """Both parts, as nginx heard them, and nothing that could be a sign of HTML."""
+    async with open_door(trusted=LOOPBACK if trusted else ()) as door:
+        answer = await door.send(
+            b"GET /refused HTTP/1.1\r\nHost: edge\r\n" + NAVIGATION + lines + b"\r\n"
+        )
+
+    reference = "<p>Reference for support: not_allowed · req-12345678</p>"
+    assert (reference in answer.decode()) is shown
+    assert ("Reference" in answer.decode()) is shown
+
+
 async def test_a_head_request_for_the_page_gets_its_length_and_no_byte_of_it(door: Door) -> None:
     """A body after the answer to HEAD would be read as the next answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", door.port)

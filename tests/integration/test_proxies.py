@@ -1,6 +1,7 @@
 """One contract, five real proxies, each with the configuration we ship: the same request ends the same way."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -141,6 +142,8 @@ async def test_who_may_not_sees_so_and_is_not_sent_round(world: World, proxy: st
     assert b"This is not for you" in page.rest
     # Who logs in as somebody else comes back.
     assert f"{ORIGIN}/auth/login?next=/private&amp;again=1".encode() in page.rest
+    # And whoever reports it reads out which line of the log it was.
+    assert re.search(rb"Reference for support: not_allowed \xc2\xb7 [0-9A-Za-z-]{8,}<", page.rest)
     assert b"This is not for you" not in script.rest
 
 

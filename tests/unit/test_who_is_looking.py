@@ -193,6 +193,14 @@ def test_the_page_of_a_refusal_is_small_and_loads_nothing() -> None:
     assert "frame-ancestors 'none'" in policy
 
 
+def test_whoever_reports_a_refusal_reads_its_reference_from_the_page() -> None:
+    """The code and the id of the request, by which the line of the log is found."""
+    page = PAGES.instead_of(Denied("not_allowed", original=ASKED), NAVIGATION, b"01J-req-7")
+
+    assert page is not None
+    assert "<p>Reference for support: not_allowed · 01J-req-7</p>" in page.body.decode()
+
+
 BACKS = {
     "/demo?a=1&b=2": "next=https%3A//app.acme.com/demo%3Fa%3D1%26b%3D2&",
     "/demo'\"><script>": "",
@@ -218,7 +226,9 @@ def test_who_logs_in_as_somebody_else_comes_back_to_the_page(target: str, back: 
 def test_traefik_hands_the_page_on_whatever_it_leads_back_to(length: int) -> None:
     """Its limit for an answer is 4 kB; the longest name of a site and every sign that gets longer count."""
     page = Pages(Origins(URL, "acme.com"), "'" * 64).refused(
-        Original("GET", "https", "app.acme.com", "/" + "&'?"[length % 3] * length)
+        Original("GET", "https", "app.acme.com", "/" + "&'?"[length % 3] * length),
+        max(STATUS, key=len).encode(),
+        b"x" * 128,
     )
 
     assert len(page.body) < MAX_ANSWER_BYTES

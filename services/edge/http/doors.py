@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from services.edge.domain.decision import STATUS, Allowed, Decision, Denied
-from services.edge.domain.original import Fields, Original, one, read_original
+from services.edge.domain.original import Fields, one, read_original
 from services.edge.domain.sources import original_url
 from services.edge.flows.assertions import Assertions
 from services.edge.flows.check import Checker
@@ -25,7 +25,7 @@ from services.edge.http.contracts import CONTRACTS, Contract
 from services.edge.http.fields import FieldReader
 from services.edge.http.peers import TrustedPeers
 from services.edge.http.refusals import RefusalLog
-from services.edge.http.refused_page import REFUSED, Pages, asks_for_page
+from services.edge.http.refused_page import REFUSED, Pages, ShownPage, asks_for_page
 
 _SERVICE: Final = r"(?:/([a-z][a-z0-9-]{0,62}(?:\.[0-9a-f]{16})?))?"
 _BOUND: Final = re.compile(
@@ -34,7 +34,8 @@ _BOUND: Final = re.compile(
 )
 MAX_BOUND: Final = 1_024  # a door and a service each
 # What a browser says of itself, and nginx of what it was asked for.
-_BROWSER: Final = FieldReader(("x-original-method", "x-original-url"))
+_BROWSER: Final = FieldReader(("x-original-method", "x-original-url", "x-latchwire-reason"))
+_CODE: Final = re.compile(rb"[a-z_]{1,64}")
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{8,128}")
 
 log = structlog.get_logger()
@@ -149,7 +150,8 @@ class Door:
 
     def _say_no(self, denied: Denied, fields: Fields, request_id: bytes) -> bytes:
         """The status and its headers, and for a person who looks at it a page, where the proxy hands one on."""
-        page = self._pages.instead_of(denied, fields) if self._contract.redirects else None
+        redirects = self._contract.redirects
+        page = self._pages.instead_of(denied, fields, request_id) if redirects else None
         if page is None:
             return self._answers.deny(denied.code, request_id, denied.max_age)
         return self._answers.page(denied.code, request_id, page)
@@ -238,10 +240,20 @@ class Doors:
             return self._answers.not_found()
         fields = _BROWSER.read(check.headers)
         if asks_for_page(fields):
-            return self._answers.standing_page(self._pages.refused(self._asked_at(check, fields)))
+            return self._answers.standing_page(self._refused(check, fields))
         return self._answers.bare_refusal()
 
-    def _asked_at(self, check: Check, fields: Fields) -> Original | None:
-        """What nginx was asked for when it asks for the page; nobody else is believed."""
-        asking = original_url(check.method, "", fields) if self._peers.trusts(check.peer) else None
-        return read_original(asking) if asking else None
+    def _refused(self, check: Check, fields: Fields) -> ShownPage:
+        """What stands in place of a 403: by what nginx says of it, where it is believed."""
+        if not self._peers.trusts(check.peer):
+            return self._pages.refused(None)
+        asking = original_url(check.method, "", fields)
+        return self._pages.refused(
+            read_original(asking) if asking else None,
+            _if_like(_CODE, one(fields, b"x-latchwire-reason")),
+            _if_like(_REQUEST_ID, one(fields, b"x-request-id")),
+        )
+
+
+def _if_like(shape: re.Pattern[bytes], value: bytes | None) -> bytes:
+    return value if value and shape.fullmatch(value) else b""

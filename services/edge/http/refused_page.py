@@ -39,13 +39,15 @@ PAGE_LINES: Final = (
     b"Content-Type: text/html; charset=utf-8\r\nContent-Security-Policy: %b\r\n"
     b"X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
 ) % POLICY.encode("ascii")
+# As on auth's pages of a failure; neither part can hold a sign of HTML.
+_REFERENCE: Final = b"<p>Reference for support: %b \xc2\xb7 %b</p>\n"
 _ANY_PAGE: Final = Original("GET", "https", "gateway", REFUSED)
 
 
-def refused_page(site_name: str, url: str) -> tuple[bytes, bytes]:
+def refused_page(site_name: str, url: str) -> tuple[bytes, bytes, bytes]:
     """The page, for *site_name* whose auth is at *url*; it has no script and loads nothing.
 
-    Between the two parts is the address for logging in as somebody else, for an attribute.
+    Between its parts are the address for logging in as somebody else, for an attribute, and the reference.
     """
     host = urlsplit(url).netloc
     before = (
@@ -63,7 +65,8 @@ def refused_page(site_name: str, url: str) -> tuple[bytes, bytes]:
     )
     return (
         before.encode(),
-        b'">Log in as somebody else</a></p>\n</main>\n</div>\n</body>\n</html>\n',
+        b'">Log in as somebody else</a></p>\n',
+        b"</main>\n</div>\n</body>\n</html>\n",
     )
 
 
@@ -90,20 +93,28 @@ class Pages:
         again = denied.code == "login_too_old"
         return sign_in_location(self._origins, original, renewable=renewable, again=again)
 
-    def instead_of(self, denied: Denied, fields: Fields) -> ShownPage | None:
+    def instead_of(
+        self, denied: Denied, fields: Fields, request_id: bytes = b""
+    ) -> ShownPage | None:
         """The page for a person who gets a 403; None: nobody is looking."""
         original = denied.original
         if STATUS[denied.code] != 403 or original is None or not is_person(original, fields):
             return None
-        return self.refused(original)
+        return self.refused(original, denied.code.encode("ascii"), request_id)
 
-    def refused(self, original: Original | None) -> ShownPage:
-        """The page of a 403; who logs in as somebody else from there comes back to *original*."""
-        before, after = self._parts
+    def refused(
+        self, original: Original | None, code: bytes = b"", request_id: bytes = b""
+    ) -> ShownPage:
+        """The page of a 403; who logs in as somebody else from there comes back to *original*.
+
+        *code* and *request_id* are what support asks for, as the log has them; one of them alone is nothing.
+        """
+        before, after, end = self._parts
         way = escape(sign_in_location(self._origins, original, again=True))
         if len(way) > MAX_WAY:
             way = escape(sign_in_location(self._origins, None, again=True))
-        return ShownPage(PAGE_LINES, b"%b%b%b" % (before, way.encode("ascii"), after))
+        named = _REFERENCE % (code, request_id) if code and request_id else b""
+        return ShownPage(PAGE_LINES, b"".join((before, way.encode("ascii"), after, named, end)))
 
 
 def is_person(original: Original, fields: Fields) -> bool:
