@@ -52,10 +52,6 @@ EXIT_USAGE = 2
 CANCEL_AGAIN_SECONDS = 0.5
 
 
-class WorkerEndedError(Exception):
-    """A part of the worker ended although nobody asked it to."""
-
-
 class Runtime:
     """What a composition root stands on: time, ids, tasks, doors and an orderly end."""
 

@@ -12,7 +12,6 @@ from base64 import urlsafe_b64decode
 
 from shared.ids import CROCKFORD, b64url, encode_ulid
 
-TOKEN_CHARS = 64
 CODE_CHARS = 8
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{64}", re.ASCII)

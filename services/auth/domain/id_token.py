@@ -15,11 +15,10 @@ from shared.ids import b64url
 
 LEEWAY_SECONDS = 60  # a provider's clock is not ours
 MAX_AGE_SECONDS = 900
-MAX_SUBJECT = 255  # OIDC Core §2: a subject has at most 255 ASCII characters
 
 _HASHES = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-_SUBJECT = re.compile(r"[\x20-\x7e]{1,255}", re.ASCII)
+_SUBJECT = re.compile(r"[\x20-\x7e]{1,255}", re.ASCII)  # OIDC Core §2
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,6 @@ class ForgotSent(View):
     email: str = ""
     problem: str = ""
     at: At = "code"
-    by_link: bool = False
 
 
 @dataclass(frozen=True)

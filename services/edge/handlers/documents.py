@@ -4,6 +4,7 @@ Both are swapped in one step between two checks. What cannot be used is refused 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -18,6 +19,55 @@ from shared.clock import Clock
 from shared.service_tokens import is_of_the_future, read_tokens_body
 
 log = structlog.get_logger()
+
+
+@dataclass
+class _Following:
+    """What each document changes."""
+
+    checker: Checker
+    tokens: VerifiedTokens
+    file: str
+    clock: Clock
+    on_applied: Callable[[], None]
+    on_certified: Callable[[], None]
+    judge_again: Callable[[], None] = lambda: None
+
+    def keys(self, body: Mapping[str, Any], generation: int) -> None:
+        ring = KeyRing.from_jwks({"keys": body["keys"]})
+        self.checker.use_keys(ring, generation)
+        log.info("keys.in_force", generation=generation, kids=sorted(ring.kids))
+        self.judge_again()  # service tokens may have waited for the key that signs them
+        self.on_applied()
+
+    def catalogue(self, text: str, generation: int) -> None:
+        try:
+            catalogue = parse_catalogue(text)
+        except CatalogueError as error:
+            raise DocumentError(error.problems[0]) from error
+        self.checker.use_routes(RouteTable(catalogue), generation)
+        services = len(catalogue.services)
+        same = text == self.file
+        log.info("catalogue.in_force", generation=generation, services=services, as_file=same)
+        self.on_applied()
+
+    def edges(self, body: Mapping[str, Any], generation: int) -> None:
+        ring = KeyRing.from_jwks({"keys": body["keys"]})
+        self.checker.passing.use(ring, generation)
+        self.on_certified()
+        log.info("edges.in_force", generation=generation, kids=sorted(ring.kids))
+        self.on_applied()
+
+    def service_tokens(self, body: Mapping[str, Any], generation: int, kid: str) -> None:
+        if is_of_the_future(generation, self.clock.now_ms()):
+            raise DocumentError("a time of the future")
+        rows = read_tokens_body(body)
+        if rows is None:
+            raise DocumentError("body is not service tokens")
+        self.checker.use_service_tokens(rows, kid, generation)
+        tokens = self.tokens.service_tokens
+        log.info("service_tokens.in_force", generation=generation, tokens=tokens)
+        self.on_applied()
 
 
 def follow(
@@ -37,49 +87,15 @@ def follow(
 
     *file* is the catalogue of the start: where it differs, somebody may believe that it counts.
     """
-
-    def on_keys(body: Mapping[str, Any], generation: int) -> None:
-        ring = KeyRing.from_jwks({"keys": body["keys"]})
-        checker.use_keys(ring, generation)
-        log.info("keys.in_force", generation=generation, kids=sorted(ring.kids))
-        documents.judge_again()  # service tokens may have waited for the key that signs them
-        on_applied()
-
-    def on_catalogue(text: str, generation: int) -> None:
-        try:
-            catalogue = parse_catalogue(text)
-        except CatalogueError as error:
-            raise DocumentError(error.problems[0]) from error
-        checker.use_routes(RouteTable(catalogue), generation)
-        services = len(catalogue.services)
-        same = text == file
-        log.info("catalogue.in_force", generation=generation, services=services, as_file=same)
-        on_applied()
-
-    def on_edges(body: Mapping[str, Any], generation: int) -> None:
-        ring = KeyRing.from_jwks({"keys": body["keys"]})
-        checker.passing.use(ring, generation)
-        on_certified()
-        log.info("edges.in_force", generation=generation, kids=sorted(ring.kids))
-        on_applied()
-
-    def on_tokens(body: Mapping[str, Any], generation: int, kid: str) -> None:
-        if is_of_the_future(generation, clock.now_ms()):
-            raise DocumentError("a time of the future")
-        rows = read_tokens_body(body)
-        if rows is None:
-            raise DocumentError("body is not service tokens")
-        checker.use_service_tokens(rows, kid, generation)
-        log.info("service_tokens.in_force", generation=generation, tokens=tokens.service_tokens)
-        on_applied()
-
+    following = _Following(checker, tokens, file, clock, on_applied, on_certified)
     documents = Documents(
         operators,
-        on_keys=on_keys,
-        on_catalogue=on_catalogue,
-        on_edges=on_edges,
-        on_tokens=on_tokens,
+        on_keys=following.keys,
+        on_catalogue=following.catalogue,
+        on_edges=following.edges,
+        on_tokens=following.service_tokens,
         signers=lambda: tokens.ring,
         api_prefix=api_prefix,
     )
+    following.judge_again = documents.judge_again
     return documents

@@ -10,8 +10,6 @@ is worse than a second identical one (RFC 1047). Terminal states never change.
 from dataclasses import dataclass
 from enum import StrEnum
 
-NOTICE = "notice"
-
 
 class State(StrEnum):
     """The states that rest in the store."""
