@@ -295,10 +295,11 @@ async def test_who_hangs_up_within_a_head_leaves_nothing_behind(
 ) -> None:
     """No timer, no connection, no line in a log."""
     assert isinstance(door.server, FastServer)
-    for data in (b"", PLAIN, PLAIN[:-2]):
+    for data in (b"", PLAIN, PLAIN[:-2], PLAIN + PLAIN):
         _, writer = await connect(door)
         writer.write(data)
-        await asyncio.sleep(0)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
         writer.transport.abort()
     server = door.server
     await eventually(lambda: _none_open(server))
@@ -354,6 +355,19 @@ async def test_answers_are_not_piled_up_for_who_reads_none(door: Door, unread: i
     assert transport.written.startswith(b"HTTP/1.1 200 OK")
     ends = unread == MAX_UNREAD_BYTES
     assert (transport.closed, b"Connection: close" in transport.written) == (ends, ends)
+
+
+async def test_a_connection_lost_within_a_head_is_not_handed_over_later(door: Door) -> None:
+    """Nobody would ever tell aiohttp that it is gone."""
+    assert isinstance(door.server, FastServer)
+    connection = FastConnection(door.server)
+    connection.connection_made(Recorder())
+    connection.data_received(PLAIN[:-2])
+    waiting = connection._timer
+    connection.connection_lost(None)
+
+    assert waiting is not None
+    assert waiting.cancelled()
 
 
 async def test_a_peer_that_does_not_read_is_handed_over_as_one(door: Door) -> None:

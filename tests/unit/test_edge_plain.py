@@ -23,7 +23,7 @@ GO = (
 )
 ENVOY = (
     b"POST /check/envoy/demo/@/demo/x?y=z HTTP/1.1\r\nhost: localhost:8080\r\nx-forwarded-proto: http\r\n"
-    b"user-agent: curl/8\r\ncookie: a=b; latchwire-dev=eyJ\r\nx-envoy-internal: true\r\n\r\n"
+    b"user-agent: curl/8\r\ncookie: a=b; latchwire-dev=eyJ\r\ncontent-length: 0\r\n\r\n"
 )
 LINE = b"GET /check/traefik HTTP/1.1\r\n"
 HOST = b"Host: edge\r\n"
@@ -107,7 +107,14 @@ ODD = [
     LINE + HOST + b"\r\n" + LINE + HOST + b"\r\n",  # two
     LINE + HOST + b"\r\nbody",
     LINE + HOST + b"\r\nbody\r\n\r\n",
-    LINE + HOST + b"Content-Length: 0\r\n\r\n",
+    LINE + HOST + b"Content-Length: 00\r\n\r\n",
+    LINE + HOST + b"Content-Length: 0, 0\r\n\r\n",
+    LINE + HOST + b"Content-Length:  0\r\n\r\n",
+    LINE + HOST + b"Content-Length: \r\n\r\n",
+    LINE + HOST + b"Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
+    LINE + HOST + b"Content-Length: 0\r\ncontent-length: 0\r\n\r\n",
+    LINE + HOST + b"CONTENT-LENGTH: 0\r\n\r\n",
+    LINE + HOST + b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n",
     LINE + HOST + b"content-length: 5\r\n\r\n",
     LINE + HOST + b"Content-Length: +5\r\n\r\nhello",
     LINE + HOST + b"CONTENT-LENGTH: 5\r\n\r\n",
@@ -197,6 +204,7 @@ def test_what_is_not_plain_is_left_to_aiohttp(data: bytes) -> None:
     assert by_edge(data, reader) is None
 
     assert by_edge(GO, reader) is not None
+    assert by_edge(ENVOY, reader) is not None
     assert by_edge(data, reader) is None
 
 

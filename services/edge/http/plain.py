@@ -24,11 +24,11 @@ _ENDS: Final = tuple(b"\r\n" * number for number in range(MAX_LINES + 1))
 # They say that something follows, or that the connection is to become something else. Those of which aiohttp
 # takes only one, or none (sec-websocket-key1), and which no proxy needs to send are here too.
 _ODD: Final = frozenset(
-    b"content-length transfer-encoding te trailer expect upgrade http2-settings keep-alive proxy-connection"
+    b"transfer-encoding te trailer expect upgrade http2-settings keep-alive proxy-connection"
     b" content-encoding content-location content-range etag max-forwards server sec-websocket-key1".split()
 )
 # aiohttp takes only one of each, so they have to be spelt in one way: as Go and nginx do, or as Envoy does.
-_ONCE: Final = frozenset((b"Host", b"User-Agent", b"Content-Type"))
+_ONCE: Final = frozenset((b"Host", b"User-Agent", b"Content-Type", b"Content-Length"))
 _ONCE_LOWER: Final = frozenset(name.lower() for name in _ONCE)
 _STAYS: Final = frozenset((b"keep-alive", b"Keep-Alive"))
 
@@ -71,11 +71,13 @@ class PlainReader:
         lower = name.lower()
         if lower == b"connection":
             return value in _STAYS
+        if lower == b"content-length" and value != b"0":  # which Envoy says
+            return False
         if lower in _ODD or _NAME.fullmatch(lower) is None:
             return False
         if lower in _ONCE_LOWER and name != lower and name not in _ONCE:
             return False  # HOST
-        if len(name) <= MAX_REMEMBERED_BYTES:
+        if len(name) <= MAX_REMEMBERED_BYTES and lower != b"content-length":
             if len(self._names) >= MAX_REMEMBERED:
                 self._names.clear()
             self._names.add(name)
