@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -230,6 +231,22 @@ async def test_from_outside_it_needs_no_bus(latchwire: CommandLine) -> None:
     assert answer.code == exits.FAILED, answer
     assert found_in(answer) >= {"door.open_route", "door.header_opens", "door.cookies"}
     assert alone.code == exits.USAGE
+
+
+@pytest.mark.parametrize("how", [(), ("--no-bus",)])
+async def test_a_run_that_is_cut_off_is_not_clean(latchwire: CommandLine, how: tuple[str]) -> None:
+    """Ctrl-C while it waits for its echo: exit 1, and it has said what it waits for."""
+    port = str(free_port())
+    async with leaky_door() as door:
+        through = ("--through", f"http://127.0.0.1:{door}", "--echo", port)
+        async with latchwire.process("doctor", *how, *through) as doctor:
+            assert doctor.stderr is not None
+            said = await doctor.stderr.readuntil(b"callers: [latchwire-doctor] }")
+            doctor.send_signal(signal.SIGINT)
+            code = await doctor.wait()
+
+    assert code == exits.FAILED
+    assert f"http://127.0.0.1:{port}".encode() in said
 
 
 async def test_what_cannot_be_meant_is_refused_before_anything_is_sent(

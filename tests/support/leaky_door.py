@@ -31,6 +31,7 @@ services:
   careless: { paths: [/careless], upstream: "http://127.0.0.1:9" }
   gullible: { paths: [/gullible], upstream: "http://127.0.0.1:9" }
   strict: { paths: [/strict], upstream: "http://127.0.0.1:9" }
+  guarded: { paths: [/guarded], upstream: "http://127.0.0.1:9" }
   mute: { paths: [/mute], upstream: "http://127.0.0.1:9" }
 """
 # Two real tokens: `careless` and `strict` let in the first, `strict` the second too.
@@ -111,6 +112,9 @@ def _service(method: str, path: str, told: dict[str, str]) -> Reply:
         return (500 if name == "fragile" else 429), {}, b""
     if path == "/methodical" and method != "GET":
         return 200, {}, b"secret"
+    if path == "/guarded":  # reads the token in whatever header, and lets nobody in
+        known = TOKEN in f"{told}"
+        return (403, {"X-Latchwire-Reason": "not_allowed"}, b"") if known else (401, _REFUSED, b"")
     if path == "/mute":  # refuses all, and does not say why
         return 403 if "authorization" in told else 401, {}, b""
     if path == "/lost":
