@@ -283,7 +283,7 @@ async def main() -> None:
         for pid in (0, yes.pid, origin.pid, edge.process.pid, slow.process.pid):
             pin(pid, 1)
         site = Site(door, traefik.pid, pids, requests)
-        await asyncio.sleep(1)  # Traefik listens before it has read its routes
+        await asyncio.sleep(5)  # Traefik listens before it has read its routes
         for connections in (FEW, MANY):
             report(await turns(site, connections), connections)
 
