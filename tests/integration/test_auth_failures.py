@@ -150,8 +150,10 @@ async def test_a_stale_feed_refuses_sessions_but_keeps_the_cookies(
         refresh = await auth.call("POST", "/auth/refresh", headers=ORIGIN, cookies=cookies)
         exchange = await auth.call("POST", "/auth/link", {"token": link})
         me = await auth.call("GET", "/auth/me", cookies=cookies)
+        form = await auth.call("GET", "/auth/login", cookies=cookies)
 
     assert [503, 503, 503] == [r.status for r in (refresh, exchange, me)]
+    assert 200 == form.status, "the form says nothing of who is logged in, and is there"
     assert "feed" == (await refresh.json())["missing"]
     assert not refresh.cookies
 

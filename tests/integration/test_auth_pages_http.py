@@ -541,9 +541,11 @@ async def test_two_access_cookies_do_not_keep_anybody_from_the_login_form(
     await sign_in(site, ada, email)
     twins = {"Cookie": f"{ACCESS}={ada.cookie(ACCESS)}; {ACCESS}=x"}
     async with visiting(site.url) as later:
-        page = (await later.get("/auth/login", {**SAME_ORIGIN, **twins})).page
+        answer = await later.get("/auth/login", {**SAME_ORIGIN, **twins})
 
-    assert "You are logged in" not in page.text
+    assert answer.status == 200
+    assert answer.page.form("/auth/form/login")
+    assert "You are logged in" not in answer.page.text
 
 
 async def test_a_target_that_never_sees_the_cookie_is_not_a_loop(
