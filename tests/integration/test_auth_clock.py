@@ -1,5 +1,6 @@
 """Redis's clock is wrong: auth refuses for that long, leaves nothing behind, and says why."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -8,7 +9,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from services.auth.adapters.redis_attempts import RedisAttempts
-from services.auth.adapters.redis_clock import ClockWatch
+from services.auth.adapters.redis_clock import SILENT, ClockWatch
 from services.auth.adapters.redis_scripts import _LUA, CLOCK, Scripts
 from services.auth.adapters.redis_sessions import RedisSessions
 from services.auth.domain.clock import AHEAD_MS, APART_MS, REASONS
@@ -20,7 +21,7 @@ from shared.ids import SystemIds
 from shared.redis import connect_redis
 from tests.support.auth_workers import ADA, running_workers
 from tests.support.fakes.clock import FakeClock
-from tests.support.servers import NatsServer, RedisServer
+from tests.support.servers import NatsServer, RedisServer, start_in_thread
 from tests.support.trust import vouch_for
 from tests.support.waiting import eventually
 
@@ -110,6 +111,22 @@ async def test_ready_says_which_clock_is_wrong_until_it_is_right(redis: Redis) -
 
     assert [REASONS["apart"], REASONS["ahead"], None] == seen
     assert ["clock.skewed", "clock.skewed", "clock.trusted"] == [line["event"] for line in lines]
+
+
+async def test_ready_says_that_redis_is_away_until_it_is_back(
+    redis: Redis, redis_server: RedisServer
+) -> None:
+    """Nobody can log in meanwhile: what was seen before it died does not count."""
+    watch, stopping = ClockWatch(Scripts(redis, INDEX, SystemClock())), asyncio.Event()
+    await vouch_for(redis)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watch.run(stopping))
+        await eventually(lambda: watch.unsettled() is None)
+        redis_server.kill()
+        await eventually(lambda: watch.unsettled() == SILENT)
+        await start_in_thread(redis_server)
+        await eventually(lambda: watch.unsettled() != SILENT)
+        stopping.set()
 
 
 async def test_while_the_clock_is_wrong_people_are_told_to_try_again(

@@ -1,7 +1,6 @@
 """Whether Redis and its clock can be believed: asked each second, so that /ready says it before people do."""
 
 import asyncio
-import contextlib
 
 import structlog
 
@@ -13,6 +12,8 @@ from shared.redis import StoreUnavailableError, translate_redis_errors
 log = structlog.get_logger()
 
 EVERY_SECONDS = 1.0
+UNVOUCHED = "no revocation worker vouches for Redis (lw:bl:trusted is not there)"
+SILENT = "Redis does not answer: nobody can sign in or renew"
 
 
 class ClockWatch:
@@ -21,13 +22,11 @@ class ClockWatch:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
         self._skew = ""
-        self._settled = False
+        self._unsettled: str | None = UNVOUCHED
 
     def unsettled(self) -> str | None:
         """For /ready: None, or that nobody can sign in or renew for now."""
-        if self._settled:
-            return None
-        return "no revocation worker vouches for Redis (lw:bl:trusted is not there)"
+        return self._unsettled
 
     def not_ready(self) -> str | None:
         """For /ready: None, or which clock is wrong."""
@@ -36,8 +35,10 @@ class ClockWatch:
     async def run(self, stopping: asyncio.Event) -> None:
         """Look each second until *stopping*."""
         while not stopping.is_set():
-            with contextlib.suppress(StoreUnavailableError):  # every request that needs it says so
+            try:
                 await self.look()
+            except StoreUnavailableError:
+                self._note_trust(SILENT)
             await pause(EVERY_SECONDS, stopping)
 
     async def look(self) -> None:
@@ -46,7 +47,7 @@ class ClockWatch:
         with translate_redis_errors():
             told, trusted = await redis.mget(CLOCK, TRUSTED)
             seconds, micros = await redis.time()
-        self._note_trust(settled=trusted is not None)
+        self._note_trust(None if trusted is not None else UNVOUCHED)
         floor = int(told or 0)
         now, own = seconds * 1000 + micros // 1000, self._scripts.clock.now_ms()
         skew = judge_clock(own, now, floor)
@@ -56,7 +57,9 @@ class ClockWatch:
             log.info("clock.trusted")
         self._skew = skew
 
-    def _note_trust(self, *, settled: bool) -> None:
-        if settled != self._settled:
-            log.info("store.settled") if settled else log.warning("store.unsettled")
-        self._settled = settled
+    def _note_trust(self, unsettled: str | None) -> None:
+        if unsettled != self._unsettled:
+            log.warning("store.unsettled", why=unsettled) if unsettled else log.info(
+                "store.settled"
+            )
+        self._unsettled = unsettled
