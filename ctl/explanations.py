@@ -175,7 +175,8 @@ def _token(told: Explanation, now_ms: int) -> str:
 
 def _service(told: Explanation) -> str:
     scopes = f" with {', '.join(told.permissions)}" if told.permissions else ""
-    return f"service {told.service}{scopes}"
+    org = f" of organisation {told.org}" if told.org else ""
+    return f"service {told.service}{org}{scopes}"
 
 
 def _whose(told: Explanation, now_ms: int) -> str:

@@ -30,13 +30,11 @@ def beside(rule: ExplainedRule) -> list[str]:
 
 
 def _people(rule: ExplainedRule) -> str:
-    organisations = ["any" if name == "*" else name for name in rule.organisations]
     parts = [
         *_some(rule.roles, "role"),
         *_every(rule.all_roles, "roles"),
         *_some([masked(email) for email in rule.emails], "address", "addresses"),
-        *(["any active organisation"] if "any" in organisations else []),
-        *([] if "any" in organisations else _some(organisations, "active organisation")),
+        *_organisations(rule, "active organisation"),
     ]
     named = f"people with {' and '.join(parts)}" if parts else "everybody signed in"
     return named + (
@@ -45,9 +43,19 @@ def _people(rule: ExplainedRule) -> str:
 
 
 def _services(rule: ExplainedRule) -> str:
+    # A token that is bound to no organisation is stopped by none, and "*" stops none that is.
+    ids = [name for name in rule.organisations if name != "*"]
+    bound = f" (with a token of {', '.join(ids)}, or of no organisation)" if ids else ""
     if "*" in rule.callers or not rule.callers:
-        return "any service"
-    return f"the {'service' if len(rule.callers) == 1 else 'services'} {', '.join(rule.callers)}"
+        return f"any service{bound}"
+    noun = "service" if len(rule.callers) == 1 else "services"
+    return f"the {noun} {', '.join(rule.callers)}{bound}"
+
+
+def _organisations(rule: ExplainedRule, noun: str) -> list[str]:
+    if not rule.organisations:
+        return []
+    return [f"any {noun}"] if "*" in rule.organisations else _some(rule.organisations, noun)
 
 
 def _permissions(rule: ExplainedRule) -> str:

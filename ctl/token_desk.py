@@ -75,6 +75,7 @@ async def keep_token(
     lifetime_ms: int,
     replaces: str | None = None,
     overlap_ms: int = OVERLAP_MS,
+    org: str | None = None,
 ) -> MadeToken:
     """Make a token and have its hash kept.
 
@@ -92,10 +93,12 @@ async def keep_token(
         lifetime_ms=lifetime_ms,
         replaces=replaces,
         overlap_ms=overlap_ms,
+        org=org,
     )
     answer = await session.bus.ask(OP_TOKENS_CREATE, request, timeout=session.timeout)
     if answer.problem == "too_many":
-        raise NotKeptError(too_many(service, await living(session, service)))
+        rows = await living(session, service)
+        raise NotKeptError(too_many(service, [row for row in rows if row.org == org]))
     if answer.problem or not answer.tokens:
         raise NotKeptError(answer.problem or "nothing was kept")
     return MadeToken(token, answer.tokens[0], answer.generation)
@@ -215,9 +218,12 @@ def _cells(row: ServiceTokenRow, session: Session, known: bool) -> tuple[object,
 def _remark(row: ServiceTokenRow, now_ms: int) -> str:
     if row.revoked_at is not None:
         return f"revoked {date_time(row.revoked_at)}"
+    remarks = [f"of organisation {row.org}"] if row.org is not None else []
     if row.replaced_by is not None:
-        return "replaced"
-    return "ends soon: rotate it" if row.expires_at - now_ms < SOON_MS else ""
+        remarks.append("replaced")
+    elif row.expires_at - now_ms < SOON_MS:
+        remarks.append("ends soon: rotate it")
+    return ", ".join(remarks)
 
 
 def _json(made: MadeToken) -> dict[str, object]:

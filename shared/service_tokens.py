@@ -96,7 +96,7 @@ def claims_of(row: ServiceToken, *, issuer: str, audience: str, kid: str = "") -
         jti=row.id,
         kid=kid,
         client_id=row.service,
-        org="",
+        org=row.org or "",
         roles=(),
         amr=(),
         auth_time=issued,
@@ -113,19 +113,23 @@ def claims_of(row: ServiceToken, *, issuer: str, audience: str, kid: str = "") -
 class TokensBody(BaseModel):
     """The body of ``tokens``.
 
-    Those that were revoked stand apart: who reads as a version did that knew nothing of them must not take
-    them for living ones.
+    Those that were revoked stand apart, and those that are bound to an organisation: who reads as a version did
+    that knew nothing of either must not take them for living ones, nor for tokens of the whole installation.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     tokens: tuple[ServiceToken, ...] = Field(max_length=MAX_TOKENS)
+    bound: tuple[ServiceToken, ...] = Field(default=(), max_length=MAX_TOKENS)
     revoked: tuple[ServiceToken, ...] = Field(default=(), max_length=MAX_TOKENS)
 
     @model_validator(mode="after")
     def _live_no_longer_than_any(self) -> Self:
-        if any(row.expires_at - row.created_at > MAX_LIFETIME_MS for row in self.tokens):
+        living = (*self.tokens, *self.bound)
+        if any(row.expires_at - row.created_at > MAX_LIFETIME_MS for row in living):
             raise ValueError("a token lives longer than auth lets any")
+        if any(row.org is None for row in self.bound):
+            raise ValueError("a token is bound to no organisation")
         if any(row.revoked_at is None for row in self.revoked):
             raise ValueError("a token is revoked at no time")
         return self
@@ -140,7 +144,7 @@ def read_tokens_body(body: Any) -> tuple[ServiceToken, ...] | None:
         read = TokensBody.model_validate(body, extra="ignore")
     except ValidationError:
         return None
-    return (*read.tokens, *read.revoked)
+    return (*read.tokens, *read.bound, *read.revoked)
 
 
 def is_of_the_future(generation: int, now_ms: int) -> bool:
@@ -150,9 +154,9 @@ def is_of_the_future(generation: int, now_ms: int) -> bool:
 
 def tokens_body(rows: Iterable[ServiceToken]) -> dict[str, Any]:
     """The body of ``tokens``."""
-    written: dict[str, Any] = {"tokens": [], "revoked": []}
+    written: dict[str, Any] = {"tokens": [], "bound": [], "revoked": []}
     for row in rows:
-        place = "tokens" if row.revoked_at is None else "revoked"
+        place = "revoked" if row.revoked_at is not None else "bound" if row.org else "tokens"
         written[place].append(row.model_dump(exclude_none=True))
     return written
 

@@ -1,6 +1,7 @@
 """``tokens``: what services prove themselves with. The token is made here; auth is told its hash alone."""
 
 import argparse
+from collections.abc import Sequence
 from functools import partial
 
 from pydantic import TypeAdapter, ValidationError
@@ -25,7 +26,7 @@ from ctl.token_desk import (
     show_made_as_owner_does,
 )
 from shared.bus import NoAnswerError
-from shared.messages import TokenRevoked
+from shared.messages import ServiceTokenRow, TokenRevoked
 from shared.messages.base import ULID
 from shared.messages.service_token import Scope, ServiceName
 from shared.service_tokens import LIFETIME_MS, OVERLAP_MS, REGEX, parse_lifetime
@@ -49,6 +50,9 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
     revoke = add_command(actions, "revoke", "end one, or all of a service, everywhere, now")
     revoke.add_argument("id", nargs="?", type=token_id, help="the id `tokens list` shows")
     revoke.add_argument("--service", type=service_name, help="all tokens of this service")
+    revoke.add_argument(
+        "--org", type=token_id, metavar="ORG_ID", help="all that are bound to this organisation"
+    )
     revoke.add_argument("--reason", required=True, help="kept with the event")
     revoke.set_defaults(run=_run_revoke)
     regex = add_command(actions, "regex", "the regular expression that finds one in a text")
@@ -64,6 +68,7 @@ def add_create(
     create.add_argument(
         "--scope", action="append", default=[], type=scope, help="a permission it carries"
     )
+    create.add_argument("--org", type=token_id, metavar="ORG_ID", help="bind it to an organisation")
     _add_lifetime(create)
     create.set_defaults(run=_run_create, owner=owner)
 
@@ -132,17 +137,18 @@ def _run_rotate(arguments: argparse.Namespace) -> int:
 
 
 def _run_revoke(arguments: argparse.Namespace) -> int:
-    if (arguments.id is None) == (arguments.service is None):
-        complain("name one token by its id, or all of a service with --service")
+    named = [n for n in (arguments.id, arguments.service, arguments.org) if n is not None]
+    if len(named) != 1:
+        complain("name one token by its id, or all of a service with --service, or with --org")
         return exits.USAGE
     try:
         # A service is the subject of its tokens: as for people, those made later are good.
-        what = "session" if arguments.id else "person"
-        event = revocation_of(what, [arguments.id or arguments.service], arguments.reason)
+        event = revocation_of("person" if arguments.service else "session", named, arguments.reason)
     except TargetError as error:
         complain(str(error))
         return exits.USAGE
-    return operate(arguments, partial(_revoke, arguments=arguments, event=event))
+    work = _revoke_of_org if arguments.org else _revoke
+    return operate(arguments, partial(work, arguments=arguments, event=event))
 
 
 def _run_regex(_arguments: argparse.Namespace) -> int:
@@ -158,6 +164,7 @@ async def _create(session: Session, *, arguments: argparse.Namespace) -> int:
             arguments.service,
             scopes=tuple(dict.fromkeys(arguments.scope)),
             lifetime_ms=arguments.lifetime,
+            org=arguments.org,
         )
     except NotKeptError as error:
         complain(str(error))
@@ -185,6 +192,7 @@ async def _rotate(session: Session, *, arguments: argparse.Namespace) -> int:
             lifetime_ms=arguments.lifetime,
             replaces=old.id,
             overlap_ms=arguments.overlap,
+            org=old.org,
         )
     except NotKeptError as error:
         complain(str(error))
@@ -207,7 +215,24 @@ async def _revoke(session: Session, *, arguments: argparse.Namespace, event: Tok
     if not found:
         complain(f"there is no living token of that {'id' if arguments.id else 'service'}")
         return exits.FAILED
-    if not session.json:
-        for row in found:
-            say(f"ends        {row.id} of {row.service}, …{row.last_four}")
+    _say_ends(session, found)
     return await publish_and_wait(session, event, None, wait=True)
+
+
+async def _revoke_of_org(
+    session: Session, *, arguments: argparse.Namespace, event: TokenRevoked
+) -> int:
+    """One event for each: no record is of an organisation, so auth has to say which tokens are bound to it."""
+    found = [row for row in await living(session) if row.org == arguments.org]
+    if not found:
+        complain("there is no living token that is bound to that organisation")
+        return exits.FAILED
+    _say_ends(session, found)
+    events = (event.model_copy(update={"sid": row.id}) for row in found)
+    return max([await publish_and_wait(session, each, None, wait=True) for each in events])
+
+
+def _say_ends(session: Session, rows: Sequence[ServiceTokenRow]) -> None:
+    if not session.json:
+        for row in rows:
+            say(f"ends        {row.id} of {row.service}, …{row.last_four}")

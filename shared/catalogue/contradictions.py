@@ -17,8 +17,8 @@ from shared.durations import MAX_STALENESS_SECONDS
 Problem: TypeAlias = tuple[tuple[str, ...], str]
 
 LOGIN_AGE_SECONDS: Final = (60.0, 30 * 86_400.0)
-_OF_PEOPLE: Final = ("roles", "emails", "organisation", "login_age")
-_OF_CALLERS: Final = (*_OF_PEOPLE, "callers", "permissions")
+_OF_PEOPLE: Final = ("roles", "emails", "login_age")
+_OF_CALLERS: Final = ("roles", "emails", "organisation", "login_age", "callers", "permissions")
 _ANY_PAGE: Final = (
     '"*" with allow_credentials lets any page on the internet act as whoever visits it, with their '
     "cookies: write the origins out, or remove allow_credentials"
@@ -112,6 +112,11 @@ def _kinds(service: Service, entry: ServiceDocument) -> _Found:
     for key in _OF_PEOPLE if "user" not in kinds else ():
         if _says(entry, key):
             yield key, "is about people, and token_types has no user: add user, or remove this"
+    if "user" not in kinds and service.organisations == (ANY,):
+        yield (
+            "organisation",
+            '"*" says nothing of services: write the ids, or add user to token_types',
+        )
     if service.callers and "service" not in kinds:
         yield "callers", "is about services, and token_types has no service: add it, or remove this"
     if "service" in kinds and not (service.callers or service.permissions):

@@ -149,7 +149,7 @@ class ServiceDocument(_Rules):
     permissions: Permissions = PermissionNeeds()
     """What whoever calls needs: one of a list, or {any: [...], all: [...]}. Of a service: scopes."""
     organisation: Organisations = []
-    """Which organisation must be active for a person: "*" (any), or ids."""
+    """Which organisation must be active for a person, or bind a service's token that is bound: "*" or ids."""
     emails: list[Email] = []
     """Which people: whole addresses, or domains as @acme.com; in lower case."""
     callers: list[Caller] = []

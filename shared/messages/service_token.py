@@ -26,6 +26,7 @@ class ServiceToken(Message):
     *id* is the ``sid`` of all that comes of it: revoking that session ends it and its access tokens. *scopes*
     become ``permissions``. *replaced_by* is set while the token before a rotation is still good. *revoked_at*:
     it counts for nothing since then, and is kept until it would have run out so that it is known as revoked.
+    *org*: the organisation that it is bound to, None: the installation's own.
     """
 
     id: ULID
@@ -38,6 +39,7 @@ class ServiceToken(Message):
     created_by: ShortText = ""
     replaced_by: ULID | None = None
     revoked_at: Millis | None = None
+    org: ULID | None = None
 
 
 class ServiceTokenRow(Message):
@@ -52,6 +54,7 @@ class ServiceTokenRow(Message):
     created_by: ShortText = ""
     replaced_by: ULID | None = None
     revoked_at: Millis | None = None
+    org: ULID | None = None
     last_used_at: Millis | None = None
 
 
@@ -63,7 +66,10 @@ class ListServiceTokens(Message):
 
 
 class CreateServiceToken(Message):
-    """``op.tokens.create``: keep this hash. *replaces* rotates: that token is good for *overlap_ms* more."""
+    """``op.tokens.create``: keep this hash. *replaces* rotates: that token is good for *overlap_ms* more.
+
+    *org* binds it to an organisation; one that replaces another is bound as that one is.
+    """
 
     service: ServiceName
     sha256: SHA256
@@ -72,6 +78,7 @@ class CreateServiceToken(Message):
     lifetime_ms: Annotated[int, Field(ge=60_000, le=366 * 86_400_000)]
     actor: ShortText = "operator"
     replaces: ULID | None = None
+    org: ULID | None = None
     overlap_ms: Annotated[int, Field(ge=0, le=30 * 86_400_000)] = 86_400_000
 
 
@@ -95,6 +102,7 @@ class ServiceTokenIssued(Event):
     expires_at: Millis
     actor: ShortText = ""
     replaces: ULID | None = None
+    org: ULID | None = None
 
 
 class TokensUsed(Message):

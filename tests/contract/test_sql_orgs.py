@@ -264,6 +264,17 @@ async def test_members_come_in_pages(orgs: SQLOrgs) -> None:
     assert [(m.sub, m.roles) for m in await orgs.members(ACME.org, BOB, 2)] == [(EVE, ())]
 
 
+async def test_it_is_there_until_it_is_deleted(orgs: SQLOrgs) -> None:
+    """Of several asked for at once, those that are; of none, none."""
+    other = Org("01K0THER000000000000000000", "Other", 1)
+    assert isinstance(await orgs.create(other, BOB, []), Done)
+    asked = frozenset({ACME.org, other.org, "01N0NE00000000000000000000"})
+    assert await orgs.existing(asked) == {ACME.org, other.org}
+    assert await orgs.existing(frozenset()) == frozenset()
+    await orgs.delete(ACME.org, ADA, allowed, words)
+    assert await orgs.existing(asked) == {other.org}
+
+
 async def test_a_deleted_organisation_leaves_nothing(orgs: SQLOrgs, database: Database) -> None:
     """Memberships, roles and invitations go with it, and everybody's tokens are refused."""
     await joined(orgs, BOB, "admin")

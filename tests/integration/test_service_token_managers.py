@@ -1,7 +1,9 @@
 """People who manage the tokens of services: what each of the three permissions opens over HTTP, what not."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from shared.ids import SystemIds
 from shared.messages import SetRoles
 from shared.service_tokens import is_service_token
 from tests.support.auth_workers import bearer
+from tests.support.command_line import CommandLine
 from tests.support.house import House, running_house
 from tests.support.people import Person, everybody
+from tests.support.revocation import environment
 from tests.support.service_tokens import kept_token
 from tests.support.waiting import eventually
 
@@ -35,6 +39,12 @@ services:
     upstream: http://127.0.0.1:9100
     token_types: [user, service]
     callers: ["*"]
+  tenants:
+    paths: [/tenants]
+    upstream: http://127.0.0.1:9101
+    token_types: [user, service]
+    callers: ["*"]
+    organisation: "*"
 """
 BEYOND, MISSING = (403, "beyond_own_permissions"), (403, "permission_missing")
 DONE: tuple[int, str] = (201, "")
@@ -188,3 +198,69 @@ async def test_who_loses_the_role_manages_nothing_from_then_on(office: Office) -
     assert not (await bus.ask(OP_USERS_ROLES, given)).error
     await wages.renew()
     assert await office.says("wages", "DELETE", f"{PATH}/{made['id']}") == (204, "")
+
+
+async def founded(person: Person) -> str:
+    """The id of a new organisation of *person*'s, active in the next token."""
+    made = await (await person.call("POST", "/auth/orgs", {"name": "Acme"})).json()
+    await person.renew(org=made["org"])
+    return str(made["org"])
+
+
+async def answers(office: Office, token: str, path: str, wanted: tuple[int, str]) -> None:
+    """Return once the edge says that to *token*."""
+
+    async def said() -> bool:
+        return await office.house.edge.check(path, bearer=token.encode()) == wanted
+
+    await eventually(said)
+
+
+async def test_a_token_of_an_organisation_is_made_in_it_and_ends_with_it(office: Office) -> None:
+    """Only where it is active in the maker's own token; what was made of it says it too, and ends as well."""
+    wages, nobody = office.people["wages"], office.people["nobody"]
+    strange = await founded(nobody)
+    await nobody.renew(org="")
+    org, body = await founded(wages), {"service": "payroll"}
+    assert await office.says("wages", "POST", PATH, body | {"org": strange}) == BEYOND
+    made = await (await wages.call("POST", PATH, body | {"org": org})).json()
+    assert made["org"] == org
+    await wages.renew(org="")
+    assert await office.says("wages", "POST", PATH, body | {"org": org}) == BEYOND
+    assert await office.says("wages", "DELETE", f"{PATH}/{made['id']}") == BEYOND
+    assert (await (await wages.call("GET", PATH)).json())["tokens"] == []
+    await answers(office, made["token"], "/tenants", (200, ""))
+    of_none = await kept_token(office.house.bus, "payroll")
+    await answers(office, of_none, "/tenants", (200, ""))
+    pair = b64encode(f"payroll:{made['token']}".encode()).decode()
+    data, headers = {"grant_type": "client_credentials"}, {"Authorization": f"Basic {pair}"}
+    granted = await office.house.auth.call("POST", "/auth/token", data=data, headers=headers)
+    access = (await granted.json())["access_token"]
+    assert office.house.sdk_accepts(access)
+    await answers(office, access, "/tenants", (200, ""))
+    assert (await wages.call("DELETE", f"/auth/orgs/{org}")).status == 204
+    for token in (made["token"], access):
+        await answers(office, token, "/tenants", (401, "token_revoked"))
+    await answers(office, of_none, "/demo", (200, ""))
+
+
+async def test_an_operator_binds_a_token_and_ends_all_of_an_organisation(
+    office: Office, tmp_path: Path
+) -> None:
+    """``--org`` at create and at revoke; a rotation keeps it, the list tells it."""
+    org = await founded(office.people["nobody"])
+    latchwire = CommandLine(environment(office.house.nats), tmp_path)
+    made = await latchwire.run("tokens", "create", "bot", "--org", org, "--json")
+    assert (made.json["org"], made.code) == (org, 0)
+    turned = await latchwire.run("tokens", "rotate", str(made.json["id"]), "--json")
+    assert turned.json["org"] == org
+    listed = await latchwire.run("tokens", "list", "--service", "bot")
+    assert listed.out.count(f"of organisation {org}") == 2
+    for token in (made, turned):
+        await answers(office, str(token.json["token"]), "/tenants", (200, ""))
+    ended = await latchwire.run("tokens", "revoke", "--org", org, "--reason", "test")
+    assert (ended.code, ended.out.count("ends ")) == (0, 2), ended.err
+    for token in (made, turned):
+        await answers(office, str(token.json["token"]), "/tenants", (401, "token_revoked"))
+    nothing = await latchwire.run("tokens", "revoke", "--org", IDS.ulid(1), "--reason", "test")
+    assert nothing.code == 1

@@ -39,7 +39,7 @@ def made_token(service: str = "bot", *, now_ms: int = NOW_MS, **changes: Any) ->
     return Made(text, row.model_copy(update=changes))
 
 
-async def kept_token(bus: Bus, service: str, *scopes: str) -> str:
+async def kept_token(bus: Bus, service: str, *scopes: str, org: str | None = None) -> str:
     """A token that auth has taken in, as an operator's command line makes it."""
     made = made_token(service)
     request = CreateServiceToken(
@@ -48,6 +48,7 @@ async def kept_token(bus: Bus, service: str, *scopes: str) -> str:
         last_four=made.row.last_four,
         scopes=scopes,
         lifetime_ms=DAY_MS,
+        org=org,
     )
     answer = await bus.ask(OP_TOKENS_CREATE, request, timeout=5.0)
     assert not answer.problem, answer.problem

@@ -44,7 +44,7 @@ REFUSED = [
     ([FOR_BOTH], "token_types: service alone lets every service in"),
     ([TO_SERVICES, 'callers: ["*"]', "roles: [x]"], "roles: is about people, and token_types has no user"),
     ([TO_SERVICES, 'callers: ["*"]', 'emails: ["@a.b"]'], "emails: is about people"),
-    ([TO_SERVICES, 'callers: ["*"]', 'organisation: "*"'], "organisation: is about people"),
+    ([TO_SERVICES, 'callers: ["*"]', 'organisation: "*"'], 'organisation: "*" says nothing of services'),
     ([TO_SERVICES, 'callers: ["*"]', "login_age: 15m"], "login_age: is about people"),
     (["callers: [bot]"], "callers: is about services, and token_types has no service"),
     ([FOR_BOTH, 'callers: ["*", bot]'], 'callers: "*" stands for all: remove it, or the others'),
@@ -177,6 +177,7 @@ def test_what_cannot_be_meant_is_refused_with_its_line_and_the_cure(
 FINE = [
     [TO_SERVICES, 'callers: ["*"]'],
     [TO_SERVICES, "permissions: [a.b]"],
+    [TO_SERVICES, 'callers: ["*"]', "organisation: acme"],
     [FOR_BOTH, "callers: [bot]", "roles: [x]", "login_age: 1m", 'organisation: "*"'],
     ["organisation: [0199, acme]".replace("0199", '"0199"')],
     ["require_auth: false", "rate_limit: strict", 'allowed_origins: ["*"]'],

@@ -292,6 +292,23 @@ def test_what_may_not_be_passed_on_is_refused(
     assert desk().outcome(passing(bearer, assertion, path)) == code
 
 
+@pytest.mark.parametrize(
+    ("bound", "active", "code"),
+    [
+        ("", "acme", "allow"),
+        ("acme", "acme", "allow"),
+        ("acme", "evil", "not_allowed"),
+        ("acme", "", "not_allowed"),
+    ],
+)
+def test_a_service_of_an_organisation_calls_for_nobody_of_another(
+    bound: str, active: str, code: str
+) -> None:
+    """X-Org-Id would name the person's: a tenant's service would be let in as any tenant."""
+    shop = service_token("shop", "orders.read", org=bound)
+    assert desk().outcome(passing(shop, assert_(members(org=active)))) == code
+
+
 def test_the_refusal_names_the_assertion_to_an_operator() -> None:
     """The service's own token is fine, and its owner looks at the wrong place otherwise."""
     found = desk().check(passing(SHOP, b"x"))

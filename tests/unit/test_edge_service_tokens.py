@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from latchwire.claims import find_bad_claim
 from latchwire.records import Record
 from services.edge.domain.decision import Allowed, Denied
 from services.edge.flows.usage import TELL_AGAIN_MS, TokenUse
@@ -30,7 +31,20 @@ services:
     token_types: [service]
     callers: ["*"]
     permissions: [orders.read]
+  acme:
+    paths: [/acme]
+    upstream: http://127.0.0.1:9103
+    token_types: [service]
+    callers: ["*"]
+    organisation: ["01ARZ3NDEKTSV4RRFFQ69G5FAV"]
+  tenants:
+    paths: [/tenants]
+    upstream: http://127.0.0.1:9104
+    token_types: [user, service]
+    callers: [bot]
+    organisation: "*"
 """
+ACME, EVIL = "01ARZ3NDEKTSV4RRFFQ69G5FAV", "01BX5ZZKBKACTAV9WEVGEMMVRZ"
 
 
 def desk_with(*made: Made) -> Desk:
@@ -51,6 +65,32 @@ def test_a_service_is_let_in_with_its_token_as_it_is() -> None:
     assert "X-Token-Type: service" in lines
     for name in ("X-User-Id", "X-User-Email", "X-User-Roles", "X-Org-Id", "X-Session-Id"):
         assert f"{name}: " in lines, name
+
+
+@pytest.mark.parametrize(
+    ("org", "opened"),
+    [
+        (None, {"/api", "/acme", "/tenants"}),
+        (ACME, {"/api", "/acme", "/tenants"}),
+        (EVIL, {"/api", "/tenants"}),
+    ],
+    ids=["none", "acme", "evil"],
+)
+def test_a_token_of_an_organisation_opens_what_is_the_organisation_s(
+    org: str | None, opened: set[str]
+) -> None:
+    """And nothing of another's; one that is bound to none is the installation's own. The upstream is told."""
+    bot = made_token("bot", org=org)
+    desk = desk_with(bot)
+    seen = {
+        path: desk.outcome(request(path, bearer=bot.raw)) for path in ("/api", "/acme", "/tenants")
+    }
+    assert {path for path, outcome in seen.items() if outcome == "allow"} == opened
+    assert set(seen.values()) <= {"allow", "not_allowed"}
+    decision = desk.check(request("/api", bearer=bot.raw))
+    assert isinstance(decision, Allowed)
+    assert decision.token is not None
+    assert f"X-Org-Id: {org or ''}" in decision.token.identity.decode().split("\r\n")
 
 
 def test_a_person_is_not_taken_for_a_service() -> None:
@@ -224,3 +264,22 @@ def test_a_revoked_signing_key_ends_the_tokens_of_its_document_at_once() -> None
     assert desk.outcome(request("/api", bearer=bot.raw)) == "token_revoked"
     desk.tokens.use_service_tokens((bot.row,), "k2")
     assert desk.outcome(request("/api", bearer=bot.raw)) == "allow"
+
+
+@pytest.mark.parametrize(
+    ("more", "bad"),
+    [
+        ({"org": ACME}, None),
+        ({"org": ""}, None),
+        ({"org": 7}, "org"),
+        ({"org": ACME, "roles": ["org:owner"]}, "roles"),
+        ({"org": ACME, "email": "ada@example.com"}, "email"),
+        ({"org": ACME, "csrf": "c" * 43}, "csrf"),
+    ],
+)
+def test_an_access_token_of_a_service_says_its_organisation_and_nothing_else_of_people(
+    more: dict[str, object], bad: str | None
+) -> None:
+    """Every reader's package looks at that: nobody can be taken for both."""
+    own = {"sub": "bot", "client_id": "bot", "service": "bot", "email": "", "roles": [], "csrf": ""}
+    assert find_bad_claim(make_claims(**own) | more) == bad

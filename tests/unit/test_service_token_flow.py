@@ -27,6 +27,7 @@ from services.auth.flows.service_tokens import Kept, ServiceTokenFlow, Struck
 from services.auth.flows.token_keeper import TokenKeeper
 from services.auth.handlers.service_tokens import on_used
 from services.auth.ports import BusUnavailableError, FeedStaleError
+from services.auth.ports.accounts import AccountsUnavailableError
 from shared.contract import SERVICE_TOKEN_ISSUED, TOKEN_REVOKED
 from shared.messages import ServiceToken, TokenRevoked, TokensUsed
 from shared.messages.base import MAX_TIME_MS
@@ -39,6 +40,7 @@ from tests.support.fakes.service_tokens import FakeRegisters, FakeTokenUses
 from tests.support.service_tokens import made_token
 from tests.support.tokens import NOW_MS
 
+ACME, EVIL = "01ARZ3NDEKTSV4RRFFQ69G5FAV", "01BX5ZZKBKACTAV9WEVGEMMVRZ"
 BOT = made_token("bot", scopes=("orders.read",))
 WANTED = Wanted("bot", "a" * 64, "abcd", 90 * DAY_MS, "operator")
 
@@ -163,6 +165,65 @@ def test_a_rotation_keeps_the_scopes_and_bounds_the_old_one() -> None:
     still = add((short,), wanted, FakeIds().ulid(NOW_MS), NOW_MS)
     assert isinstance(still, Added)
     assert next(row for row in still.rows if row.id == short.id).expires_at == NOW_MS + 1_000
+
+
+def test_a_rotation_keeps_the_organisation_whatever_is_asked_for() -> None:
+    """Bound or not: a token can be made neither wider nor another one's by replacing it."""
+    for org, asked in ((ACME, None), (ACME, EVIL), (None, ACME)):
+        old = BOT.row.model_copy(update={"org": org})
+        wanted = replace(WANTED, replaces=old.id, org=asked)
+        added = add((old,), wanted, FakeIds().ulid(NOW_MS), NOW_MS)
+        assert isinstance(added, Added)
+        assert added.new.org == org
+
+
+def test_two_tokens_of_a_service_live_for_each_organisation() -> None:
+    """One organisation's leave room for another's, and for the installation's own."""
+    two = tuple(made_token("bot", org=ACME).row for _ in range(2))
+    for org, refused in ((ACME, True), (EVIL, False), (None, False)):
+        added = add(two, replace(WANTED, org=org), FakeIds().ulid(NOW_MS), NOW_MS)
+        assert isinstance(added, NotDone) == refused, org
+
+
+class SomeOrgs:
+    """Those that there are; *away* is SQL being so."""
+
+    def __init__(self, *there: str) -> None:
+        self.there, self.away, self.asked = frozenset(there), False, 0
+
+    async def existing(self, orgs: frozenset[str]) -> frozenset[str]:
+        self.asked += 1
+        if self.away:
+            raise AccountsUnavailableError
+        return orgs & self.there
+
+
+async def test_the_tokens_of_an_organisation_end_with_it() -> None:
+    """Within a second of the word of it, or when SQL is back; those of others and of none go on."""
+    bound, other = made_token("bot", org=ACME).row, made_token("bot", org=EVIL).row
+    w = world(ELSE, bound, other)
+    orgs = SomeOrgs(ACME, EVIL)
+    keeper = TokenKeeper(w.flow, orgs)
+    await keeper.look()
+    assert len(counting(w)) == 3
+    orgs.there, orgs.away = frozenset({EVIL}), True
+    keeper.wake()
+    await keeper.look()
+    assert keeper.is_due
+    assert len(counting(w)) == 3
+    orgs.away = False
+    await keeper.look()
+    assert counting(w) == (ELSE, other)
+    (event,) = w.events.of(TOKEN_REVOKED.name)
+    assert isinstance(event, TokenRevoked)
+    assert (event.sid, event.reason, event.actor) == (bound.id, "organisation_ended", "auth")
+
+
+async def test_nothing_is_asked_of_sql_where_no_token_is_bound() -> None:
+    """Most installations; a keeper is woken with every revocation."""
+    orgs = SomeOrgs()
+    await TokenKeeper(world(ELSE, PAST).flow, orgs).look()
+    assert orgs.asked == 0
 
 
 def test_what_was_replaced_by_a_revoked_one_can_be_rotated_again() -> None:
@@ -465,6 +526,36 @@ async def test_a_found_token_that_is_not_known_is_called_revoked_only_by_who_can
     assert w.events.published == []
 
 
+ANY, ONE = frozenset({MANAGE, MANAGE_ANY}), frozenset({MANAGE, f"{MANAGE}:bot"})
+OF_ORGS: tuple[tuple[str, str, str, str | None, frozenset[str], bool], ...] = (
+    ("a person, of the active one", "", ACME, ACME, ONE, True),
+    ("a person, of another", "", ACME, EVIL, ONE, False),
+    ("a person with none active", "", "", ACME, ONE, False),
+    ("a person, of none", "", ACME, None, ONE, True),
+    ("a person, of the active one, another name", "", ACME, ACME, frozenset({MANAGE}), False),
+    ("an operator's, of any", "", "", EVIL, ANY, True),
+    ("a bound service, its own", "bot", ACME, ACME, frozenset({MANAGE}), True),
+    ("a bound service, of another", "bot", ACME, EVIL, frozenset({MANAGE}), False),
+    ("a bound service, of none", "bot", ACME, None, frozenset({MANAGE}), False),
+    ("a bound service, of none, by name", "till", ACME, None, ONE, False),
+    ("a bound service, any", "till", ACME, None, ANY, True),
+    ("a service of none, of one", "bot", "", ACME, frozenset({MANAGE}), False),
+)
+
+
+@pytest.mark.parametrize(
+    ("caller", "active", "org", "permissions", "may"),
+    [row[1:] for row in OF_ORGS],
+    ids=[row[0] for row in OF_ORGS],
+)
+def test_whose_tokens_of_an_organisation_somebody_may_manage(
+    caller: str, active: str, org: str | None, permissions: frozenset[str], may: bool
+) -> None:
+    """Of the one that is active in his own token; a bound service makes none that is less bound than itself."""
+    held = {"caller": caller, "caller_org": active, "permissions": permissions}
+    assert may_manage("bot", org, **held) == may  # type: ignore[arg-type]
+
+
 MANAGERS: tuple[tuple[str, str, frozenset[str], bool], ...] = (
     ("a service, itself", "bot", frozenset({MANAGE}), True),
     ("a service, another", "till", frozenset({MANAGE}), False),
@@ -486,7 +577,8 @@ def test_whose_tokens_somebody_may_manage(
     caller: str, permissions: frozenset[str], may: bool
 ) -> None:
     """Those of ``bot``: who makes a token of a name can be the service of that name."""
-    assert may_manage("bot", caller=caller, permissions=permissions) == may
+    held = {"caller": caller, "caller_org": "", "permissions": permissions}
+    assert may_manage("bot", None, **held) == may  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("by", ["tidying", "another token", "a revocation"])

@@ -112,6 +112,10 @@ def test_who_knows_nothing_of_revoked_rows_reads_none_of_them_as_living() -> Non
     bot = made_token("bot").row
     past = bot.model_copy(update={"revoked_at": NOW_MS})
     assert tokens_body((past,))["tokens"] == []
+    bound = bot.model_copy(update={"org": bot.id})
+    assert tokens_body((bound,))["tokens"] == []
+    assert read_tokens_body(tokens_body((past, bound, bot))) == (bot, bound, past)
+    assert read_tokens_body({"tokens": [], "bound": [bot.model_dump()]}) is None
     assert read_tokens_body({"tokens": [], "revoked": [bot.model_dump()]}) is None
     assert (
         TokenTable.of((past, bot)).by_hash
@@ -135,3 +139,5 @@ def test_the_claims_name_the_service_and_nobody_else() -> None:
     assert (claims.email, claims.org, claims.roles, claims.csrf) == ("", "", (), "")
     assert claims.permissions == ("orders.read",)
     assert (claims.sst, claims.iat_ms) == (row.created_at, row.created_at)
+    bound = claims_of(made_token("till", org=row.id).row, issuer="http://a", audience="b")
+    assert (bound.org, bound.email, bound.roles) == (row.id, "", ())

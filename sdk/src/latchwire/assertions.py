@@ -217,7 +217,7 @@ def _consistent(found: Assertion) -> Assertion | Refused:
     if found.is_person:
         sender = found.actors[0] if found.actors else ""
         return found if found.service == sender else _invalid("act")
-    if found.roles or found.org or not found.service:
+    if found.roles or not found.service:
         return _invalid("email")
     return found if found.service == (found.actors or (found.sub,))[0] else _invalid("act")
 

@@ -22,7 +22,7 @@ class Claims:
 
     *roles* that begin with ``org:`` are held in the organisation *org*, the others were granted by an operator.
     *service* is the name of the service that calls, which is then ``sub`` and ``client_id`` too and has no
-    *email*, roles or organisation; "" for a person.
+    *email* and no roles, and *org* where its token is bound to one; "" for a person.
     """
 
     iss: str
@@ -126,7 +126,7 @@ def _is_milliseconds(value: Any) -> bool:
     return type(value) is int and value in MILLISECONDS
 
 
-_OF_PEOPLE = ("email", "org", "roles", "csrf")
+_OF_PEOPLE = ("email", "roles", "csrf")
 _Check = Callable[[Any], bool]
 _REQUIRED: tuple[tuple[str, _Check], ...] = (
     ("iss", _is_text),

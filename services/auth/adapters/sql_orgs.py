@@ -80,6 +80,13 @@ class SQLOrgs:
             found = await memberships_where(c, here)
         return found[0] if found else None
 
+    async def existing(self, orgs: frozenset[str]) -> frozenset[str]:
+        async with self._database.reading() as c:
+            rows = await c.execute(
+                select(organisations.c.org).where(organisations.c.org.in_(sorted(orgs)))
+            )
+            return frozenset(rows.scalars())
+
     async def members(self, org: str, after: str, limit: int) -> list[Member]:
         async with self._database.reading() as c:
             rows = await c.execute(

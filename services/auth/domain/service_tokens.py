@@ -29,7 +29,8 @@ class Wanted:
     """A token to be kept: *scopes* None are those of the one it *replaces*, else none.
 
     The one it replaces is good for *overlap_ms* more. *within* bounds the scopes: those of whoever asks; None:
-    an operator's, who may give any.
+    an operator's, who may give any. *org* binds it to an organisation, unless it replaces one: then it is bound
+    as that one is.
     """
 
     service: str
@@ -41,6 +42,7 @@ class Wanted:
     replaces: str | None = None
     overlap_ms: int = OVERLAP_MS
     within: frozenset[str] | None = None
+    org: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,26 @@ class NotDone:
     code: Code
 
 
-def may_manage(service: str, *, caller: str, permissions: Collection[str]) -> bool:
-    """Whether who has `MANAGE` may make, see and end tokens of *service*.
+def may_manage(
+    service: str,
+    org: str | None,
+    *,
+    caller: str,
+    caller_org: str,
+    permissions: Collection[str],
+) -> bool:
+    """Whether who has `MANAGE` may make, see and end tokens of *service* bound to *org* (None: to none).
 
     *caller* is the name of the service that asks, "" for a person: its own tokens it may, those of others
     with ``service_tokens.manage:<name>`` or `MANAGE_ANY`. Whoever has a token of a name is that service.
+    Of an organisation they may when it is the one that is active in their own token (*caller_org*), and a
+    service that is bound to one only then: without a bound it would be more than it is.
     """
-    if service == caller:
+    if MANAGE_ANY in permissions:
         return True
-    return MANAGE_ANY in permissions or f"{MANAGE}:{service}" in permissions
+    if (org or "") != caller_org and (org or caller):
+        return False
+    return service == caller or f"{MANAGE}:{service}" in permissions
 
 
 def add(rows: Rows, wanted: Wanted, token_id: str, now_ms: int) -> Added | NotDone:
@@ -85,6 +98,7 @@ def add(rows: Rows, wanted: Wanted, token_id: str, now_ms: int) -> Added | NotDo
         created_at=now_ms,
         expires_at=now_ms + wanted.lifetime_ms,
         created_by=wanted.actor,
+        org=wanted.org if old is None else old.org,
     )
     kept = tuple(_replaced(row, new, wanted, now_ms) if row is old else row for row in living)
     revoked = (row for row in unexpired(rows, now_ms) if row.revoked_at is not None)
@@ -135,7 +149,8 @@ def narrowed(held: tuple[str, ...], asked: str) -> tuple[str, ...] | None:
 
 
 def _refusal(rows: Rows, living: Rows, wanted: Wanted, old: ServiceToken | None) -> Code | None:
-    own = [row for row in living if row.service == wanted.service]
+    org = wanted.org if old is None else old.org
+    own = [row for row in living if (row.service, row.org) == (wanted.service, org)]
     rules: tuple[tuple[bool, Code], ...] = (
         (wanted.replaces is None or old in own, "not_found"),
         (old is None or old.replaced_by is None, "already_replaced"),

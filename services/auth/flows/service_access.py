@@ -81,6 +81,7 @@ class ServiceAccess:
             "exp": iat + seconds,
             "iat_ms": now_ms,
             "sst": row.created_at,
+            **({"org": row.org} if row.org else {}),
         }
 
     async def _used(self, token_id: str, now_ms: int) -> None:

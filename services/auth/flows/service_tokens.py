@@ -36,6 +36,7 @@ from services.auth.ports import (
 )
 from services.auth.ports.service_tokens import (
     KnownTokens,
+    Organisations,
     Register,
     Registers,
     RegisterTooLargeError,
@@ -50,6 +51,7 @@ from shared.service_tokens import claims_of, is_service_token
 log = structlog.get_logger()
 
 TRIES = 5
+ORGANISATION_ENDED = "organisation_ended"
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,17 @@ class ServiceTokenFlow:
         written = await self._mark(register, token_id)
         return Struck(row, event.id, written.generation if written else 0)
 
+    async def end_of_organisations(self, orgs: Organisations) -> None:
+        """Revoke the tokens bound to an organisation that is no more. Raises: AccountsUnavailableError."""
+        register = await self.registers.read()
+        bound = [row for row in alive(register.rows, self.clock.now_ms()) if row.org is not None]
+        if not bound:
+            return
+        there = await orgs.existing(frozenset(row.org for row in bound if row.org))
+        for row in bound:
+            if row.org not in there:
+                await self.revoke(row.id, ORGANISATION_ENDED, "auth")
+
     async def tidy(self) -> None:
         """Mark what was revoked, strike what has run out, and sign with the key that signs now.
 
@@ -253,6 +266,7 @@ class ServiceTokenFlow:
             expires_at=new.expires_at,
             actor=wanted.actor,
             replaces=wanted.replaces,
+            org=new.org,
         )
         try:
             await self.events.publish(SERVICE_TOKEN_ISSUED, event)

@@ -42,6 +42,7 @@ async def on_create(request: CreateServiceToken, *, tokens: ServiceTokenFlow) ->
         scopes=request.scopes,
         replaces=request.replaces,
         overlap_ms=request.overlap_ms,
+        org=request.org,
     )
     try:
         kept = await tokens.keep(wanted)

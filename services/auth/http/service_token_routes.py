@@ -23,6 +23,7 @@ from services.auth.http.prefer import end_and_wait, read_wait
 from services.auth.http.problems import Problem
 from services.auth.ports import Watch
 from shared.messages import ServiceToken
+from shared.messages.base import ULID
 from shared.messages.service_token import MAX_SCOPES, Scope, ServiceName
 from shared.service_tokens import (
     LIFETIME_MS,
@@ -50,11 +51,12 @@ Lifetime = Annotated[str, Field(max_length=8)]
 
 
 class CreateBody(Body):
-    """POST /auth/service-tokens: *lifetime* as ``90d``."""
+    """POST /auth/service-tokens: *lifetime* as ``90d``; *org* binds it (a bound service's by itself)."""
 
     service: ServiceName
     scopes: Annotated[list[Scope], Field(max_length=MAX_SCOPES)] = []  # noqa: RUF012 - pydantic copies
     lifetime: Lifetime = ""
+    org: ULID | None = None
 
 
 class RotateBody(Body):
@@ -67,17 +69,21 @@ class RotateBody(Body):
 async def list_tokens(request: web.Request) -> web.Response:
     """GET: every living token that the caller may manage, without anything that could be used as one."""
     listed = await context_of(request).services.listed()
-    rows = [_described(row, listed.uses) for row in listed.rows if _may(request, row.service)]
+    rows = [
+        _described(row, listed.uses) for row in listed.rows if _may(request, row.service, row.org)
+    ]
     return web.json_response({"tokens": rows, "uses_known": listed.uses is not None})
 
 
 async def create(request: web.Request) -> web.Response:
     """POST: 201 with the token, which is shown this once."""
     body = await read_body(request, CreateBody)
-    _require_may(request, body.service)
+    claims = claims_of(request)
+    org = body.org or (claims.org if claims.service else "") or None
+    _require_may(request, body.service, org)
     lifetime_ms = _milliseconds("lifetime", body.lifetime, LIFETIME_MS)
     return await _kept(
-        request, service=body.service, scopes=tuple(body.scopes), lifetime_ms=lifetime_ms
+        request, service=body.service, scopes=tuple(body.scopes), lifetime_ms=lifetime_ms, org=org
     )
 
 
@@ -177,17 +183,19 @@ def _named(request: web.Request) -> ServiceToken:
     row = context_of(request).services.living(request.match_info["id"])
     if row is None:
         raise Problem(404, "not_found")
-    _require_may(request, row.service)
+    _require_may(request, row.service, row.org)
     return row
 
 
-def _may(request: web.Request, service: str) -> bool:
+def _may(request: web.Request, service: str, org: str | None) -> bool:
     claims = claims_of(request)
-    return may_manage(service, caller=claims.service, permissions=claims.permissions)
+    return may_manage(
+        service, org, caller=claims.service, caller_org=claims.org, permissions=claims.permissions
+    )
 
 
-def _require_may(request: web.Request, service: str) -> None:
-    if not _may(request, service):
+def _require_may(request: web.Request, service: str, org: str | None) -> None:
+    if not _may(request, service, org):
         raise Problem(STATUS["beyond_own_permissions"], "beyond_own_permissions")
 
 

@@ -40,6 +40,10 @@ class Orgs(Protocol):
         """The place of *sub* in *org*; None when there is no such organisation, or *sub* is not in it."""
         ...
 
+    async def existing(self, orgs: frozenset[str]) -> frozenset[str]:
+        """Those of *orgs* that there are."""
+        ...
+
     async def members(self, org: str, after: str, limit: int) -> list[Member]:
         """Members in the order of their ``sub``, after *after*."""
         ...

@@ -85,6 +85,14 @@ class TokenUses(Protocol):
         ...
 
 
+class Organisations(Protocol):
+    """Where there are accounts. Raises: AccountsUnavailableError."""
+
+    async def existing(self, orgs: frozenset[str]) -> frozenset[str]:
+        """Those of *orgs* that there are."""
+        ...
+
+
 @dataclass(frozen=True)
 class ServiceTokenPorts:
     """All three."""

@@ -112,7 +112,8 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     subjects = accounts.subjects if accounts else EmailSubjects()
     users = UserFlow(ports.people, ports.sessions, revocations, core.ending, subjects, ports.clock)
     match = MatchFlow(ports.attempts, ports.sessions, revocations, subjects, runtime.clock)
-    await keep_service_tokens(runtime, bus, feed, core.services)
+    orgs = accounts.orgs.orgs if accounts else None
+    await keep_service_tokens(runtime, bus, feed, core.services, orgs)
     await answer_operators(bus, users, match, accounts, runtime, settings, scripts)
     gateway = open_gateway(settings, bus, followed.catalogue, revocations)
     context = make_context(settings, ports, core, accounts, followed.catalogue)

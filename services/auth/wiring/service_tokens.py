@@ -9,7 +9,7 @@ from services.auth.adapters.redis_token_uses import RedisTokenUses
 from services.auth.flows.service_tokens import ServiceTokenFlow
 from services.auth.flows.token_keeper import TokenKeeper
 from services.auth.handlers.service_tokens import answer_service_tokens
-from services.auth.ports.service_tokens import ServiceTokenPorts
+from services.auth.ports.service_tokens import Organisations, ServiceTokenPorts
 from services.auth.settings import AuthSettings
 from services.auth.wiring.parts import Ports
 from shared.bus import Bus
@@ -43,10 +43,14 @@ def make_service_tokens(settings: AuthSettings, ports: Ports) -> ServiceTokenFlo
 
 
 async def keep_service_tokens(
-    runtime: Runtime, bus: Bus, feed: RevocationFeed, tokens: ServiceTokenFlow
+    runtime: Runtime,
+    bus: Bus,
+    feed: RevocationFeed,
+    tokens: ServiceTokenFlow,
+    orgs: Organisations | None,
 ) -> None:
-    """Answer operators, hear edges, and strike what is revoked by anybody."""
-    keeper = TokenKeeper(tokens)
+    """Answer operators, hear edges, and mark what is revoked by anybody, or with its organisation."""
+    keeper = TokenKeeper(tokens, orgs)
     feed.on_applied.append(lambda _key, _record: keeper.wake())
     runtime.spawn("service tokens", keeper.run(runtime.stopping), drains=False)
     await answer_service_tokens(bus, tokens)

@@ -31,7 +31,7 @@ def identity_headers(claims: Claims | None) -> tuple[tuple[str, str], ...]:
         return _headers()
     kind, service = (SERVICE, header_safe(claims.service)) if claims.service else (USER, "")
     if not claims.email:  # nothing of a person: a service that reads only X-User-Id finds nobody
-        return _headers(kind=kind, service=service)
+        return _headers(org=header_safe(claims.org), kind=kind, service=service)
     return _headers(
         header_safe(claims.sub),
         header_safe(claims.email),

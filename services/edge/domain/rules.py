@@ -65,6 +65,9 @@ def _judge_service(service: Service, claims: Claims) -> tuple[Code, str] | None:
         return "wrong_token_type", "service"
     if service.callers and ANY not in service.callers and claims.service not in service.callers:
         return "not_allowed", CALLERS
+    # A token that is bound to none is the installation's own.
+    if claims.org and service.organisations and not _is_member(service.organisations, claims.org):
+        return "not_allowed", ORGANISATION
     if not service.permissions.met_by(claims.permissions):
         return "not_allowed", PERMISSIONS
     return None

@@ -11,7 +11,7 @@ from services.edge.domain.credentials import Presented, read_credentials
 from services.edge.domain.decision import Allowed, Code, Decision, Denied, VerifiedToken
 from services.edge.domain.original import Asking, Fields, is_preflight
 from services.edge.domain.routes import Route, RouteTable
-from services.edge.domain.rules import refuse_old_login
+from services.edge.domain.rules import ORGANISATION, refuse_old_login
 from services.edge.flows.passing import Passing, refuse_passed
 from services.edge.flows.routing import Asked, Router
 from services.edge.flows.standings import standing_of
@@ -184,6 +184,10 @@ class Checker:
         found = self.passing.read(caller, fields, now_ms)
         if isinstance(found, Denied):
             return _deny(asked, found.code, found.detail)
+        if caller.claims.org and found.claims.org != caller.claims.org:
+            return _deny(
+                asked, "not_allowed", f"{ORGANISATION} (of whom {caller.claims.service} calls for)"
+            )
         refused = refuse_passed(asked.route.service, found.claims, now_ms)
         if refused is not None:
             code, rule = refused
