@@ -113,12 +113,14 @@ def roll_of(told: EdgeList, position: Position) -> dict[str, object]:
 
 
 def state_of(edge: SeenEdge, position: Position) -> str:
-    """One word for an edge."""
+    """One word for an edge. Without an epoch to compare, its own or BLOCKLIST's, none is another."""
     beat = edge.beat
     if edge.age_ms > SILENT_MS:
         return "silent"
-    if beat.epoch != position.epoch:
+    if beat.epoch and position.epoch and beat.epoch != position.epoch:
         return "other epoch"
+    if not beat.ready and beat.max_staleness_ms < beat.staleness_ms < UNPROVEN_MS:
+        return "stale"
     return "ready" if beat.ready else "refusing"
 
 
@@ -132,7 +134,7 @@ def edge_table(told: EdgeList, position: Position) -> str:
             one_line(beat.edge_id),
             state_of(edge, position),
             beat.seq,
-            max(0, position.last_seq - beat.seq),
+            max(0, position.last_seq - beat.seq) if position.epoch else "-",
             f"{beat.staleness_ms} ms" if beat.staleness_ms < UNPROVEN_MS else "unproven",
             beat.blocklist_size,
             beat.keys_generation,

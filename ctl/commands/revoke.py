@@ -25,6 +25,7 @@ CONFIRM = {
     "service": "Every token of this service is refused everywhere, and so is its name for ten years. "
     "(`latchwire tokens revoke --service NAME` ends the tokens that it has, and no later ones.)",
 }
+COUNTED = ("session", "subject")
 LOCKED_OUT = "Nobody can sign in until another key signs."
 _BECAME = {
     "stored": "applied     BLOCKLIST {seq}",
@@ -141,7 +142,7 @@ async def _match(session: Session, event: TokenRevoked) -> Match | None:
     except NoAnswerError:
         match = None
     if not session.json:
-        say(f"matches     {_matched(match)}")
+        say(f"matches     {matched_in_words(match, event.scope)}")
     if match is not None and match.counted and not match.sessions + match.links:
         complain("warning: 0 matched: is the id right? A token that lives outside may still be hit")
     return match
@@ -156,9 +157,12 @@ async def _publish(session: Session, event: TokenRevoked) -> Published:
     return Published(ack, session.clock.monotonic(), session.clock.now_ms())
 
 
-def _matched(match: Match | None) -> str:
+def matched_in_words(match: Match | None, scope: str) -> str:
+    """How many it hits, or why nobody can say: sessions and people are counted while Redis can be believed."""
     if match is None:
         return "not counted: auth does not answer"
+    if not match.counted and scope in COUNTED:
+        return "not counted: auth's store is away, or nobody vouches for it (`status`)"
     if not match.counted:
         return "not counted: auth keeps no list of these"
     return f"{_plural(match.sessions, 'session')}, {_plural(match.links, 'unopened link')}"

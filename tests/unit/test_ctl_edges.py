@@ -1,10 +1,22 @@
 """What `edges list` and `status` say of an edge."""
 
-from ctl.commands.edges import edge_table, problems_of, roll_of, state_of, warnings_of
+from typing import Any
+
+import pytest
+
+from ctl.commands.edges import (
+    UNPROVEN_MS,
+    edge_table,
+    problems_of,
+    roll_of,
+    state_of,
+    warnings_of,
+)
 from shared.bus import Position
 from shared.messages import EdgeList, Heartbeat, SeenEdge
 
 POSITION = Position("e", 1, 7)
+UNKNOWN = Position("", 0, 0)  # no revocation worker answers
 
 
 def seen(
@@ -53,6 +65,28 @@ def test_a_ready_edge_is_none_and_a_refusing_one_is() -> None:
     assert (state_of(seen(), POSITION), problems_of(roll(seen()))) == ("ready", [])
     assert state_of(seen(epoch="other"), POSITION) == "other epoch"
     assert problems_of(roll(seen(ready=False))) == ["edge edge-1 refuses"]
+
+
+@pytest.mark.parametrize(
+    ("edge", "position", "word"),
+    [
+        ({"epoch": "e"}, UNKNOWN, "ready"),
+        ({"epoch": "e", "ready": False, "staleness_ms": 10_001}, UNKNOWN, "stale"),
+        ({"epoch": "e", "ready": False, "staleness_ms": 10_001}, POSITION, "stale"),
+        ({"epoch": "", "ready": False, "staleness_ms": UNPROVEN_MS}, POSITION, "refusing"),
+        ({"epoch": "other", "ready": False, "staleness_ms": 10_001}, POSITION, "other epoch"),
+    ],
+)
+def test_an_epoch_that_nobody_knows_is_not_another_one(
+    edge: dict[str, Any], position: Position, word: str
+) -> None:
+    """While no revocation worker answers, the operator is not sent to a blocklist that was lost."""
+    beat = seen().beat.model_copy(update=edge)
+    told = SeenEdge(beat=beat, age_ms=500)
+    assert state_of(told, position) == word
+    shown = edge_table(roll(told), position).splitlines()[1].split("  ")
+    behind = [cell.strip() for cell in shown if cell.strip()][3]
+    assert behind == ("0" if position.epoch else "-")
 
 
 def test_no_edge_at_all_is_a_problem() -> None:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from ctl.commands.revoke import matched_in_words
 from ctl.targets import TargetError, revocation_of
+from shared.messages import Match
 from tests.support.tokens import make_claims, sign
 
 SID = "01J00000000000000000000S1D"
@@ -71,3 +73,19 @@ def test_an_id_becomes_the_event_as_tokens_carry_it(
         "reason": "why",
         "actor": "operator",
     }
+
+
+@pytest.mark.parametrize(
+    ("match", "scope", "said"),
+    [
+        (None, "subject", "auth does not answer"),
+        (Match(counted=False), "subject", "auth's store is away"),
+        (Match(counted=False), "session", "auth's store is away"),
+        (Match(counted=False), "token", "auth keeps no list of these"),
+        (Match(counted=False), "key", "auth keeps no list of these"),
+        (Match(sessions=2, links=1), "subject", "2 sessions, 1 unopened link"),
+    ],
+)
+def test_why_nobody_counts_is_said_as_it_is(match: Match | None, scope: str, said: str) -> None:
+    """Auth has a list of people and of sessions, and cannot read it while Redis is away."""
+    assert said in matched_in_words(match, scope)
