@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ctl.heartbeats import ROLL_CALL_SECONDS, RollCall
+from ctl.heartbeats import ROLL_CALL_SECONDS, RollCall, others_in_words
 from ctl.output import one_line, say
 from ctl.session import Session
 from latchwire.documents import Document, read_document
@@ -14,9 +14,6 @@ from shared.messages import Heartbeat
 from shared.secrets import load_operator_keys
 
 POLL_SECONDS = 0.25
-OTHERS_MAY_BE_LIVE = (
-    "other edges may be live: no revocation worker has listened long enough to name them all"
-)
 # An edge that claims to be further ahead than this tells a lie, and generations are no endless supply.
 MAX_AHEAD = 1_000_000
 
@@ -55,11 +52,12 @@ class EdgeWord:
 
 @dataclass(frozen=True)
 class Words:
-    """What the edges said. *whole*: no live edge can be missing."""
+    """What the edges said. *whole*: no live edge can be missing; *missing*: who was named and is not heard."""
 
     generation: int
     edges: tuple[EdgeWord, ...]
     whole: bool
+    missing: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -72,7 +70,12 @@ class Words:
             {"edge_id": e.edge_id, "generation": e.generation, "after_ms": e.after_ms}
             for e in self.edges
         ]
-        return {"complete": self.complete, "whole": self.whole, "edges": edges}
+        return {
+            "complete": self.complete,
+            "whole": self.whole,
+            "edges": edges,
+            "missing": list(self.missing),
+        }
 
 
 class Hearing:
@@ -125,7 +128,7 @@ class Hearing:
             )
             for edge_id, edge in sorted(self.roll.edges.items())
         )
-        return Words(generation, edges, self.roll.whole)
+        return Words(generation, edges, self.roll.whole, self.roll.missing)
 
 
 class DocumentDesk(Hearing):
@@ -195,4 +198,5 @@ def tell(words: Words) -> None:
     if words.complete:
         say(f"everywhere  {len(words.edges)} of {len(words.edges)} live edges")
     elif not words.whole:
-        say(OTHERS_MAY_BE_LIVE)
+        for line in others_in_words(words.missing):
+            say(line)

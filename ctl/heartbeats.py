@@ -9,7 +9,7 @@ import contextlib
 from dataclasses import dataclass, field
 
 from ctl.installation import usual_staleness_ms
-from ctl.output import complain
+from ctl.output import complain, one_line
 from shared.bus import Bus, NoAnswerError
 from shared.clock import Clock
 from shared.contract import EDGE_HEARTBEAT, OP_EDGES_LIST
@@ -18,6 +18,9 @@ from shared.messages import EdgeList, Heartbeat, ListEdges, SeenEdge
 ROLL_CALL_SECONDS = 1.5  # edges beat once a second
 ASK_AGAIN_SECONDS = 1.0
 MARGIN_MS = 2_000  # the clocks of two hosts may be this far apart
+OTHERS_MAY_BE_LIVE = (
+    "other edges may be live: no revocation worker has listened long enough to name them all"
+)
 ONLY_HEARD = "no revocation worker told which edges are live: only those heard just now are shown"
 
 
@@ -59,6 +62,11 @@ class RollCall:
     def whole(self) -> bool:
         """Whether no live edge can be missing."""
         return self.told is not None and self.told.whole
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The edges that LATCHWIRE_EDGES names and no worker hears; () where no worker answers."""
+        return self.told.missing if self.told is not None else ()
 
     def window_ms(self) -> int:
         """After so long every edge, heard of or not, has taken what is published now, or closed itself.
@@ -115,6 +123,15 @@ class RollCall:
         if not edge.progress or edge.progress[-1][1:] != (beat.epoch, beat.seq):
             edge.progress.append((at, beat.epoch, beat.seq))
         edge.last, edge.heard_at = beat, at
+
+
+def others_in_words(missing: tuple[str, ...]) -> list[str]:
+    """Why nobody can say that an edge is not live: those that are waited for by name, or nobody knows which."""
+    named = [
+        f"edge {one_line(name)} is missing: LATCHWIRE_EDGES names it, and until it is heard it may be live"
+        for name in missing
+    ]
+    return named or [OTHERS_MAY_BE_LIVE]
 
 
 async def live_edges(bus: Bus, clock: Clock) -> EdgeList:

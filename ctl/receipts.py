@@ -26,7 +26,8 @@ class Receipt:
 class Receipts:
     """What was confirmed in time. *fate* is None when no worker has applied the event yet.
 
-    *whole* says whether *edges* are all that may be live. *acked_at_ms*: when the event was stored;
+    *whole* says whether *edges* are all that may be live, *missing* who was named and is not heard.
+    *acked_at_ms*: when the event was stored;
     *closed_at_ms*: when the last edge, heard or not, has applied it or has closed for want of a fresher proof.
     """
 
@@ -35,6 +36,7 @@ class Receipts:
     acked_at_ms: int
     closed_at_ms: int
     whole: bool
+    missing: tuple[str, ...] = ()
 
     @property
     def safe_at(self) -> str | None:
@@ -89,7 +91,8 @@ async def collect(
         await _ask(bus, roll)  # not applied: who may still let people in is named all the same
     edges = tuple(_receipt(roll, edge_id, position, published) for edge_id in sorted(roll.edges))
     closed_at_ms = published.acked_at_ms + roll.window_ms()
-    return Receipts(fate, edges, published.acked_at_ms, closed_at_ms, roll.whole)
+    acked_at_ms = published.acked_at_ms
+    return Receipts(fate, edges, acked_at_ms, closed_at_ms, roll.whole, roll.missing)
 
 
 async def _confirmed(

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ctl import exits
-from ctl.documents import OTHERS_MAY_BE_LIVE, Hearing, Words
+from ctl.documents import Hearing, Words
+from ctl.heartbeats import others_in_words
 from ctl.output import complain, date_time, one_line, say, say_json, table
 from ctl.session import Session
 from latchwire.documents import TOKENS
@@ -156,7 +157,7 @@ def edges_in_words(words: Words) -> list[str]:
         for edge in words.edges
         if edge.after_ms is None
     ]
-    return lines if words.whole else [*lines, OTHERS_MAY_BE_LIVE]
+    return lines if words.whole else [*lines, *others_in_words(words.missing)]
 
 
 def show_made(made: MadeToken) -> None:

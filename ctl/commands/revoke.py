@@ -8,7 +8,7 @@ from ctl import exits
 from ctl.arguments import Commands, add_command
 from ctl.confirm import confirmed
 from ctl.fate import Fate, Word
-from ctl.heartbeats import RollCall
+from ctl.heartbeats import RollCall, others_in_words
 from ctl.key_warnings import key_warning
 from ctl.output import clock_time_in_words, complain, date_time, one_line, say, say_json
 from ctl.receipts import Published, Receipt, Receipts, collect
@@ -194,6 +194,7 @@ def _answer(receipts: Receipts) -> dict[str, object]:
         "reason": fate.reason if fate else "",
         "complete": receipts.complete,
         "whole": receipts.whole,
+        "missing": list(receipts.missing),
         "epoch": position and position.epoch,
         "seq": position and position.last_seq,
         "edges": [
@@ -239,9 +240,8 @@ def _tell_unsafe(receipts: Receipts) -> None:
     if not receipts.edges:
         say("no edge is heard on the bus")
     if not receipts.whole:
-        say(
-            "other edges may be live: no revocation worker has listened long enough to name them all"
-        )
+        for line in others_in_words(receipts.missing):
+            say(line)
     safe_at = clock_time_in_words(receipts.closed_at_ms)
     say(f"safe everywhere at {safe_at}: by then a silent edge has closed itself")
 

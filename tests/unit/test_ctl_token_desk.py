@@ -2,7 +2,10 @@
 
 import pytest
 
-from ctl.documents import OTHERS_MAY_BE_LIVE, EdgeWord, Words
+from ctl.commands.revoke import _tell_unsafe
+from ctl.documents import EdgeWord, Words, tell
+from ctl.heartbeats import OTHERS_MAY_BE_LIVE
+from ctl.receipts import Receipts
 from ctl.token_desk import NotKeptError, edges_in_words, too_many
 from shared.messages import ServiceTokenRow
 
@@ -58,3 +61,23 @@ def test_who_made_a_token_hears_where_it_does_not_work_yet(
 ) -> None:
     """The edges that lag, by name; where one may be missing, that too."""
     assert edges_in_words(Words(7, edges, whole)) == said
+
+
+@pytest.mark.parametrize(
+    ("missing", "said", "unsaid"),
+    [
+        (("edge-2",), "edge edge-2 is missing: LATCHWIRE_EDGES names it", OTHERS_MAY_BE_LIVE),
+        ((), OTHERS_MAY_BE_LIVE, "LATCHWIRE_EDGES"),
+    ],
+)
+def test_the_edge_that_is_waited_for_is_named(
+    capsys: pytest.CaptureFixture[str], missing: tuple[str, ...], said: str, unsaid: str
+) -> None:
+    """By `catalogue apply`, `keys`, `tokens create` and `revoke`, while nobody knows that it has closed."""
+    words = Words(7, (KNOWS,), whole=False, missing=missing)
+    tell(words)
+    _tell_unsafe(Receipts(None, (), 0, 0, whole=False, missing=missing))
+    told = capsys.readouterr().out
+    assert (told.count(said), unsaid in told) == (2, False)
+    assert edges_in_words(words)[0].startswith(said)
+    assert words.answer()["missing"] == list(missing)
