@@ -57,6 +57,7 @@ class FastServer(web.Server):
 
     async def shutdown(self, timeout: float | None = None) -> None:
         """Wait for what *behind* has begun."""
+        self.pre_shutdown()  # who came meanwhile
         if self._timer is not None:
             self._timer.cancel()
         await self.behind.shutdown(timeout)
