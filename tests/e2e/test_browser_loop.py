@@ -135,6 +135,44 @@ async def test_a_second_click_in_the_same_browser_goes_on_to_the_target(
         await expect(other.page.get_by_role("heading", name="Log in")).to_be_visible()
 
 
+async def test_the_back_button_after_a_login_shows_a_page(
+    chromium: Browser, stack: Stack, email: str
+) -> None:
+    """Not the browser's "Confirm Form Resubmission"; the link's page says that it was opened, and leads on."""
+    async with open_window(chromium, stack) as window:
+        await window.sign_in(email)
+        await window.page.go_back()
+        await expect(window.page.get_by_text("This link was opened here already")).to_be_visible()
+        await expect(window.page.get_by_text(f"You are logged in as {email}")).to_be_visible()
+        await window.page.get_by_role("link", name="Go on as this account").click()
+        await expect(window.page.get_by_role("heading", name="Your account")).to_be_visible()
+        assert window.complaints == []
+
+
+async def test_another_link_may_be_pasted_over_the_page_of_the_first(
+    chromium: Browser, stack: Stack, email: str
+) -> None:
+    """Only the fragment changes, so nothing is loaded: the page asks about the new one all the same."""
+    async with open_window(chromium, stack) as window:
+        await window.ask(email)
+        await window.open_link(email)
+        await expect(window.page.get_by_text(f"You are signing in as {email}")).to_be_visible()
+        await window.page.evaluate("location.hash = 'x'.repeat(43)")
+        spent = window.page.get_by_role("heading", name="This link no longer works")
+        await expect(spent).to_be_visible()
+        assert "#" not in window.page.url
+
+
+async def test_a_link_that_lost_its_end_is_said_to_be_incomplete(
+    chromium: Browser, stack: Stack
+) -> None:
+    """Mail programs cut links; a person with scripts is not told that they are missing."""
+    async with open_window(chromium, stack) as window:
+        await window.go("/auth/link?id=" + "0" * 26)
+        told = window.page.get_by_text("Your link is incomplete: open it from the mail again.")
+        await expect(told).to_be_visible()
+
+
 @SIZES
 async def test_another_browser_is_asked_was_this_you(
     chromium: Browser, stack: Stack, size: str, email: str

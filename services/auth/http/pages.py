@@ -17,6 +17,7 @@ from services.auth.http.page_context import PAGES, Browser, now_ms, person_of, s
 from services.auth.http.page_errors import Elsewhere
 from services.auth.http.problems import Problem
 from services.auth.pages import phrases, views
+from services.auth.ports import FeedStaleError
 
 ACCOUNT = "/auth/account"
 AGAIN = "again"  # of the login form: `services.auth.http.page_logged_in`
@@ -80,8 +81,18 @@ def show_open_link(request: web.Request, offered: OfferedLogin | None = None) ->
         login_id=read_login_id(request.query.get("id", "")),
         offer=offered.title if offered else "",
         email=offered.email if offered else "",
+        logged_in=already_here(request),
     )
     return browser.show(view)
+
+
+def already_here(request: web.Request) -> views.LoggedIn:
+    """Who is logged in, for whoever comes back to the page of a link; nobody where that cannot be said."""
+    try:
+        person = person_of(request)
+    except (Problem, FeedStaleError):
+        return views.LoggedIn()
+    return views.LoggedIn(person.email or person.sub, ACCOUNT) if person else views.LoggedIn()
 
 
 async def account(request: web.Request) -> web.Response:

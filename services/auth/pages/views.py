@@ -59,7 +59,8 @@ class CheckMail(View):
 class OpenLink(View):
     """Where the link in the mail leads; *login_id* is the ``?id=`` of its address, or empty.
 
-    *offer* as in `CheckMail`, with the *email* it belongs to.
+    *offer* as in `CheckMail`, with the *email* it belongs to. Who comes back to this page after the login reads
+    that they are *logged_in*.
     """
 
     template: ClassVar[str] = "open_link.html"
@@ -69,6 +70,7 @@ class OpenLink(View):
     problem: str = ""
     offer: str = ""
     email: str = ""
+    logged_in: LoggedIn = LoggedIn()
 
 
 @dataclass(frozen=True)
