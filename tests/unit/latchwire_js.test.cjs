@@ -179,10 +179,13 @@ function inPage(dataset, { origin = "http://site", src = "http://site/auth/latch
     return state.fetch(input, init);
   };
   const document = { currentScript: src === null ? null : { dataset, src }, baseURI: `${origin}/app/page.html` };
+  const heard = [];
   const page = { fetch, origin, document, Request, Response, URL, navigator: {}, localStorage: memory() };
+  page.setTimeout = setTimeout;
+  page.addEventListener = (...how) => heard.push(how);
   page.globalThis = page;
   vm.runInNewContext(fs.readFileSync(FILE, "utf8"), page);
-  return { page, state, fetch, posts };
+  return { page, state, fetch, posts, heard };
 }
 
 test("in a page it offers latchwire.fetch and leaves fetch alone", () => {
@@ -221,3 +224,98 @@ test("it renews where it came from for a request to a third host", async () => {
   assert.deepEqual(posts, [["http://auth.house/auth/refresh", "include"]]);
   assert.equal(state.calls.length, 2);
 });
+
+// A form of a page, and what becomes of it; `press` is what a browser does when somebody does.
+function formOf(state, attributes = { method: "post" }, extra = {}) {
+  state.time += 1_000_000; // long after the last renewal
+  const sent = [];
+  const page = { base: "http://site/app", origin: "http://site" };
+  const env = { page: () => page, setTimeout: () => {}, ...extra };
+  const { holdForm } = client(state, env);
+  const form = { getAttribute: (name) => attributes[name] ?? null };
+  form.press = (submitter = null) => {
+    const event = { target: form, submitter, stopped: false, preventDefault() {}, stopImmediatePropagation() { this.stopped = true; } };
+    holdForm(event);
+    if (!event.stopped) sent.push({ submitter, renewals: state.renewals });
+  };
+  form.requestSubmit = form.press;
+  return { form, sent };
+}
+
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+test("a form that is posted waits for a renewal, and is sent once", async () => {
+  const state = server();
+  const { form, sent } = formOf(state);
+  const button = { form, getAttribute: () => null };
+  form.press(button);
+  form.press(button);
+  assert.deepEqual(sent, []);
+  await settled();
+  assert.deepEqual(sent, [{ submitter: button, renewals: 1 }]);
+});
+
+test("the next form within half a minute is sent at once, a later one renews again", async () => {
+  const state = server();
+  const { form, sent } = formOf(state);
+  form.press();
+  await settled();
+  form.press();
+  assert.deepEqual([sent.length, state.renewals], [2, 1]);
+  state.time += 31_000;
+  form.press();
+  await settled();
+  assert.deepEqual([sent.length, state.renewals], [3, 2]);
+});
+
+const NOT_HELD = [
+  ["a search", { method: "get" }],
+  ["a form without a method", {}],
+  ["a dialog", { method: "dialog" }],
+  ["a form for another host", { method: "post", action: "http://elsewhere/x" }],
+  ["a form whose address is none", { method: "post", action: "http://" }],
+];
+for (const [what, attributes] of NOT_HELD) {
+  test(`${what} is left alone`, async () => {
+    const state = server();
+    const { form, sent } = formOf(state, attributes);
+    form.press();
+    assert.deepEqual(sent, [{ submitter: null, renewals: 0 }]);
+  });
+}
+
+test("the button says how and where, if it does", async () => {
+  const state = server();
+  const { form, sent } = formOf(state, { method: "post" });
+  form.press({ form, getAttribute: (name) => ({ formmethod: "get" })[name] ?? null });
+  form.press({ form, getAttribute: (name) => ({ formaction: "http://elsewhere/" })[name] ?? null });
+  assert.deepEqual([sent.length, state.renewals], [2, 0]);
+});
+
+for (const renewable of [false, new TypeError("network")]) {
+  test(`a form is sent also where the renewal ends with ${renewable}`, async () => {
+    const state = server({ renewable });
+    const { form, sent } = formOf(state);
+    form.press();
+    await settled();
+    assert.equal(sent.length, 1);
+  });
+}
+
+test("a form does not wait for ever", async () => {
+  const state = server();
+  state.fetch = () => new Promise(() => {});
+  const { form, sent } = formOf(state, { method: "post" }, { setTimeout: (done) => done() });
+  form.press();
+  await settled();
+  assert.equal(sent.length, 1);
+});
+
+const PATCHES = [[undefined, false, false], ["fetch", true, false], ["forms", false, true], ["fetch forms", true, true]];
+for (const [patch, fetches, forms] of PATCHES) {
+  test(`data-patch=${patch} takes what it names`, () => {
+    const { page, fetch, heard } = inPage({ patch });
+    assert.equal(page.fetch !== fetch, fetches);
+    assert.deepEqual(heard, forms ? [["submit", page.latchwire.holdForm, true]] : []);
+  });
+}

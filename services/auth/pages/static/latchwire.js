@@ -1,4 +1,4 @@
-// latchwire.js: a fetch that outlives the access token.
+// latchwire.js: a fetch, and forms, that outlive the access token.
 //
 //   <script src="/auth/latchwire.js"></script>                      latchwire.fetch("/api/things")
 //   <script src="/auth/latchwire.js" data-patch="fetch"></script>   fetch("/api/things")
@@ -9,6 +9,10 @@
 //   <script src="https://auth.acme.com/auth/latchwire.js"></script>
 //   latchwire.fetch("https://api.acme.com/things", { credentials: "include" })
 //
+// With data-patch="forms" (or "fetch forms") a form that is posted waits until the session is renewed, because a
+// form that an edge refuses is lost: browsers send it nowhere again. At most one renewal in half a minute; when
+// it fails or takes three seconds, the form is sent as it would have been.
+//
 // A 401 whose X-Latchwire-Reason is token_expired, or token_revoked (the person's roles changed and the
 // session goes on), is answered by one POST /auth/refresh, shared by every request that waits for it (and
 // by other tabs where the browser has Web Locks), and by one repeat of the request. Every other answer is handed on as it came. No dependency, nothing stored
@@ -18,6 +22,8 @@
 
   const MARK = "latchwire-renewed-at";
   const RENEWABLE = ["token_expired", "token_revoked"];
+  const FRESH_MS = 30_000;
+  const PATIENCE_MS = 3_000;
 
   function create(env) {
     const plainFetch = env.fetch;
@@ -26,6 +32,8 @@
     const credentials = env.elsewhere ? "include" : "same-origin";
     let renewal = null;
     let renewedAt = 0;
+    const held = new Set();
+    let sending = null;
 
     function renewable(response) {
       return response.status === 401 && RENEWABLE.includes(response.headers.get("X-Latchwire-Reason"));
@@ -85,7 +93,46 @@
       return plainFetch(repeat);
     }
 
-    return { fetch: latchFetch };
+    // Whether a form, sent now, would better wait. What the token is worth no script can see.
+    function isStale() {
+      return !renewedSince(env.now() - FRESH_MS);
+    }
+
+    function renewed() {
+      const patience = new Promise((resolve) => env.setTimeout(resolve, PATIENCE_MS));
+      return Promise.race([renew(env.now()), patience]);
+    }
+
+    // Before any listener of the page, so that those run once, when the form is really sent.
+    function holdForm(event) {
+      const { target: form, submitter } = event;
+      if (form === sending || !isPostedHome(form, submitter, env.page())) return;
+      if (!held.has(form) && !isStale()) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      if (held.has(form)) return; // pressed twice
+      held.add(form);
+      renewed().finally(() => {
+        held.delete(form);
+        sending = form;
+        form.requestSubmit(submitter && submitter.form === form ? submitter : null);
+        sending = null;
+      });
+    }
+
+    return { fetch: latchFetch, holdForm };
+  }
+
+  // To the *page*'s own host: what another one does with a login is not ours to know. By attributes, because a
+  // field that is named "action" hides the property.
+  function isPostedHome(form, submitter, page) {
+    const said = (name) => (submitter && submitter.getAttribute(`form${name}`)) || form.getAttribute(name) || "";
+    if (said("method").toLowerCase() !== "post") return false;
+    try {
+      return new URL(said("action"), page.base).origin === page.origin;
+    } catch {
+      return false; // an address that is none
+    }
   }
 
   function storage() {
@@ -116,6 +163,10 @@
     locks: scope.navigator.locks,
     storage: storage(),
     now: Date.now,
+    setTimeout: scope.setTimeout.bind(scope),
+    page: () => ({ base: scope.document.baseURI, origin: scope.origin }),
   });
-  if (script && script.dataset.patch === "fetch") scope.fetch = scope.latchwire.fetch;
+  const patch = ((script && script.dataset.patch) || "").split(" ");
+  if (patch.includes("fetch")) scope.fetch = scope.latchwire.fetch;
+  if (patch.includes("forms")) scope.addEventListener("submit", scope.latchwire.holdForm, true);
 })(globalThis);
