@@ -25,15 +25,17 @@ from shared.messages import (
 )
 from tests.conftest import BusFactory
 from tests.support.command_line import CommandLine
-from tests.support.revocation import Ledger, Worker, environment, make_edge, make_worker
-from tests.support.servers import NatsServer, free_port, start_in_thread
-from tests.support.tokens import make_claims, sign
+from tests.support.edge_process import make_edge
+from tests.support.revocation import Ledger, environment, make_worker
+from tests.support.servers import NatsServer, Server, free_port, start_in_thread
+from tests.support.tokens import jwks, make_claims, sign
 from tests.support.waiting import eventually
 
 ADA = "ada@example.com"
 SID = "01J00000000000000000000S1D"
 NOBODY = "redis://127.0.0.1:1/0"
 STALENESS = 4  # seconds; a worker knows every edge when it has listened two longer than that
+DEMO = "services: {demo: {paths: [/demo], upstream: http://127.0.0.1:9}}"
 
 
 @pytest.fixture
@@ -45,9 +47,9 @@ def latchwire(nats_server: NatsServer, tmp_path: Path) -> CommandLine:
 
 
 @pytest.fixture
-def processes() -> Iterator[list[Worker]]:
+def processes() -> Iterator[list[Server]]:
     """Whatever is put here is killed at the end."""
-    started: list[Worker] = []
+    started: list[Server] = []
     yield started
     for process in started:
         process.kill()
@@ -55,13 +57,15 @@ def processes() -> Iterator[list[Worker]]:
 
 @pytest.fixture
 async def fleet(
-    nats_server: NatsServer, tmp_path: Path, processes: list[Worker], bus_of: BusFactory
-) -> list[Worker]:
+    nats_server: NatsServer, tmp_path: Path, processes: list[Server], bus_of: BusFactory
+) -> list[Server]:
     """A revocation worker and two edges, all ready: ``[worker, edge-1, edge-2]``."""
-    patience = {"MAX_STALENESS": str(STALENESS)}
-    processes.append(make_worker(nats_server, NOBODY, tmp_path, **patience))
+    (nats_server.secrets_dir / "jwks.json").write_text(json.dumps(jwks()), "ascii")
+    bound = str(STALENESS)
+    processes.append(make_worker(nats_server, NOBODY, tmp_path, MAX_STALENESS=bound))
     processes.extend(
-        make_edge(nats_server, name, tmp_path, **patience) for name in ("edge-1", "edge-2")
+        make_edge(nats_server, tmp_path, edge_id=name, services=DEMO, max_staleness=bound)
+        for name in ("edge-1", "edge-2")
     )
     await asyncio.gather(*(start_in_thread(process) for process in processes))
     await edges_ready(await bus_of("operator"), 2)
@@ -81,7 +85,7 @@ async def edges_ready(bus: Bus, count: int) -> None:
 
 
 async def test_a_revocation_is_confirmed_by_each_edge(
-    fleet: list[Worker], latchwire: CommandLine
+    fleet: list[Server], latchwire: CommandLine
 ) -> None:
     """One line per edge with the time it took; exit 0; the first line says where and as whom."""
     answer = await latchwire.run("revoke", "person", "Ada@Example.com", "--reason", "stolen")
@@ -98,7 +102,7 @@ async def test_a_revocation_is_confirmed_by_each_edge(
 
 
 async def test_the_token_it_names_is_refused_by_the_edge_that_confirmed(
-    fleet: list[Worker], latchwire: CommandLine
+    fleet: list[Server], latchwire: CommandLine
 ) -> None:
     """What "refuses" claims, asked of an edge: allowed before, revoked after, and why."""
     now = SystemClock().now_ms()
@@ -119,7 +123,7 @@ async def test_the_token_it_names_is_refused_by_the_edge_that_confirmed(
 
 
 async def test_a_silent_edge_is_named_with_the_time_everything_is_safe(
-    fleet: list[Worker], latchwire: CommandLine, bus_of: BusFactory
+    fleet: list[Server], latchwire: CommandLine, bus_of: BusFactory
 ) -> None:
     """An edge that hangs after its last heartbeat: exit 3, the other's receipt, and when."""
     ghost = await bus_of("edge-2")
@@ -169,7 +173,7 @@ async def whole_roll(bus: Bus) -> contract.m.EdgeList:
 
 
 async def test_an_edge_that_was_cut_off_just_before_is_not_forgotten(
-    fleet: list[Worker], latchwire: CommandLine, bus_of: BusFactory
+    fleet: list[Server], latchwire: CommandLine, bus_of: BusFactory
 ) -> None:
     """It says nothing during the command and may still let people in: named, exit 3, and when it is safe."""
     operator, cut_off = await bus_of("operator"), await bus_of("edge-2")
@@ -197,7 +201,7 @@ async def test_an_edge_that_was_cut_off_just_before_is_not_forgotten(
 
 
 async def test_an_edge_that_has_closed_by_itself_is_waited_for_no_longer(
-    fleet: list[Worker], latchwire: CommandLine, bus_of: BusFactory
+    fleet: list[Server], latchwire: CommandLine, bus_of: BusFactory
 ) -> None:
     """Its proof is too old to let anybody in: done as soon as that is sure."""
     await whole_roll(await bus_of("operator"))
@@ -211,7 +215,7 @@ async def test_an_edge_that_has_closed_by_itself_is_waited_for_no_longer(
 
 
 async def test_a_worker_that_began_to_listen_just_now_does_not_say_everywhere(
-    fleet: list[Worker], latchwire: CommandLine, nats_server: NatsServer, tmp_path: Path
+    fleet: list[Server], latchwire: CommandLine, nats_server: NatsServer, tmp_path: Path
 ) -> None:
     """Both edges confirm, and an edge that fell silent before is nowhere known: exit 3, and said.
 
@@ -239,7 +243,7 @@ async def test_a_worker_that_began_to_listen_just_now_does_not_say_everywhere(
 
 
 async def test_without_a_worker_edges_are_those_heard_and_that_is_said(
-    fleet: list[Worker], latchwire: CommandLine
+    fleet: list[Server], latchwire: CommandLine
 ) -> None:
     """The answer of the command's own ears, under its name."""
     fleet[0].kill()
@@ -282,7 +286,7 @@ async def test_no_wait_returns_when_the_event_is_stored(latchwire: CommandLine) 
 
 
 async def test_repeating_a_revocation_is_confirmed_as_well(
-    fleet: list[Worker], latchwire: CommandLine, bus_of: BusFactory, secrets_dir: Path
+    fleet: list[Server], latchwire: CommandLine, bus_of: BusFactory, secrets_dir: Path
 ) -> None:
     """Whether or not the second one changed anything, it gets its receipts."""
     ledger = Ledger(await bus_of("revocation"), secrets_dir)
@@ -386,7 +390,7 @@ async def test_a_running_up_is_found_by_its_state_directory(
 
 
 async def test_edges_and_status_tell_what_is_there(
-    fleet: list[Worker], latchwire: CommandLine
+    fleet: list[Server], latchwire: CommandLine
 ) -> None:
     """Both edges ready, every stream and consumer present, nothing waiting."""
     edges = await latchwire.run("edges", "list")
@@ -414,7 +418,7 @@ async def test_status_names_what_is_wrong(latchwire: CommandLine) -> None:
 
 
 async def test_a_revocation_that_was_buried_is_named_by_status(
-    fleet: list[Worker], latchwire: CommandLine, bus_of: BusFactory
+    fleet: list[Server], latchwire: CommandLine, bus_of: BusFactory
 ) -> None:
     """A body with the id under the wrong name is acknowledged and ends nothing: status says so."""
     operator = await bus_of("operator")

@@ -57,12 +57,17 @@ class EdgeProcess(Server):
 
 
 def make_edge(
-    nats: NatsServer, directory: Path, *, edge_id: str = "edge-1", **settings: str
+    nats: NatsServer,
+    directory: Path,
+    *,
+    edge_id: str = "edge-1",
+    services: str = CATALOGUE,
+    **settings: str,
 ) -> EdgeProcess:
     """An edge (not started) on *nats*. *settings*: further ``LATCHWIRE_*`` values, in lower case."""
     port, admin = free_port(), free_port()
     catalogue = directory / "services.yaml"
-    catalogue.write_text(CATALOGUE)
+    catalogue.write_text(services)
     values = {
         "url": ORIGIN,
         "nats_url": nats.url,

@@ -1,6 +1,5 @@
-"""Revocation workers and edges as processes of their own, and a look into what was written."""
+"""Revocation workers as processes of their own, and a look into what was written."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -9,57 +8,28 @@ from latchwire.records import Record, record_key
 from shared.bus import Bus
 from shared.secrets import load_blocklist_key
 from tests.support.servers import ROOT, NatsServer, Server, free_port
-from tests.support.tokens import jwks
 
 URL = "http://localhost:8080"
-CATALOGUE = """\
-services:
-  demo:
-    paths: [/demo]
-    upstream: http://127.0.0.1:9
-    require_auth: true
-"""
 
 
 class Worker(Server):
-    """``python -m services.NAME``; `start` returns when its admin door is open."""
+    """``python -m services.revocation``; `start` returns when its admin door is open."""
 
 
 def make_worker(nats: NatsServer, redis_url: str, directory: Path, **more: str) -> Worker:
     """A revocation worker (not started) on these servers; its log is in *directory*."""
     port = free_port()
     settings = {"REDIS_URL": redis_url, "REVOCATION_ADMIN": f"127.0.0.1:{port}", **more}
-    return _worker("revocation", nats, settings, port, directory)
-
-
-def make_edge(nats: NatsServer, edge_id: str, directory: Path, **more: str) -> Worker:
-    """An edge (not started) that knows the usual test keys and one protected service."""
-    port = free_port()
-    catalogue = directory / "services.yaml"
-    catalogue.write_text(CATALOGUE)
-    (nats.secrets_dir / "jwks.json").write_text(json.dumps(jwks()), "ascii")
-    settings = {
-        "EDGE_ID": edge_id,
-        "EDGE_ADMIN": f"127.0.0.1:{port}",
-        "EDGE_LISTEN": f"127.0.0.1:{free_port()}",
-        "CATALOGUE": str(catalogue),
-        **more,
-    }
-    return _worker("edge", nats, settings, port, directory)
+    variables = environment(nats, **settings) | {"PYTHONPATH": f"{ROOT}:{ROOT / 'sdk' / 'src'}"}
+    command = ["env", "-i", *(f"{n}={v}" for n, v in variables.items()), sys.executable]
+    log = directory / f"revocation-{port}.log"
+    return Worker([*command, "-m", "services.revocation"], port, log)
 
 
 def environment(nats: NatsServer, **more: str) -> dict[str, str]:
     """Where this installation is, and nothing of the machine's own settings."""
     settings = {"URL": URL, "NATS_URL": nats.url, "SECRETS_DIR": str(nats.secrets_dir), **more}
     return {"PATH": os.defpath} | {f"LATCHWIRE_{name}": v for name, v in settings.items()}
-
-
-def _worker(
-    name: str, nats: NatsServer, settings: dict[str, str], port: int, directory: Path
-) -> Worker:
-    variables = environment(nats, **settings) | {"PYTHONPATH": f"{ROOT}:{ROOT / 'sdk' / 'src'}"}
-    command = ["env", "-i", *(f"{n}={v}" for n, v in variables.items()), sys.executable]
-    return Worker([*command, "-m", f"services.{name}"], port, directory / f"{name}-{port}.log")
 
 
 class Ledger:
