@@ -368,6 +368,39 @@ services:
     assert [s.values("X-User-Id") for s in world.app.seen[before:]] == [["ada@example.com"]]
 
 
+NOT_AT_TRAEFIK_YET = [
+    # what comes with it for the same upstream -> a stranger, somebody with a token who says who they are of
+    ("middlewares: [office-only@file]", "no_credentials", "200"),
+    ("rate_limit: strict", "no_credentials", "200"),
+    ("headers: {{ X-Client-Id: client_id, X-Tenant: org }}", "stale", "stale"),
+]
+
+
+@pytest.mark.parametrize(("beside", "stranger", "known"), NOT_AT_TRAEFIK_YET)
+async def test_a_service_opens_with_what_protects_it_and_not_before(
+    world: World, beside: str, stranger: str, known: str
+) -> None:
+    """Edges know the new entry first: Traefik has no middleware and no such header until it follows."""
+    name = proxy_or_skip("traefik")
+    opened = f"""\
+services:
+  app:
+    upstream: http://127.0.0.1:{{app}}
+    require_auth: false
+    {beside}
+"""
+    before = len(world.app.seen)
+    async with world.catalogue(opened):
+        replies = [
+            await world.ask(name, "/private", *lines)
+            for lines in ((), (bearer(), "X-Tenant: victim-corp"))
+        ]
+
+    heard = [reply.get("X-Latchwire-Reason") or str(reply.status) for reply in replies]
+    assert heard == [stranger, known]
+    assert len(world.app.seen) - before == heard.count("200")
+
+
 async def test_the_way_to_log_in_needs_no_login(world: World, proxy: str) -> None:
     """Past the check, to auth; what only begins like it, or leads out of it, gets to no service."""
     for target in ("/auth/login", "/.well-known/jwks.json"):

@@ -121,26 +121,57 @@ def test_the_shorter_patience_counts(edge: Edge, before: str, now: str) -> None:
     assert edge.ask(old, known=True) == "stale"
 
 
-def test_a_change_of_who_may_call_counts_at_once_for_the_same_upstream(edge: Edge) -> None:
-    """The stamp is of the place and the upstream: the gateway follows nothing else of an entry."""
-    before = edge.apply(catalogue())
-    assert edge.apply(catalogue(OPEN)) == before
-    assert edge.ask(before) == "allow"
-
-
-ANOTHER = [
-    catalogue(upstream=NEW),
-    catalogue(paths="[/, /y]"),
-    catalogue("host: app.example.com"),
-    catalogue("expose_publicly: false"),
-    parse_catalogue(f"services: {{other: {{paths: [/], upstream: '{OLD}'}}}}"),
+SHIELDS = [
+    "middlewares: [office-only@file]",
+    "rate_limit: strict",
+    "security_headers: false",
+    "content_security_policy: upstream",
+    'allowed_origins: ["https://a.example"]',
 ]
 
 
-@pytest.mark.parametrize("changed", ANOTHER, ids=["upstream", "paths", "host", "exposure", "name"])
-def test_an_entry_that_a_gateway_routes_otherwise_has_another_stamp(changed: Catalogue) -> None:
-    """And each is a name that a check may carry."""
-    assert stamp_of(changed.services[0]) != stamp_of(catalogue().services[0])
+@pytest.mark.parametrize("shield", SHIELDS)
+def test_an_opening_that_comes_with_a_shield_waits_for_the_gateway_to_have_it(
+    edge: Edge, shield: str
+) -> None:
+    """For the same upstream: who still routes by the entry before neither limits nor asks the office."""
+    bare = edge.apply(catalogue())
+    shielded = edge.apply(catalogue(OPEN, shield))
+
+    assert [edge.ask(bare), edge.ask(bare, known=True)] == ["no_credentials", "allow"]
+    assert edge.ask(shielded) == "allow"
+
+
+TENANT, MORE = "headers: { X-Tenant: org }", "headers: { X-Tenant: org, X-More: sub }"
+HEADERS = [
+    # before -> in force: what somebody hears who is asked for by the gateway of before
+    ((), (TENANT,), "stale"),
+    ((TENANT,), (MORE,), "stale"),
+    ((TENANT, OPEN), (MORE, OPEN), "stale"),
+    ((MORE,), (TENANT,), "allow"),
+    ((TENANT,), (), "allow"),
+    ((TENANT,), ("headers: { X-TENANT: org }",), "allow"),  # one name, for whoever lists it
+    ((TENANT,), ("headers: { X-Tenant: sub }",), "allow"),
+]
+
+
+@pytest.mark.parametrize(("before", "now", "outcome"), HEADERS)
+def test_a_header_is_not_the_clients_until_the_gateway_knows_of_it(
+    edge: Edge, before: tuple[str, ...], now: tuple[str, ...], outcome: str
+) -> None:
+    """A gateway deletes the names that it lists: one that it does not, the service would believe."""
+    old = edge.apply(catalogue(*before))
+    new = edge.apply(catalogue(*now))
+
+    assert edge.ask(old, known=True) == outcome
+    assert edge.ask(new, known=True) == "allow"
+
+
+def test_a_change_of_who_may_call_counts_at_once_for_the_same_upstream(edge: Edge) -> None:
+    """The stamp is of what the gateway gets: who may call is the edge's."""
+    before = edge.apply(catalogue())
+    assert edge.apply(catalogue(OPEN)) == before
+    assert edge.ask(before) == "allow"
 
 
 def test_the_last_entry_with_the_stamp_counts(edge: Edge) -> None:
@@ -152,41 +183,66 @@ def test_the_last_entry_with_the_stamp_counts(edge: Edge) -> None:
     assert edge.ask(old) == "no_credentials"
 
 
-def test_a_path_that_the_earlier_catalogue_gave_to_another_service_is_not_this_ones(
-    edge: Edge,
-) -> None:
-    """The gateway would not have chosen it: two readings of one request."""
-    text = f"services: {{app: {{paths: [/], upstream: '{OLD}'}}, x: {{paths: [/x], upstream: '{OLD}'}}}}"
-    old = edge.apply(parse_catalogue(text))
+def test_a_path_that_the_earlier_entry_did_not_have_is_another_services(edge: Edge) -> None:
+    """The gateway would not have chosen this one for it: two readings of one request."""
+    old = edge.apply(catalogue(paths="[/x]"))
     edge.apply(catalogue(OPEN, upstream=NEW))
 
-    assert edge.ask(old, "/x") == "wrong_service"
-    assert edge.ask(old, "/y") == "no_credentials"
+    assert edge.ask(old, "/y", known=True) == "wrong_service"
+    assert edge.ask(old, "/x") == "no_credentials"
 
 
-def test_an_entry_that_is_gone_or_was_never_here_is_refused(edge: Edge) -> None:
+def test_what_both_entries_say_is_read_anew_with_each_catalogue(edge: Edge) -> None:
+    """The answer for a gateway that is behind is remembered no longer than the one for the others."""
+    old = edge.apply(catalogue(OPEN))
+    edge.apply(catalogue(OPEN, upstream=NEW))
+    assert [edge.ask(old), edge.ask(old)] == ["allow", "allow"]
+    edge.apply(catalogue(upstream=NEW))
+
+    assert edge.ask(old) == "no_credentials"
+
+
+def test_an_entry_that_is_gone_is_refused(edge: Edge) -> None:
     """And where the edge itself may be behind, having just started, the gateway is to ask again."""
     gone = edge.apply(catalogue())
-    never = stamp_of(catalogue(upstream=NEW).services[0])
     edge.apply(parse_catalogue(f"services: {{other: {{paths: [/], upstream: '{NEW}'}}}}"))
 
-    assert [edge.ask(gone, known=True), edge.ask(never, known=True)] == ["wrong_service"] * 2
-    edge.apply(catalogue(OPEN))
-    assert edge.ask(never, known=True) == "wrong_service"
+    assert edge.ask(gone, known=True) == "wrong_service"
     edge.desk.revocations.staleness = 60.0
-    assert edge.ask(never, known=True) == "stale"
-    assert edge.ask("other", known=True) == "wrong_service"  # who names no entry is as before
+    assert edge.ask(gone, known=True) == "stale"
+    assert edge.ask("app", known=True) == "wrong_service"  # who names no entry is as before
+
+
+@pytest.mark.parametrize("digest", ["0" * 16, "5bee611197f1b5cc"], ids=["none", "of a past format"])
+def test_an_entry_of_a_known_service_that_nobody_knows_is_for_later(
+    edge: Edge, digest: str
+) -> None:
+    """503, not 403: gateway and edge will agree, and until then nobody is told that they may not."""
+    own = edge.apply(catalogue())
+
+    assert [edge.ask(f"app.{digest}"), edge.ask(f"app.{digest}", known=True)] == ["stale"] * 2
+    assert edge.ask(own, known=True) == "allow"
 
 
 def test_entries_are_kept_for_as_long_as_a_gateway_may_be_behind(edge: Edge) -> None:
-    """Not for ever."""
+    """The last ones of each service, however often others changed; not for ever."""
     old = edge.apply(catalogue())
     for number in range(EARLIER):
         edge.apply(catalogue(upstream=f"http://new:{number + 1}"))
         assert edge.ask(old, known=True) == "allow"
     edge.apply(catalogue(upstream=NEW))
 
-    assert edge.ask(old, known=True) == "wrong_service"
+    assert edge.ask(old, known=True) == "stale"
+
+
+def test_who_changes_other_services_pushes_no_entry_out(edge: Edge) -> None:
+    """Three times as many catalogues as entries are kept."""
+    old = edge.apply(catalogue())
+    for number in range(3 * EARLIER):
+        text = f"app: {{paths: [/], upstream: '{NEW}'}}, n: {{paths: [/n], upstream: 'http://n:{number + 1}'}}"
+        edge.apply(parse_catalogue(f"services: {{{text}}}"))
+
+    assert [edge.ask(old), edge.ask(old, known=True)] == ["no_credentials", "allow"]
 
 
 def test_a_check_that_names_the_service_alone_is_judged_by_the_catalogue_in_force(

@@ -1,13 +1,13 @@
 """What the catalogue becomes at Traefik: order, limits, CORS, security headers, internal services, labels."""
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.catalogue import Catalogue, RateLimit, Service, load_catalogue, stamp_of
+from shared.catalogue import Catalogue, Needs, RateLimit, Service, load_catalogue, stamp_of
 from shared.traefik import IDENTITY_HEADERS, Gateway, labels_of, render
 
 GATEWAY = Gateway(auth="http://auth:8000", edge="http://edge:9000", internal="internal")
@@ -139,6 +139,58 @@ def test_every_service_of_the_example_is_routed_past_its_own_check() -> None:
             router = found["routers"][f"service-{service.name}-{number}"]
             assert f"latchwire-check-{service.name}" in router["middlewares"]
     assert len(catalogue.services) == 10
+
+
+OTHERWISE: dict[str, object] = {
+    "name": "store",
+    "host": "shop.acme.com",
+    "paths": ("/shop", "/basket"),
+    "upstream": "http://shop:3001",
+    "require_auth": False,
+    "roles": Needs(any=("clerk",)),
+    "emails": ("@acme.com",),
+    "public_paths": ("/shop/window",),
+    "max_staleness_seconds": 5.0,
+    "expose_publicly": False,
+    "permissions": Needs(all=("shop.read",)),
+    "organisations": ("*",),
+    "callers": ("till",),
+    "token_types": ("user", "service"),
+    "login_age_seconds": 3600.0,
+    "allowed_origins": ("https://b.acme.com",),
+    "allow_credentials": True,
+    "rate_limit": RateLimit(20, 60.0, 11),
+    "middlewares": ("office-only@file",),
+    "headers": (("X-Tenant", "org"), ("X-More", "sub")),
+    "security_headers": False,
+    "content_security_policy": "upstream",
+}
+
+
+@pytest.mark.parametrize("key", [field.name for field in fields(Service)])
+def test_the_stamp_changes_with_all_that_traefik_gets_of_an_entry_and_with_nothing_else(
+    key: str,
+) -> None:
+    """Each key of an entry, a new one too: what the edges' opening relies on must be there at Traefik."""
+    whole = replace(
+        SHOP,
+        allowed_origins=("https://a.acme.com",),
+        rate_limit=RateLimit(20, 60.0, 10),
+        headers=(("X-Tenant", "org"),),
+    )
+    other = replace(whole, **{key: OTHERWISE[key]})  # type: ignore[arg-type]
+    by_name = replace(GATEWAY, stamped=False)
+
+    rendered = tables(other, by_name) != tables(whole, by_name)
+    assert (stamp_of(other) != stamp_of(whole)) is rendered
+    assert getattr(other, key) != getattr(whole, key)
+
+
+def test_which_claim_a_header_carries_is_the_edges_affair() -> None:
+    """Traefik lists its name."""
+    org, sub = (replace(SHOP, headers=(("X-Tenant", claim),)) for claim in ("org", "sub"))
+
+    assert stamp_of(org) == stamp_of(sub)
 
 
 def test_every_name_that_a_router_uses_is_there() -> None:

@@ -24,9 +24,10 @@ class RouteTable:
         self._by_host: dict[str | None, dict[str, Route]] = {}
         own = [s.max_staleness_seconds or 0.0 for s in catalogue.services]
         self.longest_staleness = max(own, default=0.0)  # seconds that any service allows itself
-        self.stamps = frozenset(map(stamp_of, catalogue.services))
+        self.entries: dict[str, Service] = {}  # by their stamps
         for service in catalogue.services:
             stamp = stamp_of(service)
+            self.entries[stamp] = service
             table = self._by_host.setdefault(service.host, {})
             for prefix in service.paths:
                 table[_key(prefix)] = Route(service, not service.require_auth, stamp)

@@ -89,17 +89,19 @@ class Checker:
         return self._decide(asked, fields, now_ms)
 
     def _by_both(self, asked: Asked, chosen: str, fields: Fields, now_ms: int) -> Decision:
-        """The gateway does not go by the catalogue in force: it is about to call an earlier entry's upstream.
+        """The gateway goes by another catalogue: it calls an earlier entry's upstream, by its shields.
 
         That is not opened by a rule for another one, nor by a rule that is past: both entries must let pass.
         """
         service = asked.route.service
         name, _, digest = chosen.partition(".")
-        earlier = self._router.find_earlier(asked.original, chosen) if digest else None
-        if earlier is None or name != service.name:
+        if not digest or name != service.name:
             # An edge that has just started may be the one that is behind.
             behind = bool(digest) and self.is_stale(asked.route)
             return _deny(asked, "stale" if behind else "wrong_service", chosen)
+        earlier = self._router.find_earlier(asked, chosen)
+        if isinstance(earlier, Denied):
+            return earlier
         if earlier.route.service.expose_publicly and not service.expose_publicly:
             return _deny(asked, "not_exposed", chosen)
         decision = self._decide(asked, fields, now_ms)
