@@ -24,6 +24,7 @@ ASSERTED = "tests/e2e/test_asserted_service.py"
 EXAMPLES = "tests/e2e/test_documented_examples.py"
 HOSTS = "tests/e2e/test_browser_hosts.py"
 KEYS = "\nasync def test_keys_retire_and_compromise_"
+MANAGERS = "tests/integration/test_service_token_managers.py"
 TOKENS = "\nasync def test_the_page_of_service_tokens_"
 OWN_TRAEFIK = "\ndef test_a_traefik_of_ones_own_"
 
@@ -92,6 +93,15 @@ ELSEWHERE = {
         "\ndef test_a_request_is_found_",
     ),
     "./latchwire tokens rotate 01M81SY5HEDCXNEG1QXJ2JK3YV": (HERE, TOKENS),
+    # This stack has no organisations.
+    "./latchwire tokens create discord-bot --org 01M81SY5HEDCXNEG1QXJ2JK3YV": (
+        MANAGERS,
+        '"create", "bot", "--org", org',
+    ),
+    './latchwire tokens revoke --org 01M81SY5HEDCXNEG1QXJ2JK3YV --reason "contract ended"': (
+        MANAGERS,
+        '"revoke", "--org", org',
+    ),
     "./latchwire edges keys": (ASSERTED, '"edges", "keys"'),
     "./latchwire edges certify": (ASSERTED, '"edges", "certify")'),
     "./latchwire edges certify edge-1 --renew": (ASSERTED, '"certify", "edge-1", "--renew"'),
