@@ -17,6 +17,7 @@ GENERATIONS = (
     ("keys", "keys_generation"),
     ("catalogue", "catalogue_generation"),
     ("edges' keys", "edges_generation"),
+    ("service tokens", "tokens_generation"),
 )
 UNPROVEN_MS = 2**31 - 1  # what an edge says before its first proof
 
