@@ -159,11 +159,12 @@ class DocumentDesk(Hearing):
         unread = sum(not isinstance(d, Document) for d in read)
         self.shelf = Shelf(ordered, last_seq, unread)
 
-    async def next_generation(self) -> int:
+    async def next_generation(self, claimed_elsewhere: int = 0) -> int:
         """Above the one in force and above every edge's: a stream that was lost may know less than they."""
         await self.ask()
         known = self.shelf.generation
         claimed = [self.generation_of(edge.last) for edge in self.roll.edges.values()]
+        claimed.append(claimed_elsewhere)
         return max([known, *(c for c in claimed if c <= known + MAX_AHEAD)]) + 1
 
     async def publish(self, body: Any, generation: int, *, at: int) -> None:

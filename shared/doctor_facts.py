@@ -26,8 +26,17 @@ async def nothing_more() -> Mapping[str, Any]:
     return {}
 
 
+def no_catalogue() -> int:
+    """Of a worker that goes by none, or tells its generation elsewhere."""
+    return 0
+
+
 async def answer_doctor(
-    bus: Bus, runtime: Runtime, settings: WorkerSettings, more: More = nothing_more
+    bus: Bus,
+    runtime: Runtime,
+    settings: WorkerSettings,
+    more: More = nothing_more,
+    catalogue_generation: Callable[[], int] = no_catalogue,
 ) -> None:
     """Begin to answer, whichever other processes do.
 
@@ -37,10 +46,7 @@ async def answer_doctor(
     place = f"{socket.gethostname()[:MAX_NAME]}, process {os.getpid()}"
 
     async def tell(asked: AskFacts) -> WorkerFacts:
-        if asked.roll_call:
-            at = runtime.clock.now_ms()
-            return WorkerFacts(worker=bus.name, process=process, place=place, at=at)
-        own = await more()
+        own = {} if asked.roll_call else await more()
         return WorkerFacts(
             worker=bus.name,
             process=process,
@@ -49,6 +55,7 @@ async def answer_doctor(
             version=__version__,
             problems=_lines(runtime.health.problems()),
             notes=_lines(runtime.health.notes()),
+            catalogue_generation=catalogue_generation(),
             **own,
             at=runtime.clock.now_ms(),  # the last of all: what the asker compares with its own
         )

@@ -11,6 +11,7 @@ from ctl.commands.rehearse_catalogue import in_force, opening_lines, rehearse
 from ctl.confirm import confirmed
 from ctl.documents import ConflictError, DocumentDesk, Words, tell
 from ctl.installation import NoInstallationError, find_catalogue
+from ctl.lost_catalogue import generation_of_auth
 from ctl.output import complain, date_time, one_line, say, say_json
 from ctl.session import Session, operate
 from ctl.shadows import shadow_lines
@@ -124,14 +125,19 @@ async def _apply(
     """*before*: what everybody went by until now; kept as the first generation, so that a rollback finds it."""
     known = desk.shelf.in_force
     if known is None and before is not None and before != text:
-        await desk.publish(before, await desk.next_generation(), at=session.clock.now_ms())
+        await desk.publish(before, await _next_generation(session, desk), at=session.clock.now_ms())
     if desk.shelf.in_force is not None and not session.json:
         for line in opening_lines(changes(in_force(desk), parse_catalogue(text))):
             say(line)
     if known is None or known.body != text:
-        await desk.publish(text, await desk.next_generation(), at=session.clock.now_ms())
+        await desk.publish(text, await _next_generation(session, desk), at=session.clock.now_ms())
     same = known is desk.shelf.in_force
     return await _confirm(session, desk, "already in force" if same else "applied")
+
+
+async def _next_generation(session: Session, desk: DocumentDesk) -> int:
+    """Above auth's too: it goes by the catalogue and may outlive the stream, and never goes back."""
+    return await desk.next_generation(await generation_of_auth(session))
 
 
 async def _back(session: Session, desk: DocumentDesk, *, to: int | None) -> int:
@@ -141,7 +147,9 @@ async def _back(session: Session, desk: DocumentDesk, *, to: int | None) -> int:
     except CatalogueError as error:
         complain(str(error))
         return exits.FAILED
-    await desk.publish(before.body, await desk.next_generation(), at=session.clock.now_ms())
+    await desk.publish(
+        before.body, await _next_generation(session, desk), at=session.clock.now_ms()
+    )
     return await _confirm(session, desk, f"as {before.generation}", back=True)
 
 
@@ -185,6 +193,16 @@ def _explain(words: Words, *, back: bool) -> None:
         )
 
 
+def _none(words: Words) -> str:
+    """Why nothing can be shown."""
+    if any(edge.generation for edge in words.edges):
+        return (
+            "the stream has no document (any more): an edge with a generation goes by what it has taken, "
+            "and once it starts again by its own file; `latchwire status` says more"
+        )
+    return "no document yet: each edge goes by its own file"
+
+
 async def _show(session: Session, desk: DocumentDesk, *, wanted: int | None) -> int:
     found = desk.shelf.in_force if wanted is None else _find(desk, wanted)
     words = await desk.words(desk.shelf.generation, min(session.timeout, 2.0))
@@ -198,7 +216,7 @@ async def _show(session: Session, desk: DocumentDesk, *, wanted: int | None) -> 
     for edge in words.edges:
         complain(f"{one_line(edge.edge_id).ljust(10)}  has generation {edge.generation}")
     if found is None:
-        complain("no document yet: each edge goes by its own file")
+        complain(_none(words))
     else:
         say(str(found.body).rstrip("\n"))
     return exits.DONE

@@ -7,6 +7,7 @@ from ctl import exits
 from ctl.arguments import Commands, add_command
 from ctl.commands.edges import edge_table, problems_of, roll_of, warnings_of
 from ctl.heartbeats import live_edges
+from ctl.lost_catalogue import NO_DOCUMENT, generation_of_auth, kept_generation, lost
 from ctl.output import say, say_json, table
 from ctl.session import Session, operate
 from shared import contract
@@ -30,6 +31,9 @@ _MEANING = {
 class Overview:
     """All that `status` knows. *freshness* is None when no revocation worker answers.
 
+    *lost* says that a catalogue which was in force is not kept any more, and *kept* the generation that is (0:
+    none, None: nobody can say).
+
     *dead_letters*: how many messages rest where no retry helps, by subject.
     """
 
@@ -38,6 +42,8 @@ class Overview:
     told: EdgeList
     freshness: Freshness | None
     dead_letters: dict[str, int]
+    kept: int | None = None
+    lost: tuple[str, ...] = ()
 
     @property
     def position(self) -> Position:
@@ -54,7 +60,7 @@ class Overview:
         if missing:
             missing.append("run `latchwire streams apply`")
         silent = [] if self.freshness else ["no revocation worker answers: edges will close"]
-        return missing + silent + problems_of(self.told)
+        return missing + silent + list(self.lost) + problems_of(self.told)
 
     @property
     def warnings(self) -> list[str]:
@@ -63,7 +69,8 @@ class Overview:
             f"{count} dead letters: {subject}{_meaning(subject)}"
             for subject, count in self.dead_letters.items()
         ]
-        return letters + warnings_of(self.told)
+        none = [NO_DOCUMENT] if self.kept == 0 and not self.lost else []
+        return letters + none + warnings_of(self.told)
 
 
 def register(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -91,7 +98,13 @@ async def _look(session: Session) -> Overview:
     consumers = [await consumer_facts(session.bus, durable) for durable in contract.DURABLES]
     freshness = await _freshness(session)
     told = await live_edges(session.bus, session.clock)
-    return Overview(streams, consumers, told, freshness, await dead_letters(session.bus))
+    auth = await generation_of_auth(session)
+    kept = await kept_generation(
+        session
+    )  # the last: whoever knows more than this did not learn it there
+    letters = await dead_letters(session.bus)
+    gone = tuple(lost(kept, auth, told))
+    return Overview(streams, consumers, told, freshness, letters, kept, gone)
 
 
 async def _freshness(session: Session) -> Freshness | None:

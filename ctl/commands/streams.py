@@ -6,10 +6,11 @@ from functools import partial
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
-from ctl.output import say, say_json
+from ctl.lost_catalogue import lost_with
+from ctl.output import complain, say, say_json
 from ctl.session import Session, operate
 from shared.bus.streams import Difference, apply_streams
-from shared.contract import Role
+from shared.contract import STREAMS, Role
 
 
 def register(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -47,13 +48,17 @@ async def _apply(session: Session, *, check: bool, replicas: int | None, restore
     found = await apply_streams(
         session.bus, session.ids, check=check, replicas=replicas, restored=restored
     )
+    warnings = lost_with(found, len(STREAMS))
     if session.json:
-        say_json({"differences": [asdict(difference) for difference in found]})
+        differences = [asdict(difference) for difference in found]
+        say_json({"differences": differences, "warnings": warnings})
     else:
         for difference in found:
             say(_line(difference, check=check))
         if not found:
             say("as the contract says")
+        for warning in warnings:
+            complain(f"! {warning}")
     return exits.DONE if all(difference.mended for difference in found) else exits.FAILED
 
 

@@ -12,8 +12,8 @@ Texts = Annotated[tuple[ShortText, ...], Field(max_length=64)]
 class AskFacts(Message):
     """``op.doctor.facts.<worker>``, ``op.doctor.edge.<edge_id>``: how do things stand where you are?
 
-    Every process of a worker answers. With *roll_call* it says only who it is, at once: then the asker knows
-    for how many answers to wait.
+    Every process of a worker answers. With *roll_call* it says only who it is and what stands in its
+    ``/ready``, at once: then the asker knows for how many answers to wait.
     """
 
     roll_call: bool = False
@@ -61,6 +61,7 @@ class WorkerFacts(Message):
 
     *allows_everybody*: anybody with a mailbox may log in. *trusted_proxies* are networks. *assertion_key*:
     whether an edge has a certified key of its own for assertions. None is what is not this worker's affair.
+    *catalogue_generation*: of the catalogue that auth goes by, 0 for a file; told in a roll call too.
     *process* is another for each life of each process; *place* is where it runs, for people: its machine's name
     and its process id.
     """
@@ -78,6 +79,7 @@ class WorkerFacts(Message):
     allows_everybody: bool | None = None
     assertion_key: bool | None = None
     max_staleness_ms: int = 0
+    catalogue_generation: int = 0
     redis: RedisFacts | None = None
     smtp: SmtpFacts | None = None
     keys: Annotated[tuple[KeyFacts, ...], Field(max_length=64)] = ()

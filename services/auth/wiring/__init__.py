@@ -114,7 +114,9 @@ async def start(settings: AuthSettings, runtime: Runtime) -> None:
     match = MatchFlow(ports.attempts, ports.sessions, revocations, subjects, runtime.clock)
     orgs = accounts.orgs.orgs if accounts else None
     await keep_service_tokens(runtime, bus, feed, core.services, orgs)
-    await answer_operators(bus, users, match, accounts, runtime, settings, scripts)
+    await answer_operators(
+        bus, users, match, accounts, runtime, settings, scripts, followed.catalogue
+    )
     gateway = open_gateway(settings, bus, followed.catalogue, revocations)
     context = make_context(settings, ports, core, accounts, followed.catalogue)
     context = replace(context, gateway=gateway, edges_jwks=followed.edge_keys.jwks)

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from services.auth.adapters.live_catalogue import LiveCatalogue
 from services.auth.adapters.redis_facts import redis_facts
 from services.auth.adapters.redis_scripts import Scripts
 from services.auth.flows.match import MatchFlow
@@ -26,6 +27,7 @@ async def answer_operators(
     runtime: Runtime,
     settings: AuthSettings,
     scripts: Scripts,
+    catalogue: LiveCatalogue,
 ) -> None:
     """Begin to answer every ``op.`` question of auth. *users* is for people without accounts."""
     clock = runtime.clock
@@ -34,7 +36,8 @@ async def answer_operators(
     await answer_match(bus, match, clock)
     await answer_accounts(bus, directory)
     await answer_deletions(bus, accounts.deletion.deletions if accounts else None, clock)
-    await answer_doctor(bus, runtime, settings, partial(_facts, settings, scripts))
+    facts = partial(_facts, settings, scripts)
+    await answer_doctor(bus, runtime, settings, facts, lambda: catalogue.generation)
 
 
 async def _facts(settings: AuthSettings, scripts: Scripts) -> dict[str, Any]:
