@@ -252,7 +252,7 @@ def heads(draw: st.DrawFn) -> bytes:
 
 
 @given(heads())
-@settings(max_examples=1_500)
+@settings(max_examples=800)
 @example(GO)
 @example(LINE + HOST + b"X: a\x00\r\n\r\n")
 def test_whatever_is_taken_for_plain_aiohttp_reads_in_the_same_way(data: bytes) -> None:
