@@ -35,6 +35,8 @@ MEANING = {
     "not_exposed": "the service is not for the internet, and the check does not name it",
     "preflight_refused": "a page of that origin may not call this service",
 }
+# The detail is then the entry that the gateway names.
+BEHIND = "the gateway routes by another services.yaml than this edge, and is to ask again"
 KEY_REVOKED = "its key was revoked, and what it signed counts nowhere"
 KEY_UNKNOWN = (
     "its key {} is not known here (any more): if it is ours at all, it was retired, "
@@ -108,6 +110,8 @@ def _meaning(told: Explanation) -> str:
     """With what the detail and the rule say about it."""
     if told.reason == "token_invalid" and told.detail == NOT_IN_REGISTER:
         return GONE
+    if told.reason == "stale" and told.detail:
+        return BEHIND
     if told.reason == "no_credentials" and told.route is not None and _is_for_services(told.route):
         return "the service wants a service token, and the request brings none"
     if told.reason == "preflight_refused" and told.route is not None and not told.route.origins:

@@ -34,6 +34,8 @@ _KINDS = {
     "user": "a person came, and it takes only services: token_types",
     "service": "a service came, and it takes only people: token_types",
 }
+# `stale` with a detail: the entry that the check names.
+_BEHIND = "Traefik does not route by this services.yaml yet"
 # Why somebody who asked for a link gets none; to them it looks like any other answer.
 _MUTED = {
     "not_allowed": "the address is not in LATCHWIRE_ALLOW",
@@ -60,6 +62,8 @@ def _refused(event: dict[str, Any]) -> str:
     service = _text(event, "service") or "(no service)"
     meaning = f": {_MEANINGS[reason]}" if reason in _MEANINGS else ""
     more = f" [{detail}]" if detail else ""
+    if reason == "stale" and detail:
+        meaning = f": {_BEHIND}"
     if reason == "wrong_token_type" and detail in _KINDS:
         meaning, more = f": {_KINDS[detail]}", ""
     return f"refused  {service}  {reason}{meaning}{more}{_SENT_ON.get(_text(event, 'outcome'), '')}"

@@ -269,6 +269,10 @@ SERVICES_ONLY = ExplainedRule(service="a", path="/", token_types=("service",), c
         ("no_credentials", "", "(403): the service wants a service token, and the request brings none."),
         ("wrong_token_type", "user", "and the service takes only services (token_types: service)."),
         ("wrong_token_type", "service", "and the service takes only people (token_types: user)."),
+        (
+            "stale", "app.5bee611197f1b5cc",
+            "routes by another services.yaml than this edge, and is to ask again (app.5bee611197f1b5cc).",
+        ),
     ],
 )  # fmt: skip
 def test_a_refusal_says_who_came_and_what_the_service_wants(

@@ -36,6 +36,11 @@ def test_a_refusal_is_one_readable_line() -> None:
         "refused  demo  wrong_token_type: a person came, and it takes only services: token_types"
     )
 
+    behind = {"reason": "stale", "detail": "demo.5bee611197f1b5cc", "outcome": "unavailable"}
+    assert readable(json.dumps(event | behind)) == (
+        "refused  demo  stale: Traefik does not route by this services.yaml yet [demo.5bee611197f1b5cc]"
+    )
+
     sent_on = "(the browser was sent to log in)"
     assert line == f"refused  demo  no_credentials: no login came, and no service token {sent_on}"
 
