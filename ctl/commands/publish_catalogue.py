@@ -7,18 +7,21 @@ from pathlib import Path
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
+from ctl.catalogue_history import as_json, history, line
 from ctl.commands.rehearse_catalogue import in_force, opening_lines, rehearse
 from ctl.confirm import confirmed
 from ctl.documents import ConflictError, DocumentDesk, Words, tell
 from ctl.installation import NoInstallationError, find_catalogue
 from ctl.lost_catalogue import generation_of_auth
-from ctl.output import complain, date_time, one_line, say, say_json
+from ctl.output import complain, one_line, say, say_json
+from ctl.parts import ask_parts
 from ctl.session import Session, operate
 from ctl.shadows import shadow_lines
 from ctl.up.reload import adds_app
 from latchwire.documents import CATALOGUE, Document
 from shared.catalogue import CatalogueError, parse_catalogue, read_text
 from shared.catalogue.changes import changes
+from shared.contract import Role
 from shared.documents import DocumentTooLargeError
 from shared.secrets import SecretsError
 
@@ -45,8 +48,17 @@ def register(verbs: "Commands[argparse.ArgumentParser]") -> None:
     apply.set_defaults(run=_run_apply)
     back = add_command(verbs, "rollback", "put an earlier catalogue in force again")
     back.add_argument("--to", type=int, metavar="GENERATION", help="default: the one before")
-    back.set_defaults(run=lambda arguments: _operate(arguments, partial(_back, to=arguments.to)))
-    show = add_command(verbs, "show", "the catalogue in force, and which edges have it")
+    back.add_argument(
+        "--dry-run", action="store_true", help="only say what would change, and for whom"
+    )
+    back.set_defaults(
+        run=lambda arguments: _operate(
+            arguments, partial(_back, to=arguments.to, dry_run=arguments.dry_run)
+        )
+    )
+    show = add_command(
+        verbs, "show", "the catalogue in force, what each generation changed, which edges have it"
+    )
     show.add_argument("--generation", type=int, help="an earlier one")
     show.set_defaults(
         run=lambda arguments: _operate(arguments, partial(_show, wanted=arguments.generation))
@@ -127,8 +139,8 @@ async def _apply(
     if known is None and before is not None and before != text:
         await desk.publish(before, await _next_generation(session, desk), at=session.clock.now_ms())
     if desk.shelf.in_force is not None and not session.json:
-        for line in opening_lines(changes(in_force(desk), parse_catalogue(text))):
-            say(line)
+        for opening in opening_lines(changes(in_force(desk), parse_catalogue(text))):
+            say(opening)
     if known is None or known.body != text:
         await desk.publish(text, await _next_generation(session, desk), at=session.clock.now_ms())
     same = known is desk.shelf.in_force
@@ -140,13 +152,18 @@ async def _next_generation(session: Session, desk: DocumentDesk) -> int:
     return await desk.next_generation(await generation_of_auth(session))
 
 
-async def _back(session: Session, desk: DocumentDesk, *, to: int | None) -> int:
+async def _back(
+    session: Session, desk: DocumentDesk, *, to: int | None, dry_run: bool = False
+) -> int:
     before = _find(desk, to)
     try:
-        parse_catalogue(before.body)
+        parse_catalogue(before.body, "")
     except CatalogueError as error:
-        complain(str(error))
+        for problem in error.problems:  # ":12: what is wrong"
+            complain(f"generation {before.generation}, line {problem.removeprefix(':')}")
         return exits.FAILED
+    if dry_run:
+        return await rehearse(session, desk, text=before.body, repeats=before.generation)
     await desk.publish(
         before.body, await _next_generation(session, desk), at=session.clock.now_ms()
     )
@@ -171,17 +188,21 @@ def _find(desk: DocumentDesk, generation: int | None) -> Document:
 async def _confirm(session: Session, desk: DocumentDesk, how: str, *, back: bool = False) -> int:
     generation = desk.shelf.generation
     words = await desk.words(generation, session.timeout)
+    (auth,) = await ask_parts(session, Role.AUTH)
+    routed = bool(auth.told)
     if session.json:
-        say_json({"generation": generation, "how": how, **words.answer()})
+        say_json({"generation": generation, "how": how, "auth": routed, **words.answer()})
     else:
         say(f"catalogue   generation {generation} ({how})")
         tell(words)
-        _explain(words, back=back)
-    return exits.DONE if words.complete else exits.PARTLY
+        _explain(words, routed=routed, back=back)
+    return exits.DONE if words.complete and routed else exits.PARTLY
 
 
-def _explain(words: Words, *, back: bool) -> None:
-    if words.complete:
+def _explain(words: Words, *, routed: bool, back: bool) -> None:
+    if not routed:
+        say("traefik     goes by the routes it has, if any: it gets them from auth, which is away")
+    elif words.complete:
         say(
             "traefik     gets its routes from auth now; a gateway with a file of its own needs a new one"
         )
@@ -206,13 +227,13 @@ def _none(words: Words) -> str:
 async def _show(session: Session, desk: DocumentDesk, *, wanted: int | None) -> int:
     found = desk.shelf.in_force if wanted is None else _find(desk, wanted)
     words = await desk.words(desk.shelf.generation, min(session.timeout, 2.0))
-    kept = [{"generation": d.generation, "at": d.at} for d in desk.shelf.genuine]
+    kept = history(desk.shelf.genuine)
     if session.json:
         shown = {"generation": found.generation, "text": found.body} if found else {"generation": 0}
-        say_json({**shown, "kept": kept, **words.answer()})
+        say_json({**shown, "kept": [as_json(each) for each in kept], **words.answer()})
         return exits.DONE
     for each in kept:
-        complain(f"generation {each['generation']}  {date_time(each['at'])}")
+        complain(line(each))
     for edge in words.edges:
         complain(f"{one_line(edge.edge_id).ljust(10)}  has generation {edge.generation}")
     if found is None:

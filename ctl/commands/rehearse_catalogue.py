@@ -1,6 +1,7 @@
-"""``catalogue apply --dry-run``: what would change, and for whom; nothing is published."""
+"""``catalogue apply|rollback --dry-run``: what would change, and for whom; nothing is published."""
 
 from ctl import exits
+from ctl.catalogue_history import described, opened, plain
 from ctl.documents import DocumentDesk
 from ctl.output import say, say_json
 from ctl.session import Session
@@ -10,15 +11,21 @@ from shared.catalogue.changes import Change, changes
 _COLUMN = 12
 
 
-async def rehearse(session: Session, desk: DocumentDesk, *, text: str) -> int:
-    """Compare *text*, which is usable, with the catalogue in force."""
+async def rehearse(
+    session: Session, desk: DocumentDesk, *, text: str, repeats: int | None = None
+) -> int:
+    """Compare *text*, which is usable, with the catalogue in force; *repeats*: the generation it is from."""
     found = changes(in_force(desk), parse_catalogue(text))
     generation = desk.shelf.generation
     if session.json:
-        say_json({"generation": generation, "dry_run": True, "changes": [_plain(c) for c in found]})
+        of = {} if repeats is None else {"as": repeats}
+        say_json(
+            {"generation": generation, "dry_run": True, **of, "changes": [plain(c) for c in found]}
+        )
         return exits.DONE
     known = f"generation {generation} is in force" if generation else "no document is in force yet"
-    say(f"catalogue   {known}; nothing is changed by this")
+    then = f"; this would be as {repeats}" if repeats is not None else ""
+    say(f"catalogue   {known}{then}; nothing is changed by this")
     for line in _lines(found):
         say(line)
     if desk.shelf.in_force is not None and not parse_catalogue(text).services:
@@ -38,26 +45,10 @@ def in_force(desk: DocumentDesk) -> Catalogue:
 def _lines(found: tuple[Change, ...]) -> list[str]:
     if not found:
         return ["same        every service is as it is in force"]
-    lines = [f"{change.kind.ljust(_COLUMN)}{_described(change)}" for change in found]
+    lines = [f"{change.kind.ljust(_COLUMN)}{described(change)}" for change in found]
     return lines + opening_lines(found)
 
 
 def opening_lines(found: tuple[Change, ...]) -> list[str]:
     """Who gets in that did not before: a line for each place and each rule, none when nobody does."""
-    said = [f"{place} to everybody" for change in found for place in change.opened]
-    said += [f"{change.service}: {what}" for change in found for what in change.widened]
-    return [f"{'opens'.ljust(_COLUMN)}{what}" for what in said]
-
-
-def _described(change: Change) -> str:
-    return change.service + (f": {', '.join(change.keys)}" if change.keys else "")
-
-
-def _plain(change: Change) -> dict[str, object]:
-    return {
-        "kind": change.kind,
-        "service": change.service,
-        "keys": change.keys,
-        "opened": change.opened,
-        "widened": change.widened,
-    }
+    return [f"{'opens'.ljust(_COLUMN)}{what}" for what in opened(found)]

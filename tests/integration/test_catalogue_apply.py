@@ -19,7 +19,7 @@ from shared.catalogue import CatalogueError
 from shared.documents import OperatorKey
 from shared.secrets import load_operator_keys
 from tests.conftest import BusFactory
-from tests.support.key_house import CATALOGUE, House, open_house
+from tests.support.key_house import CATALOGUE, House, open_house, session_of
 from tests.support.servers import NatsServer
 from tests.support.tokens import signing_key
 
@@ -97,6 +97,35 @@ async def test_the_first_change_can_be_taken_back(
         # The same is asked for once more by its own text: no second generation of it.
         assert await run(house, partial(_apply, text=CATALOGUE, before=SHOP)) == exits.DONE
         assert json.loads(capsys.readouterr().out.splitlines()[-1])["generation"] == 3
+
+
+async def test_a_rollback_can_be_rehearsed_and_names_the_generation_that_cannot_be_used(
+    nats_server: NatsServer, bus_of: BusFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rehearsal changes nothing; a line number is that of the generation, not of services.yaml."""
+    session = session_of(nats_server, await bus_of("operator"))
+    desk = DocumentDesk(session, "catalogue")
+    await desk.open()
+    newer = CATALOGUE.replace("    upstream", "    of_tomorrow: true\n    upstream")
+    for generation, body in enumerate((newer, SHOP, CATALOGUE), start=1):
+        await desk.publish(body, generation, at=generation)
+
+    assert await _back(session, desk, to=None, dry_run=True) == exits.DONE
+    rehearsed = json.loads(capsys.readouterr().out)
+    assert (rehearsed["generation"], rehearsed["as"], rehearsed["dry_run"]) == (3, 2, True)
+    assert [(c["kind"], c["service"]) for c in rehearsed["changes"]] == [
+        ("added", "shop"),
+        ("removed", "demo"),
+    ]
+    await _back(replace(session, json=False), desk, to=2, dry_run=True)
+    assert "generation 3 is in force; this would be as 2; nothing is" in capsys.readouterr().out
+
+    for dry_run in (True, False):
+        assert await _back(session, desk, to=1, dry_run=dry_run) == exits.FAILED
+        told = capsys.readouterr().err
+        assert told.startswith("generation 1, line 5: services.demo.of_tomorrow: unknown key")
+    await desk.read()
+    assert desk.shelf.generation == 3
 
 
 async def test_a_rollback_says_that_services_yaml_is_as_it_was(
