@@ -53,6 +53,10 @@ ELSEWHERE = {
         HERE,
         KEYS,
     ),
+    "./latchwire catalogue rollback --dry-run": (
+        "tests/integration/test_catalogue_apply.py",
+        "_back(session, desk, to=None, dry_run=True)",
+    ),
     "./latchwire catalogue rollback": (
         "tests/integration/test_catalogue_apply.py",
         "partial(_back, to=None)",
