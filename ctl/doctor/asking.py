@@ -19,6 +19,7 @@ from shared.secrets import SecretsError
 
 WORKERS = (Role.AUTH, Role.MAILER, Role.REVOCATION)
 ROLL_CALL_SECONDS = 1.0  # every process says at once that it is there
+THERE_SECONDS = 20.0  # for who is there: a busy machine, a slow disk below Redis
 AT_LEAST_SECONDS = 8.0  # the mailer speaks with the mail server before it answers
 
 
@@ -69,14 +70,14 @@ async def _ask_all(session: Session, question: Question[AskFacts, WorkerFacts]) 
         answers.told.append(Told(facts, asked_at, session.clock.now_ms()))
         return not answers.missing
 
-    patience = max(session.timeout, AT_LEAST_SECONDS)
+    patience = max(session.timeout, THERE_SECONDS if answers.there else AT_LEAST_SECONDS)
     await gather(session.bus, question, AskFacts(), heard=heard, within=patience)
     return answers
 
 
 def silent(name: str, answers: Answers) -> Iterator[Finding]:
     """Worker *name* has no process that tells what it sees, or one that said it was there does not."""
-    if not answers.told:
+    if not answers.told and not answers.missing:
         yield Finding("worker.silent", name, "no answer")
         return
     for process in answers.missing:

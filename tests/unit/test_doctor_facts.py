@@ -191,6 +191,10 @@ def test_a_process_that_calls_out_and_tells_nothing_is_named() -> None:
     found = [(finding.check, finding.where) for finding in silent("auth", answers)]
     assert found == [("worker.silent", "auth (web-2, process 7)")]
 
+    answers.told.clear()
+    assert len([*silent("auth", answers)]) == 2
+    assert [finding.where for finding in silent("auth", Answers())] == ["auth"]
+
 
 @pytest.mark.parametrize(("check", "keys"), SMELLS.items())
 def test_a_smell_of_the_catalogue_is_named_with_its_service(check: str, keys: str) -> None:
