@@ -12,6 +12,7 @@ CHECK_HEADERS: Final = (
     "Authorization",
     "Cookie",
     "Origin",
+    "Referer",
     "Sec-Fetch-Dest",
     "Sec-Fetch-Mode",
     "Sec-Fetch-Site",

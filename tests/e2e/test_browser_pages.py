@@ -195,6 +195,45 @@ async def test_the_script_renews_and_repeats_in_a_real_page(
         assert await window.cookie(ACCESS) not in {"", before}
 
 
+FORM = """<form method="post" action="/demo/save"><input name="text" aria-label="Text">
+<button>Save</button></form>"""
+HELD = """<script src="/auth/latchwire.js" data-patch="forms"></script>"""
+
+
+@pytest.mark.parametrize("script", ["", HELD])
+async def test_a_form_that_was_open_for_too_long_is_held_or_told_to_be_lost(
+    chromium: Browser, stack: Stack, email: str, script: str
+) -> None:
+    """With our script it arrives; without it the person reads that it did not, goes back and sends it again."""
+    async with open_window(chromium, stack) as window:
+        await window.sign_in(email)
+        page = window.page
+
+        async def form(route: Route) -> None:
+            await route.fulfill(content_type="text/html", body=f"<!doctype html>{script}{FORM}")
+
+        await window.context.route("**/demo/form", form)
+        await window.go("/demo/form")
+        await page.get_by_label("Text").fill("an hour of work")
+        await window.context.clear_cookies(name=ACCESS)
+        if not script:
+            await window.press("Save")
+            told = page.get_by_role("heading", name="What you sent is not saved")
+            await expect(told).to_be_visible()
+            way_on = page.get_by_role("link", name="Open the page anew")
+            await expect(way_on).to_have_attribute("href", "/demo/form")
+            await window.picture("16-not-sent")
+            await page.go_back()
+            await expect(page.get_by_label("Text")).to_have_value("an hour of work")
+        async with page.expect_request(lambda r: r.url.endswith("/demo/save")) as sent:
+            await window.press("Save")
+        arrived = await (await sent.value).response()
+
+        assert arrived is not None
+        assert (arrived.status, (await sent.value).method) == (200, "POST")
+        assert (await sent.value).post_data == "text=an+hour+of+work"
+
+
 async def test_cookies_that_do_not_stick_are_said_instead_of_a_loop(
     chromium: Browser, stack: Stack, email: str
 ) -> None:

@@ -517,6 +517,41 @@ def _led_to(answer: Answer) -> str:
     return str(hops[0]["content"]).removeprefix("0; url=") if hops else ""
 
 
+# where a browser comes with a form that is lost, what it holds, and the address or title it ends at
+LOST = [
+    ("/auth/continue", (ACCESS, REFRESH, CSRF), "same-origin", "What you sent is not saved"),
+    ("/auth/continue", (), "same-origin", "/auth/login?next=%2Fdemo&again=1&unsent=1"),
+    ("/auth/continue", (), "cross-site", "/auth/continue?next=%2Fdemo&unsent=1&hop=1"),
+    ("/auth/login", (REFRESH, CSRF), "same-origin", "/auth/continue?next=%2Fdemo&unsent=1"),
+    ("/auth/login", (), "same-origin", "Log in"),
+    ("/auth/login", (ACCESS, REFRESH, CSRF), "same-origin", "Log in"),
+]
+
+
+@pytest.mark.parametrize(("path", "held", "begun", "end"), LOST)
+async def test_who_sent_a_form_that_is_lost_is_told_on_every_way(
+    site: AuthSite, ada: Visitor, email: str, path: str, held: tuple[str, ...], begun: str, end: str
+) -> None:
+    """Whether the session goes on or not; and what they came from is one click away."""
+    await sign_in(site, ada, email)
+    headers = {
+        "Sec-Fetch-Site": begun,
+        "Sec-Fetch-Mode": "navigate",
+        "Cookie": "; ".join(f"{name}={ada.cookie(name)}" for name in held),
+    }
+    async with visiting(site.url) as later:
+        answer = await later.get(f"{path}?next=/demo&unsent=1", headers)
+
+    if onwards := _led_to(answer):
+        assert onwards == end
+        return
+    assert f"<h1>{end}</h1>" in answer.body
+    assert "What you sent is not saved" in answer.body
+    assert "/demo" in answer.body
+    renewed = [c for c in answer.headers.getall("Set-Cookie", []) if c.startswith(f"{ACCESS}=")]
+    assert bool(renewed) == (path == "/auth/continue")
+
+
 async def test_who_opens_the_login_form_while_logged_in_is_told_and_may_go_on(
     site: AuthSite, ada: Visitor, email: str
 ) -> None:

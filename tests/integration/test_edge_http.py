@@ -246,7 +246,7 @@ async def test_a_browser_is_sent_to_sign_in_and_comes_back(door: Door) -> None:
     script = await door.check(b"Sec-Fetch-Mode: cors\r\nAccept: text/html\r\n")
 
     assert (get.status, get.get("location")) == (302, f"{ORIGIN}/auth/login?next=/demo")
-    assert (post.status, post.get("location")) == (303, f"{ORIGIN}/auth/login?next=/demo")
+    assert (post.status, post.get("location")) == (303, f"{ORIGIN}/auth/login?next=/demo&unsent=1")
     assert get.get("cache-control") == "no-store"
     assert script.status == 401
 

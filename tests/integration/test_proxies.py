@@ -112,13 +112,14 @@ async def test_who_is_nobody_is_told_how_to_become_somebody(world: World, proxy:
 async def test_a_browser_is_sent_to_log_in_and_comes_back(
     world: World, proxy: str, method: str
 ) -> None:
-    """A form is not posted to the sign-in page; with the cookie the same address opens."""
-    body = ("Content-Length: 0",) if method == "POST" else ()
+    """A form is not posted to the sign-in page, and leads back to its own; with a cookie the address opens."""
+    form = ("Content-Length: 0", f"Referer: {ORIGIN}/edit?y=2")
+    body, way = (form, "/edit%3Fy%3D2&unsent=1") if method == "POST" else ((), "/private%3Fx%3D1")
     reply = await world.ask(proxy, "/private?x=1", *NAVIGATION, *body, method=method)
     back = await world.ask(proxy, "/private?x=1", *NAVIGATION, cookie())
 
     assert reply.status in ({302, 303} if method == "GET" else {303})
-    assert reply.get("Location").startswith(f"{ORIGIN}/auth/login?next=")
+    assert reply.get("Location") == f"{ORIGIN}/auth/login?next={way}"
     assert reply.get("Cache-Control") == "no-store"
     assert back.status == 200
 

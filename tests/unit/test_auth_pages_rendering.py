@@ -59,6 +59,8 @@ INVITED = org_views.InvitationRow(ID, "eve@acme.com", "member", "Invited 2 days 
 TOKENS = {f"{form}_token": "t" for form in ("invite", "withdraw", "leave")}
 PAGES: dict[str, View] = {
     "log in": views.LogIn("t", next="/demo"),
+    "log in after a form": views.LogIn("t", logged_in=views.LoggedIn(unsent=True)),
+    "not sent": views.not_sent("/demo"),
     "log in while logged in": views.LogIn("t", logged_in=views.LoggedIn("ada@acme.com", "/demo")),
     "log in again": views.LogIn("t", email="ada@", problem="That is not an e-mail address."),
     "check your mail": views.CheckMail("t", "t2", "01J" + "0" * 23, "ada@acme.com", "/demo"),

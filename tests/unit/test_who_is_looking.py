@@ -163,6 +163,50 @@ def test_what_could_not_be_read_leads_nowhere(code: Code) -> None:
     assert PAGES.instead_of(Denied(code), NAVIGATION) is None
 
 
+FORMS = [
+    (b"https://app.acme.com/edit?id=7", "/edit?id=7"),
+    # not said, or not by the host that the form was sent to
+    (None, "/save"),
+    (b"https://app.acme.com", "/save"),
+    (b"https://app.acme.com.evil.test/edit", "/save"),
+    (b"https://app.acme.com:8443/edit", "/save"),
+    (b"https://app.acme.com@evil.test/edit", "/save"),
+    (b"http://app.acme.com/edit", "/save"),
+    (b"https://evil.test/https://app.acme.com/edit", "/save"),
+    (b"/edit", "/save"),
+    # nothing that auth would send anybody to
+    (b"https://app.acme.com/ed\\it", "/save"),
+    (b'https://app.acme.com/"><script>', "/save"),
+    (b"https://app.acme.com/\xff", "/save"),
+]
+
+
+@pytest.mark.parametrize(("referer", "back"), FORMS)
+def test_who_sent_a_form_that_is_lost_comes_back_to_the_page_of_the_form(
+    referer: bytes | None, back: str
+) -> None:
+    """And is told; what answers a form often answers no GET. Who only looked at a page comes back to it."""
+    fields = NAVIGATION | said(referer=referer)
+    for method, expected in (("POST", f"{back}&unsent=1"), ("GET", "/save")):
+        asked = Original(method, "https", "app.acme.com", "/save")
+        denied = Denied("token_expired", original=asked, cookie=True)
+        way_in = PAGES.way_in(denied, fields)
+
+        assert way_in is not None
+        told = way_in.replace("%3F", "?").replace("%3D", "=")
+        assert told == f"{URL}/auth/continue?next=https%3A//app.acme.com{expected}"
+
+
+def test_two_referers_are_none() -> None:
+    """Nobody knows which of them the browser meant."""
+    asked = Original("POST", "https", "app.acme.com", "/save")
+    twice = NAVIGATION | {b"referer": [b"https://app.acme.com/a", b"https://app.acme.com/b"]}
+
+    assert PAGES.way_in(Denied("no_credentials", original=asked), twice) == (
+        f"{URL}/auth/login?next=https%3A//app.acme.com/save&unsent=1"
+    )
+
+
 def test_a_login_that_is_too_old_is_never_sent_to_renew() -> None:
     """A renewed token is of the same login: it would come back as old as before, for ever."""
     way_in = PAGES.way_in(Denied("login_too_old", original=ASKED, cookie=True), NAVIGATION)

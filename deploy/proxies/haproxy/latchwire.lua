@@ -6,8 +6,8 @@ local timeout_ms = 2000
 
 -- All that a decision may depend on; each line of the client's, with every repetition.
 local told = {
-    "accept", "access-control-request-method", "authorization", "cookie", "origin", "sec-fetch-dest",
-    "sec-fetch-mode", "sec-fetch-site", "sec-websocket-key", "upgrade", "x-csrf-token",
+    "accept", "access-control-request-method", "authorization", "cookie", "origin", "referer",
+    "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "sec-websocket-key", "upgrade", "x-csrf-token",
     "x-latchwire-assertion", "x-request-id", "x-requested-with", "traceparent",
 }
 -- Of a refusal, what the client hears.

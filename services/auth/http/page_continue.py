@@ -13,7 +13,7 @@ from services.auth.domain.outcomes import ContinueTo, HopTo, LoginFirst
 from services.auth.http.context import context_of
 from services.auth.http.cookies import clear_session, read_cookie, set_session
 from services.auth.http.page_context import see_other, show
-from services.auth.http.pages import ACCOUNT, continue_url, login_url, read_next
+from services.auth.http.pages import ACCOUNT, UNSENT, continue_url, login_url, read_next
 from services.auth.http.problems import Problem
 from services.auth.http.reading import read_bound_refresh, read_client
 from services.auth.pages import views
@@ -36,14 +36,19 @@ async def continue_(request: web.Request) -> web.Response:
         refresh, target=target, client=read_client(request), may_hop=_may_hop(request)
     )
     if isinstance(result, HopTo):
-        return show(request, views.Hop(continue_url(result.next) + "&hop=1"))
+        onwards = continue_url(result.next, unsent=_is_unsent(request))
+        return show(request, views.Hop(f"{onwards}&hop=1"))
     if isinstance(result, ContinueTo):
         return _renewed(request, result)
     return _log_in(request, result, had_token=bool(refresh))
 
 
 def _renewed(request: web.Request, result: ContinueTo) -> web.Response:
-    response = see_other(request, result.next)
+    if _is_unsent(request):
+        # Not straight back: they would look at the page as it was and take what they sent for saved.
+        response = show(request, views.not_sent(result.next))
+    else:
+        response = see_other(request, result.next)
     set_session(request, response, result.tokens)
     response.set_cookie(
         _hops_name(request),
@@ -57,7 +62,8 @@ def _renewed(request: web.Request, result: ContinueTo) -> web.Response:
 
 
 def _log_in(request: web.Request, result: LoginFirst, *, had_token: bool) -> web.Response:
-    response = see_other(request, login_url(result.next, again=True))
+    form = login_url(result.next, again=True, unsent=_is_unsent(request))
+    response = see_other(request, form)
     if had_token:
         # It will never work again, and without it an edge sends the person straight to log in.
         clear_session(request, response)
@@ -73,6 +79,10 @@ def _count_hops(request: web.Request, target: str) -> int:
 
 def _may_hop(request: web.Request) -> bool:
     return "hop" not in request.query and request.headers.get("Sec-Fetch-Site") in FROM_ELSEWHERE
+
+
+def _is_unsent(request: web.Request) -> bool:
+    return UNSENT in request.query
 
 
 def _hops_name(request: web.Request) -> str:

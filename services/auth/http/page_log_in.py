@@ -10,7 +10,7 @@ from services.auth.http.context import context_of
 from services.auth.http.cookies import read_cookies
 from services.auth.http.page_context import Browser, person_of
 from services.auth.http.page_errors import Elsewhere
-from services.auth.http.pages import ACCOUNT, AGAIN, continue_url, read_next
+from services.auth.http.pages import ACCOUNT, AGAIN, UNSENT, continue_url, read_next
 from services.auth.http.problems import Problem
 from services.auth.pages.views import LoggedIn, LogIn
 from services.auth.ports import FeedStaleError
@@ -36,16 +36,19 @@ def logged_in(request: web.Request, next_: str) -> LoggedIn:
     Raises:
         Elsewhere: the session of this browser may go on; they renew it, and come to *next_*.
     """
+    unsent = UNSENT in request.query
+    nobody = LoggedIn(unsent=unsent)
     try:
         person = person_of(request)
     except (Problem, FeedStaleError):
-        return NOBODY  # two cookies of one name, or it cannot be said for now: the form works all the same
+        return nobody  # two cookies of one name, or it cannot be said for now: the form works all the same
     again = AGAIN in request.query
     if person is not None:
-        return LoggedIn(person.email or person.sub, "" if again else next_ or ACCOUNT)
+        go_on = "" if again else next_ or ACCOUNT
+        return LoggedIn(person.email or person.sub, go_on, unsent=unsent)
     if not again and _may_go_on(request):
-        raise Elsewhere(continue_url(next_ or ACCOUNT))
-    return NOBODY
+        raise Elsewhere(continue_url(next_ or ACCOUNT, unsent=unsent))
+    return nobody
 
 
 def _may_go_on(request: web.Request) -> bool:

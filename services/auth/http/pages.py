@@ -20,7 +20,8 @@ from services.auth.pages import phrases, views
 from services.auth.ports import FeedStaleError
 
 ACCOUNT = "/auth/account"
-AGAIN = "again"  # of the login form: `services.auth.http.page_logged_in`
+AGAIN = "again"  # of the login form: `services.auth.http.page_log_in`
+UNSENT = "unsent"  # they sent a form to a service, where their login had run out: it is lost
 
 # Pages that only say something; forms lead to them.
 MESSAGES: dict[str, views.Message] = {
@@ -153,9 +154,13 @@ def read_login_id(text: str) -> str:
     return text if _ULID.fullmatch(text) else ""
 
 
-def login_url(next_: str, *, again: bool = False) -> str:
-    """The e-mail form, leading back to *next_*; *again*: also for who is logged in, or could renew."""
+def login_url(next_: str, *, again: bool = False, unsent: bool = False) -> str:
+    """The e-mail form, leading back to *next_*; *again*: also for who is logged in, or could renew.
+
+    *unsent*: it says that what they sent is lost.
+    """
     query = ({"next": next_} if next_ else {}) | ({AGAIN: "1"} if again else {})
+    query |= {UNSENT: "1"} if unsent else {}
     return f"/auth/login?{urlencode(query)}" if query else "/auth/login"
 
 
@@ -167,9 +172,10 @@ def require_person(request: web.Request, back: str) -> Claims:
     return person
 
 
-def continue_url(next_: str) -> str:
-    """Where cookies are renewed on the way to *next_*."""
-    return f"/auth/continue?{urlencode({'next': next_})}"
+def continue_url(next_: str, *, unsent: bool = False) -> str:
+    """Where cookies are renewed on the way to *next_*; *unsent* as for `login_url`."""
+    query = {"next": next_} | ({UNSENT: "1"} if unsent else {})
+    return f"/auth/continue?{urlencode(query)}"
 
 
 def _row(session: SessionView, now: int) -> views.SessionRow:

@@ -18,10 +18,14 @@ class View:
 
 @dataclass(frozen=True)
 class LoggedIn:
-    """Who is logged in already where a login form is shown; "" for nobody. *go_on*: where to without it."""
+    """Who is logged in already where a login form is shown; "" for nobody. *go_on*: where to without it.
+
+    *unsent*: they sent a form to a service and were not logged in any more, or not lately enough.
+    """
 
     email: str = ""
     go_on: str = ""
+    unsent: bool = False
 
 
 @dataclass(frozen=True)
@@ -266,6 +270,18 @@ class SignOutUnsure(Message):
         "We could not tell the other services yet. If this is not your own device, try again.",
     )
     way_on: WayOn | None = None
+
+
+def not_sent(back: str) -> Message:
+    """After a form that came with a login that had to be renewed; *back* is the page of the form."""
+    return Message(
+        title="What you sent is not saved",
+        paragraphs=(
+            "Your login had to be renewed first. It is renewed now, and you are still logged in.",
+            "Go back with the Back button of your browser, where what you typed mostly is, and send it again.",
+        ),
+        way_on=WayOn("Open the page anew", back),
+    )
 
 
 PROBLEM_TITLES = {

@@ -5,10 +5,11 @@ what it is doing (Sec-Fetch-*), that counts; else what it would rather read.
 """
 
 import re
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
-from services.edge.domain.original import Fields, Original, is_websocket
+from services.edge.domain.original import Fields, Original, is_websocket, one
 from shared.origins import Origins
 
 MAX_NEXT_CHARS: Final = 2_000
@@ -39,17 +40,35 @@ def is_navigation(original: Original, fields: Fields) -> bool:
 
 
 def sign_in_location(
-    origins: Origins, original: Original | None, *, renewable: bool = False, again: bool = False
+    origins: Origins,
+    original: Original | None,
+    *,
+    renewable: bool = False,
+    again: bool = False,
+    unsent: bool = False,
 ) -> str:
     """Where a browser without a valid access token goes, with the address that brings it back.
 
     *renewable*: its session may live on, which ``/auth/continue`` finds out and then renews the token.
-    *again*: a new login is what is wanted, also of who is logged in. Without *original* there is no way back.
+    *again*: a new login is what is wanted, also of who is logged in. *unsent*: they sent a form, and are told
+    that it is lost. Without *original* there is no way back.
     """
     page = f"{origins.url}/auth/continue" if renewable else f"{origins.url}/auth/login"
     back = _way_back(origins, original) if original else ""
-    query = [f"next={quote(back, safe='/')}"] * bool(back) + ["again=1"] * again
+    query = [f"next={quote(back, safe='/')}"] * bool(back)
+    query += ["again=1"] * again + ["unsent=1"] * unsent
     return f"{page}?{'&'.join(query)}" if query else page
+
+
+def page_of_form(original: Original, fields: Fields) -> Original:
+    """The page on which the form *original* was filled in; *original* where the browser does not say.
+
+    What answers a form often answers nothing else: whoever comes back to its own address would get a 405.
+    """
+    page = (one(fields, b"referer") or b"").decode("ascii", "replace")
+    target = page.removeprefix(original.origin)
+    fits = target != page and target.startswith("/") and _RETURNABLE.fullmatch(target)
+    return replace(original, method="GET", target=target) if fits else original
 
 
 def _way_back(origins: Origins, original: Original) -> str:

@@ -24,6 +24,7 @@ _COMMON: Final = (
     "Sec-Fetch-Mode",
     "Sec-Fetch-Dest",
     "Accept",
+    "Referer",  # where a form was filled in
     "X-Requested-With",
     "X-Csrf-Token",
     "X-Latchwire-Assertion",  # of a service that calls on somebody's behalf
@@ -41,7 +42,6 @@ _IGNORED: Final = (
     "Accept-Language",
     "Connection",
     "Content-Type",
-    "Referer",
     "X-Forwarded-For",
     "X-Forwarded-Port",
     "X-Forwarded-Server",

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from services.edge.domain.decision import RENEWABLE, STATUS, Denied
-from services.edge.domain.navigation import is_navigation, sign_in_location
+from services.edge.domain.navigation import is_navigation, page_of_form, sign_in_location
 from services.edge.domain.original import Fields, Original
 from shared.origins import Origins
 
@@ -91,7 +91,11 @@ class Pages:
             return None
         renewable = denied.cookie and denied.code in RENEWABLE
         again = denied.code == "login_too_old"
-        return sign_in_location(self._origins, original, renewable=renewable, again=again)
+        unsent = not original.safe
+        back = page_of_form(original, fields) if unsent else original
+        return sign_in_location(
+            self._origins, back, renewable=renewable, again=again, unsent=unsent
+        )
 
     def instead_of(
         self, denied: Denied, fields: Fields, request_id: bytes = b""
