@@ -12,11 +12,13 @@ from ctl.commands.tokens import add_create, add_list
 from ctl.documents import DocumentDesk
 from ctl.heartbeats import live_edges
 from ctl.output import complain, say, say_json
+from ctl.parts import ask_parts
 from ctl.session import Session, operate, quiet_libraries
 from ctl.token_desk import living
 from latchwire.documents import CATALOGUE
 from shared.bus import NoAnswerError
 from shared.catalogue import CatalogueError, parse_catalogue
+from shared.contract import Role
 from shared.traefik import Gateway, render
 
 USUAL_LINES = 20
@@ -42,7 +44,7 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _run_status(arguments: argparse.Namespace) -> int:
-    """0 when every edge lets people in, else 1."""
+    """0 when every edge lets people in and auth does its work, else 1."""
     return operate(arguments, partial(_status, arguments=arguments))
 
 
@@ -67,7 +69,8 @@ async def _status(session: Session, *, arguments: argparse.Namespace) -> int:
     desk = DocumentDesk(session, CATALOGUE)
     await desk.open()
     told = await live_edges(session.bus, session.clock)
-    problems = problems_of(told)
+    (auth,) = await ask_parts(session, Role.AUTH)
+    problems = [*auth.problems, *problems_of(told)]
     facts: dict[str, object] = {
         "status": "unhealthy" if problems else "healthy",
         **_routes(desk),

@@ -7,8 +7,9 @@ from ctl import exits
 from ctl.arguments import Commands, add_command
 from ctl.commands.edges import edge_table, problems_of, roll_of, warnings_of
 from ctl.heartbeats import live_edges
-from ctl.lost_catalogue import NO_DOCUMENT, generation_of_auth, kept_generation, lost
+from ctl.lost_catalogue import NO_DOCUMENT, kept_generation, lost
 from ctl.output import say, say_json, table
+from ctl.parts import Part, ask_parts
 from ctl.session import Session, operate
 from shared import contract
 from shared.bus import NoAnswerError, Position
@@ -34,6 +35,7 @@ class Overview:
     *lost* says that a catalogue which was in force is not kept any more, and *kept* the generation that is (0:
     none, None: nobody can say).
 
+    *parts*: what auth and the mailer say of themselves.
     *dead_letters*: how many messages rest where no retry helps, by subject.
     """
 
@@ -44,6 +46,7 @@ class Overview:
     dead_letters: dict[str, int]
     kept: int | None = None
     lost: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     @property
     def position(self) -> Position:
@@ -60,7 +63,8 @@ class Overview:
         if missing:
             missing.append("run `latchwire streams apply`")
         silent = [] if self.freshness else ["no revocation worker answers: edges will close"]
-        return missing + silent + list(self.lost) + problems_of(self.told)
+        parts = [line for part in self.parts for line in part.problems]
+        return missing + silent + parts + list(self.lost) + problems_of(self.told)
 
     @property
     def warnings(self) -> list[str]:
@@ -70,7 +74,8 @@ class Overview:
             for subject, count in self.dead_letters.items()
         ]
         none = [NO_DOCUMENT] if self.kept == 0 and not self.lost else []
-        return letters + none + warnings_of(self.told)
+        notes = [line for part in self.parts for line in part.warnings]
+        return letters + notes + none + warnings_of(self.told)
 
 
 def register(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -98,13 +103,14 @@ async def _look(session: Session) -> Overview:
     consumers = [await consumer_facts(session.bus, durable) for durable in contract.DURABLES]
     freshness = await _freshness(session)
     told = await live_edges(session.bus, session.clock)
-    auth = await generation_of_auth(session)
+    parts = await ask_parts(session, contract.Role.AUTH, contract.Role.MAILER)
+    auth = max((facts.catalogue_generation for facts in parts[0].told), default=0)
     kept = await kept_generation(
         session
     )  # the last: whoever knows more than this did not learn it there
     letters = await dead_letters(session.bus)
     gone = tuple(lost(kept, auth, told))
-    return Overview(streams, consumers, told, freshness, letters, kept, gone)
+    return Overview(streams, consumers, told, freshness, letters, kept, gone, tuple(parts))
 
 
 async def _freshness(session: Session) -> Freshness | None:

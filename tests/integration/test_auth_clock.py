@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
+from ctl.parts import ask_parts
 from services.auth.adapters.redis_attempts import RedisAttempts
 from services.auth.adapters.redis_clock import SILENT, ClockWatch
 from services.auth.adapters.redis_scripts import _LUA, CLOCK, Scripts
@@ -17,10 +18,12 @@ from services.auth.domain.link import Attempt
 from services.auth.domain.session import Session
 from services.auth.ports import ClockSkewedError
 from shared.clock import SystemClock
+from shared.contract import Role
 from shared.ids import SystemIds
 from shared.redis import connect_redis
 from tests.support.auth_workers import ADA, running_workers
 from tests.support.fakes.clock import FakeClock
+from tests.support.operators import session_of
 from tests.support.servers import NatsServer, RedisServer, start_in_thread
 from tests.support.trust import vouch_for
 from tests.support.waiting import eventually
@@ -143,6 +146,9 @@ async def test_while_the_clock_is_wrong_people_are_told_to_try_again(
             await auth.call("POST", "/auth/refresh", refresh),
         ]
         await eventually(lambda: "clock" in auth.runtimes[1].health.problems())
+        async with nats_server.connect("operator") as operator:
+            (told,) = await ask_parts(session_of(operator, nats_server), Role.AUTH)
+        assert any(f": clock: {REASONS['ahead']}" in problem for problem in told.problems)
         await redis.set(CLOCK, before)
         again = await auth.call("POST", "/auth/refresh", refresh)
         await eventually(lambda: "clock" not in auth.runtimes[1].health.problems())

@@ -26,6 +26,7 @@ from shared.messages import (
 from tests.conftest import BusFactory
 from tests.support.command_line import CommandLine
 from tests.support.edge_process import make_edge
+from tests.support.parts import say_ready
 from tests.support.revocation import Ledger, environment, make_worker
 from tests.support.servers import NatsServer, Server, free_port, start_in_thread
 from tests.support.tokens import jwks, make_claims, sign
@@ -390,9 +391,10 @@ async def test_a_running_up_is_found_by_its_state_directory(
 
 
 async def test_edges_and_status_tell_what_is_there(
-    fleet: list[Server], latchwire: CommandLine
+    fleet: list[Server], latchwire: CommandLine, bus_of: BusFactory
 ) -> None:
-    """Both edges ready, every stream and consumer present, nothing waiting."""
+    """Both edges ready, auth and mailer there, every stream and consumer present, nothing waiting."""
+    await say_ready(await bus_of("auth"), await bus_of("mailer"))
     edges = await latchwire.run("edges", "list")
     status = await latchwire.run("status")
     machine = await latchwire.run("status", "--json")
@@ -409,12 +411,14 @@ async def test_edges_and_status_tell_what_is_there(
 
 
 async def test_status_names_what_is_wrong(latchwire: CommandLine) -> None:
-    """No worker and no edge: exit 1 and one line each."""
+    """No worker of any kind and no edge: exit 1 and one line each."""
     answer = await latchwire.run("status")
 
     assert answer.code == exits.FAILED
     assert "! no revocation worker answers" in answer.out
     assert "! no edge is heard" in answer.out
+    assert "! no auth answers: nobody can log in" in answer.out
+    assert "! no mailer answers" in answer.out
 
 
 async def test_a_revocation_that_was_buried_is_named_by_status(
@@ -435,7 +439,7 @@ async def test_a_revocation_that_was_buried_is_named_by_status(
     assert ack.seq == 1
     warning = "1 dead letters: deadletter.token.revoked: revocations that are not in force"
     assert f"! {warning}" in answer.out.splitlines()
-    assert machine.json["warnings"] == [warning]
+    assert machine.json["warnings"][0] == warning  # type: ignore[index]
     assert machine.json["dead_letters"] == 1
 
 

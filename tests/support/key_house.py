@@ -24,6 +24,7 @@ from shared.messages import Heartbeat
 from shared.secrets import load_blocklist_key, load_operator_keys
 from tests.support.edge import ORIGIN, request
 from tests.support.edge_process import EdgeProcess, make_edge
+from tests.support.parts import say_ready
 from tests.support.revocation import make_worker
 from tests.support.servers import NatsServer, start_in_thread
 from tests.support.tokens import make_claims
@@ -145,8 +146,10 @@ async def open_house(nats: NatsServer, directory: Path, edges: int = 1) -> Async
             stack.callback(process.kill)
         await asyncio.gather(*(start_in_thread(process) for process in (worker, *doors)))
         operator = await stack.enter_async_context(nats.connect("operator"))
-        signer = Signer(await stack.enter_async_context(nats.connect("auth")), nats.secrets_dir)
+        auth = await stack.enter_async_context(nats.connect("auth"))
+        signer = Signer(auth, nats.secrets_dir)
         await stack.enter_async_context(signer.feed)
+        await say_ready(auth)
         http = await stack.enter_async_context(aiohttp.ClientSession())
         house = House(nats, operator, signer, doors, http)
 
