@@ -213,6 +213,15 @@ def test_an_entry_that_is_gone_is_refused(edge: Edge) -> None:
     assert edge.ask("app", known=True) == "wrong_service"  # who names no entry is as before
 
 
+def test_no_entry_is_kept_of_a_service_that_is_gone(edge: Edge) -> None:
+    """Services for a day would fill the memory; one of that name that comes later is another one."""
+    gone = edge.apply(catalogue())
+    edge.apply(parse_catalogue(f"services: {{other: {{paths: [/], upstream: '{NEW}'}}}}"))
+    edge.apply(catalogue(upstream=NEW))
+
+    assert edge.ask(gone, known=True) == "stale"
+
+
 @pytest.mark.parametrize("digest", ["0" * 16, "5bee611197f1b5cc"], ids=["none", "of a past format"])
 def test_an_entry_of_a_known_service_that_nobody_knows_is_for_later(
     edge: Edge, digest: str
@@ -233,6 +242,25 @@ def test_entries_are_kept_for_as_long_as_a_gateway_may_be_behind(edge: Edge) -> 
     edge.apply(catalogue(upstream=NEW))
 
     assert edge.ask(old, known=True) == "stale"
+
+
+def test_an_entry_that_was_put_back_is_among_the_last_ones(edge: Edge) -> None:
+    """It is as young as when it was last in force."""
+    old = edge.apply(catalogue())
+    for upstream in (NEW, OLD, *(f"http://new:{number + 1}" for number in range(EARLIER))):
+        edge.apply(catalogue(upstream=upstream))
+
+    assert edge.ask(old, known=True) == "allow"
+
+
+def test_two_gateways_that_are_behind_are_each_judged_by_their_own_entry(edge: Edge) -> None:
+    """What was answered to the one is not remembered for the other."""
+    first = edge.apply(catalogue(OPEN))
+    second = edge.apply(catalogue(upstream="http://between:1"))
+    edge.apply(catalogue(OPEN, upstream=NEW))
+
+    asked = [edge.ask(stamp) for stamp in (first, second, first, second)]
+    assert asked == ["allow", "no_credentials"] * 2
 
 
 def test_who_changes_other_services_pushes_no_entry_out(edge: Edge) -> None:
