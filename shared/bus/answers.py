@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any, Generic
 
 import nats.errors
+import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from shared.bus.replies import guard, reply_to
 from shared.contract import M, Question, R
 from shared.trace import bound_trace
+
+log = structlog.get_logger()
 
 MOST_BEYOND = 1_000  # questions that wait beside those at work
 MOST_WAITING = 5_000  # askers; ten times as many as there can be edges
@@ -35,6 +38,7 @@ class Crowd(Generic[M, R]):
     handler: Callable[[M], Awaitable[R]]
     _waiting: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _trouble: str = ""
 
     async def hear(self, message: Msg) -> None:
         """One more."""
@@ -47,7 +51,14 @@ class Crowd(Generic[M, R]):
         while True:
             await self._wake.wait()
             self._wake.clear()
-            await guard(self.question.name, self._round())
+            await self.answer_once()
+
+    async def answer_once(self) -> None:
+        """Those who wait now. Why they get no answer is said when it changes: they ask again at once."""
+        subject, before = self.question.name, self._trouble
+        self._trouble = await guard(subject, self._round(), before)
+        if before and not self._trouble:
+            log.info("message.answered_again", subject=subject)
 
     async def _round(self) -> None:
         askers = list(self._waiting)
@@ -67,7 +78,7 @@ class Answers:
     def __init__(self, client: Client, queue: str) -> None:
         self._client = client
         self._queue = queue
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def to_each(
         self,
@@ -82,7 +93,7 @@ class Answers:
         *everyone*: this process answers whoever else does (`shared.bus.gather` collects the answers).
         """
         answering = asyncio.Semaphore(at_once)  # its own: a slow answer must not hold up another
-        asked: set[asyncio.Task[None]] = set()
+        asked: set[asyncio.Task[Any]] = set()
 
         async def respond(message: Msg) -> None:
             async with answering:
@@ -117,7 +128,7 @@ class Answers:
         for task in self._tasks:
             task.cancel()
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def _begin(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """*work* beside others; the set keeps the task alive and lets `stop` end it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)

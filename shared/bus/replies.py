@@ -23,13 +23,20 @@ async def reply_to(
     return (await handler(request)).model_dump_json(exclude_none=True).encode()
 
 
-async def guard(subject: str, work: Awaitable[None]) -> None:
-    """Do *work*; whatever it raises is logged and ends there."""
+async def guard(subject: str, work: Awaitable[None], known: str = "") -> str:
+    """Do *work*; whatever it raises is logged and ends there, and a reason that is *known* is not said again.
+
+    The reason why a dependency did not let it be done; "" of everything else.
+    """
     try:
         await work
     except ValidationError:
         log.warning("message.undecodable", subject=subject)
     except BusUnavailableError as error:  # nothing is wrong with us: the asker asks again
-        log.warning("message.unanswered", subject=subject, reason=str(error))
+        reason = str(error)
+        if reason != known:
+            log.warning("message.unanswered", subject=subject, reason=reason)
+        return reason
     except Exception:  # one bad message must not end the worker; the asker times out
         log.exception("message.failed", subject=subject)
+    return ""
