@@ -247,7 +247,11 @@ def test_entries_are_kept_for_as_long_as_a_gateway_may_be_behind(edge: Edge) -> 
 def test_an_entry_that_was_put_back_is_among_the_last_ones(edge: Edge) -> None:
     """It is as young as when it was last in force."""
     old = edge.apply(catalogue())
-    for upstream in (NEW, OLD, *(f"http://new:{number + 1}" for number in range(EARLIER))):
+    for upstream in (
+        "http://between:1",
+        OLD,
+        *(f"http://new:{number + 1}" for number in range(EARLIER)),
+    ):
         edge.apply(catalogue(upstream=upstream))
 
     assert edge.ask(old, known=True) == "allow"
