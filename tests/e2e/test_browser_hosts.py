@@ -185,10 +185,10 @@ async def test_a_page_on_another_host_renews_a_token_that_ran_out_on_the_way(
     assert any("/auth/continue?next=http" in url for url in window.asked)
 
 
-async def test_a_form_posted_with_a_token_that_ran_out_comes_back_as_a_page(
+async def test_a_form_posted_with_a_token_that_ran_out_is_told_to_be_lost(
     window: Window, house: House, email: str
 ) -> None:
-    """Not to the login and not in a circle: what it wanted to send is lost, the person is not."""
+    """Not to the login and not in a circle: the person stays logged in, and the form is one click on."""
     await logged_in(window, house, email)
     await window.page.goto(house.at("app"))
     await replace_access(window, house.expired)
@@ -197,8 +197,11 @@ async def test_a_form_posted_with_a_token_that_ran_out_comes_back_as_a_page(
         " document.body.append(f); f.submit(); }"
     )
 
+    told = window.page.get_by_role("heading", name="What you sent is not saved")
+    await expect(told).to_be_visible()
+    await window.page.get_by_role("link", name="Open the page anew").click()
     await expect(window.page.locator("#who")).to_have_text(email)
-    assert window.page.url == house.at("app", "/demo/save")
+    assert window.page.url == house.at("app", "/demo")
 
 
 FETCH = """async ([url, times]) => Promise.all(Array.from({ length: times }, async () => {
