@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
@@ -132,11 +133,23 @@ async def test_ready_says_that_redis_is_away_until_it_is_back(
         stopping.set()
 
 
+def logins_and_refusals() -> tuple[float, float, float]:
+    """What auth's ``/metrics`` counted up to now: logins by link, 503s, and 404s."""
+    how = {"method": "link", "outcome": "succeeded"}
+    logins = REGISTRY.get_sample_value("latchwire_logins_total", how) or 0.0
+    name, codes = "latchwire_auth_refusals_total", ("unavailable", "not_found")
+    away, missing = (REGISTRY.get_sample_value(name, {"code": code}) for code in codes)
+    assert away is not None, "a rate would miss the first"
+    assert missing is not None
+    return logins, away, missing
+
+
 async def test_while_the_clock_is_wrong_people_are_told_to_try_again(
     nats_server: NatsServer, redis: Redis, redis_server: RedisServer
 ) -> None:
     """503 and nobody logged out; afterwards everything goes on."""
     async with running_workers(nats_server, redis_server, nats_server.secrets_dir, doors=1) as auth:
+        logins, refusals, pages = logins_and_refusals()
         tokens = await auth.sign_in()
         before = await redis.get(CLOCK)
         await redis.set(CLOCK, await redis_ms(redis) + 3_600_000)
@@ -149,10 +162,12 @@ async def test_while_the_clock_is_wrong_people_are_told_to_try_again(
         async with nats_server.connect("operator") as operator:
             (told,) = await ask_parts(session_of(operator, nats_server), Role.AUTH)
         assert any(f": clock: {REASONS['ahead']}" in problem for problem in told.problems)
+        await auth.call("GET", "/auth/nothing", headers={"Accept": "text/html"})
         await redis.set(CLOCK, before)
         again = await auth.call("POST", "/auth/refresh", refresh)
         await eventually(lambda: "clock" not in auth.runtimes[1].health.problems())
 
+    assert (logins + 1, refusals + 2, pages + 1) == logins_and_refusals()
     assert [503, 503, 200] == [answer.status for answer in [*answers, again]]
     assert ["clock", "clock"] == [json.loads(await a.text())["missing"] for a in answers]
 

@@ -2,11 +2,16 @@
 
 from typing import TypeVar
 
+from prometheus_client import Counter
+
 from shared.bus import Bus
 from shared.contract import Subject
-from shared.messages import Message
+from shared.messages import LoginFailed, LoginSucceeded, Message
 
 WITHIN = 3.0  # seconds; a broker that is there answers within milliseconds, an election takes about this long
+LOGINS = Counter(
+    "latchwire_logins", "Logins that ended, by method and outcome", ["method", "outcome"]
+)
 
 M = TypeVar("M", bound=Message)
 
@@ -20,4 +25,7 @@ class BusEvents:
     async def publish(
         self, subject: Subject[M], message: M, *, msg_id: str | None = None
     ) -> object:
+        if isinstance(message, (LoginSucceeded, LoginFailed)):
+            outcome = "succeeded" if isinstance(message, LoginSucceeded) else "failed"
+            LOGINS.labels(message.method, outcome).inc()
         return await self._bus.publish(subject, message, msg_id=msg_id, within=WITHIN)

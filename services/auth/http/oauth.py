@@ -15,7 +15,7 @@ from services.auth.domain.session import FIRST_PARTY
 from services.auth.http.bodies import read_bounded
 from services.auth.http.clients import read_client_id
 from services.auth.http.context import context_of
-from services.auth.http.problems import AWAY, REASON, Problem, away
+from services.auth.http.problems import AWAY, REASON, Problem, away, count_refusal
 from services.auth.http.reading import read_client
 
 FORM = "application/x-www-form-urlencoded"
@@ -146,6 +146,7 @@ def _count(request: web.Request, throttle: Throttle, key: str) -> None:
 
 def _as_oauth(problem: Problem) -> OAuthError:
     """*problem* in the protocol's words; its own code stays in the header that all answers have."""
+    count_refusal(problem)
     names = {401: "invalid_client", 413: "invalid_request", 503: "temporarily_unavailable"}
     error = OAuthError(
         problem.status,

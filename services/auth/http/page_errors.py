@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from services.auth.http.context import context_of
 from services.auth.http.page_context import see_other, show
-from services.auth.http.problems import AWAY, REQUEST_ID, Problem, away
+from services.auth.http.problems import AWAY, REQUEST_ID, Problem, away, count_refusal
 from services.auth.pages import View, phrases
 from services.auth.pages.account_views import DoneUntold, LogInAgain
 from services.auth.pages.views import Hop, Untold, problem_page
@@ -98,6 +98,7 @@ def _away(request: web.Request, error: Exception) -> web.Response:
 
 
 def _problem(request: web.Request, problem: Problem) -> web.Response:
+    count_refusal(problem)
     view: View = problem_page(
         problem.status, problem.code, request.get(REQUEST_ID, ""), detail=_detail(request, problem)
     )

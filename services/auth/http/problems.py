@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from prometheus_client import Counter
 
 from services.auth.ports import (
     BusUnavailableError,
@@ -78,6 +79,10 @@ TITLES: Mapping[str, str] = {
     "internal_error": "Something went wrong here.",
 }
 
+REFUSALS = Counter("latchwire_auth_refusals", "Requests that auth refused, by code", ["code"])
+for _code in TITLES:
+    REFUSALS.labels(_code)  # each is there with 0: a rate sees the first one
+
 UNANNOUNCED = "It is over here. The other services are told as soon as they can be reached."
 
 
@@ -104,8 +109,14 @@ class Problem(Exception):
         return TITLES[self.code]
 
 
+def count_refusal(problem: Problem) -> None:
+    """One more request ends so; to be called once by whatever writes the answer."""
+    REFUSALS.labels(problem.code).inc()
+
+
 def problem_response(request: web.BaseRequest, problem: Problem) -> web.Response:
     """*problem* as ``application/problem+json``."""
+    count_refusal(problem)
     return web.Response(
         body=problem_document(problem, request.get(REQUEST_ID, "")),
         status=problem.status,
