@@ -11,7 +11,7 @@ import pytest_asyncio
 from shared.traefik import IDENTITY_HEADERS
 from tests.support.assertions import assert_, members
 from tests.support.edge import ORIGIN
-from tests.support.proxies import PROXIES, proxy_or_skip
+from tests.support.proxies import CATALOGUE, PROXIES, proxy_or_skip
 from tests.support.proxy_world import DEADLINE, NAVIGATION, World, bearer, cookie, running_world
 from tests.support.tokens import ABSENT, NOW_MS
 
@@ -85,16 +85,27 @@ async def test_every_method_is_decided_and_passed_on_as_itself(
     assert world.app.seen[-1].line == line
 
 
-async def test_a_body_reaches_the_service_whole(world: World, proxy: str) -> None:
-    """The check takes none of it."""
+@pytest.mark.parametrize("size", [5, 5_000_000])
+async def test_a_body_reaches_the_service_whole(world: World, proxy: str, size: int) -> None:
+    """The check takes none of it, and a photograph is not too large."""
     async with world.connection(proxy) as (reader, writer):
         head = f"POST /private HTTP/1.1\r\nHost: localhost:8080\r\n{bearer()}\r\n"
-        writer.write(f"{head}Content-Length: 5\r\nConnection: close\r\n\r\nhello".encode())
+        writer.write(f"{head}Content-Length: {size}\r\nConnection: close\r\n\r\n".encode())
+        writer.write(b"x" * size)
         async with asyncio.timeout(10):
             answer = await reader.read()
 
     assert answer.startswith(b"HTTP/1.1 200")
-    assert world.app.seen[-1].values("Content-Length") == ["5"]
+    assert world.app.seen[-1].values("Content-Length") == [str(size)]
+
+
+@pytest.mark.parametrize("target", ["/private", "/status"])
+async def test_envoy_ends_no_answer_for_its_length(world: World, target: str) -> None:
+    """A download or a stream of events: by itself it does after 15 seconds, and tells the service so."""
+    await world.ask(proxy_or_skip("envoy"), target, bearer())
+    service = world.status if target == "/status" else world.app
+
+    assert service.seen[-1].values("X-Envoy-Expected-Rq-Timeout-Ms") == []
 
 
 async def test_who_is_nobody_is_told_how_to_become_somebody(world: World, proxy: str) -> None:
@@ -173,14 +184,7 @@ async def test_a_services_own_header_is_ours_like_the_others(world: World, proxy
 
 async def test_what_a_service_passes_on_reaches_the_edge(world: World, proxy: str) -> None:
     """The assertion beside a service's own token: a bad one is refused, so it has been looked at."""
-    services = """\
-services:
-  app:
-    paths: [/]
-    upstream: http://127.0.0.1:{app}
-    token_types: [user, service]
-    callers: [shop]
-"""
+    services = CATALOGUE.replace("callers: [till]", "callers: [shop]")  # no gateway gets that key
     shop = bearer(sub="shop", email="", roles=[], client_id="shop", service="shop")
     async with world.catalogue(services):
         alone = await world.ask(proxy, "/private", shop)
