@@ -8,7 +8,9 @@ from tests.support.servers import ROOT
 
 PAGE = (ROOT / "docs" / "observability.md").read_text("utf-8")
 KINDS = ("Counter", "Gauge", "Histogram")
-LABELS = {"proxy", "outcome", "reason", "result", "name", "scope", "why", "consumer"}
+LABELS = {
+    "proxy", "outcome", "reason", "result", "name", "scope", "why", "consumer", "method", "code",
+}  # fmt: skip
 
 
 def metrics() -> Iterator[tuple[str, str, list[str]]]:
