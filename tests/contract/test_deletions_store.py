@@ -129,7 +129,7 @@ async def test_with_the_account_goes_all_that_hangs_on_it(
 
 
 def waiting() -> Registration:
-    return Registration(IDS.ulid(NOW), NOW + 600_000, "hash")
+    return Registration(IDS.ulid(NOW), NOW + 86_400_000, "hash")
 
 
 async def test_the_only_owner_of_an_organisation_with_others_hands_it_over_first(
