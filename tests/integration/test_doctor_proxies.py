@@ -29,6 +29,7 @@ services:
     paths: [/]
     upstream: http://127.0.0.1:{app}
     require_auth: false
+    allowed_origins: ["https://dashboard.example.com"]
     headers: {{X-Client-Id: client_id}}
 """
 

@@ -35,12 +35,15 @@ DISGUISES = (
     "/{0}%25", "/{0}:x", "/{0}|", "/{0}~/..", "/{0}%7f", "/{0}*", "http://localhost:8080/{0}",
     "http://elsewhere.example/{0}", "http://localhost:8080//{0}", "/{0}\x7f", "/{0}\u00a0",
 )  # fmt: skip
+# What gateways get of it is the same.
 REVERSED = """\
 services:
   app:
     paths: [/]
     upstream: http://127.0.0.1:{app}
     require_auth: false
+    allowed_origins: ["https://dashboard.example.com"]
+    headers: {{X-Client-Id: client_id}}
   status:
     paths: [/status]
     upstream: http://127.0.0.1:{status}
