@@ -3,8 +3,9 @@
 A key that could never count is refused too: whoever wrote it believes that it protects something.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from shared.catalogue.document import PermissionNeeds, RoleNeeds, ServiceDocument
@@ -27,20 +28,30 @@ _ANY_NETWORK: Final = (
     "with allow_credentials lets whoever is on a visitor's network act as them, by a page of their own "
     "in its place: write https://, or remove allow_credentials"
 )
+_POLICY: Final = "content_security_policy"
 _LAST_PORT: Final = 65_535
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
 
 def contradictions(
-    written: dict[str, ServiceDocument], services: tuple[Service, ...]
+    written: dict[str, ServiceDocument],
+    services: tuple[Service, ...],
+    unread: Mapping[str, frozenset[str]] = MappingProxyType({}),
 ) -> list[Problem]:
-    """Every problem of *services*, which were made of *written*."""
+    """Every problem of *services*, which were made of *written*.
+
+    *unread*: keys by service that are there and have a mistake of their own. They look as if they were absent,
+    so nothing is concluded from their absence.
+    """
     alone = [
         ((service.name, key), what)
         for service in services
-        for key, what in _within(service, written[service.name])
+        for key, what in _within(
+            service, written[service.name], unread.get(service.name, frozenset())
+        )
     ]
-    return alone + [problem for a, b in combinations(services, 2) for problem in _between(a, b)]
+    placed = [s for s in services if unread.get(s.name, frozenset()).isdisjoint(_PLACE)]
+    return alone + [problem for a, b in combinations(placed, 2) for problem in _between(a, b)]
 
 
 def is_local(origin: str) -> bool:
@@ -57,28 +68,30 @@ def is_under(path: str, prefix: str) -> bool:
 _Found: TypeAlias = Iterator[tuple[str, str]]
 
 
-def _within(service: Service, entry: ServiceDocument) -> _Found:
-    yield from _paths(service)
-    yield from _who(service, entry)
-    yield from _spans(service)
-    yield from _addresses(service)
-    yield from _origins(service)
-    yield from _headers(service)
+def _within(service: Service, entry: ServiceDocument, unread: frozenset[str]) -> _Found:
+    for keys, check in _CHECKS:
+        if unread.isdisjoint(keys):
+            yield from check(service, entry)
+
+
+def _words(_: Service, entry: ServiceDocument) -> _Found:
     yield from (("middlewares", what) for what in disagreements(entry))
-    yield from (("content_security_policy", what) for what in _policy(service))
+
+
+def _burst(_: Service, entry: ServiceDocument) -> _Found:
     if entry.rate_burst is not None and rate_of(entry) is None:
         yield "rate_burst", "says nothing without rate_limit: add that, or remove this"
 
 
-def _policy(service: Service) -> Iterator[str]:
+def _policy(service: Service, _: ServiceDocument) -> _Found:
     policy = service.content_security_policy
     if policy is not None and not service.security_headers:
-        yield "is sent only with security_headers: remove one of them"
+        yield _POLICY, "is sent only with security_headers: remove one of them"
     if policy is not None and policy != UPSTREAM and policy.strip().lower() == UPSTREAM:
-        yield "write upstream in lower case"
+        yield _POLICY, "write upstream in lower case"
 
 
-def _paths(service: Service) -> _Found:
+def _paths(service: Service, _: ServiceDocument) -> _Found:
     for public in service.public_paths:
         if not any(is_under(public, prefix) for prefix in service.paths):
             yield (
@@ -119,7 +132,11 @@ def _kinds(service: Service, entry: ServiceDocument) -> _Found:
         )
     if service.callers and "service" not in kinds:
         yield "callers", "is about services, and token_types has no service: add it, or remove this"
-    if "service" in kinds and not (service.callers or service.permissions):
+
+
+def _any_service(service: Service, _: ServiceDocument) -> _Found:
+    named = service.callers or service.permissions
+    if service.require_auth and "service" in service.token_types and not named:
         yield (
             "token_types",
             'service alone lets every service in: name them in callers, or write callers: ["*"]',
@@ -147,7 +164,7 @@ def _says(entry: ServiceDocument, key: str) -> bool:
     return bool(value)
 
 
-def _spans(service: Service) -> _Found:
+def _spans(service: Service, _: ServiceDocument) -> _Found:
     staleness, age = service.max_staleness_seconds, service.login_age_seconds
     if staleness is not None and not 1 <= staleness <= MAX_STALENESS_SECONDS:
         yield "max_staleness", "must be from 1s to 15m, a token's life"
@@ -156,7 +173,7 @@ def _spans(service: Service) -> _Found:
         yield "login_age", "must be from 1m, or nobody is back from the login in time, to 720h"
 
 
-def _addresses(service: Service) -> _Found:
+def _addresses(service: Service, _: ServiceDocument) -> _Found:
     # The address itself is not repeated: what is refused at an edge goes into its log.
     if any("*" in email or "@." in email for email in service.emails):
         yield "emails", "is no pattern: @acme.com means everybody of that very domain"
@@ -165,10 +182,13 @@ def _addresses(service: Service) -> _Found:
         yield "upstream", f"has the port {port}: ports go from 1 to {_LAST_PORT}"
 
 
-def _origins(service: Service) -> _Found:
-    origins = service.allowed_origins
-    if service.allow_credentials and not origins:
+def _idle_credentials(service: Service, _: ServiceDocument) -> _Found:
+    if service.allow_credentials and not service.allowed_origins:
         yield "allow_credentials", "says nothing without allowed_origins: add those, or remove this"
+
+
+def _origins(service: Service, _: ServiceDocument) -> _Found:
+    origins = service.allowed_origins
     if service.allow_credentials and ANY in origins:
         yield (
             "allowed_origins",
@@ -179,7 +199,7 @@ def _origins(service: Service) -> _Found:
     for origin in origins:
         if service.allow_credentials and origin.startswith("http://") and not is_local(origin):
             yield "allowed_origins", f"{origin} {_ANY_NETWORK}"
-        scheme, _, rest = origin.partition("://")
+        scheme, _mark, rest = origin.partition("://")
         port = rest.rpartition(":")[2] if ":" in rest else ""
         if port and (
             port == _DEFAULT_PORTS[scheme] or port.startswith("0") or int(port) > _LAST_PORT
@@ -187,7 +207,7 @@ def _origins(service: Service) -> _Found:
             yield "allowed_origins", f"{origin}: no browser writes this port: remove :{port}"
 
 
-def _headers(service: Service) -> _Found:
+def _headers(service: Service, _: ServiceDocument) -> _Found:
     seen: dict[str, str] = {}
     for name, _claim in service.headers:
         if is_taken(name):
@@ -198,6 +218,23 @@ def _headers(service: Service) -> _Found:
         other = seen.setdefault(folded(name), name)
         if other != name:
             yield "headers", f"{name} and {other} are one header to many servers: remove one"
+
+
+_PLACE: Final = frozenset({"host", "paths"})
+# Each check, and the keys whose absence it concludes from.
+_CHECKS: Final[tuple[tuple[frozenset[str], Callable[[Service, ServiceDocument], _Found]], ...]] = (
+    (frozenset({"paths"}), _paths),
+    (frozenset({"require_auth", "token_types"}), _who),
+    (frozenset({"require_auth", "token_types", "callers", "permissions"}), _any_service),
+    (frozenset(), _spans),
+    (frozenset(), _addresses),
+    (frozenset({"allowed_origins"}), _idle_credentials),
+    (frozenset(), _origins),
+    (frozenset(), _headers),
+    (frozenset({"token_types", "allowed_origins", "rate_limit"}), _words),
+    (frozenset(), _policy),
+    (frozenset({"rate_limit", "middlewares"}), _burst),
+)
 
 
 def _between(a: Service, b: Service) -> list[Problem]:

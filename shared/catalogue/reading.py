@@ -14,6 +14,7 @@ from shared.catalogue.document import (
     RoleNeeds,
     ServiceDocument,
 )
+from shared.catalogue.salvage import salvage
 from shared.catalogue.service import Catalogue, Needs, RateLimit, Service
 from shared.catalogue.words import own_middlewares, rate_of
 from shared.durations import parse_duration
@@ -114,30 +115,22 @@ def parse_catalogue(text: str, name: str = "services.yaml") -> Catalogue:
         CatalogueError: with every problem found.
     """
     found, document, lines = _read(text, name)
+    unread: dict[str, frozenset[str]] = {}
     try:
         entries = CatalogueDocument.model_validate(document).services
     except ValidationError as error:
         errors = error.errors(include_input=False, include_url=False)
         found += [_explain(e, document, lines) for e in errors]
-        entries = _usable(document, {e["loc"][1] for e in errors if len(e["loc"]) > 1})
+        entries, unread = salvage(document, [e["loc"] for e in errors])
     services = tuple(_service(key, entry) for key, entry in entries.items())
     found += [
         (_line(lines, ("services", *where)), f"services.{'.'.join(where)}: {what}")
-        for where, what in contradictions(entries, services)
+        for where, what in contradictions(entries, services, unread)
     ]
     if found:
         ordered = sorted(found, key=lambda problem: problem[0])
         raise CatalogueError([f"{name}:{line}: {what}" for line, what in ordered])
     return Catalogue(services)
-
-
-def _usable(document: Any, broken: set[int | str]) -> dict[str, ServiceDocument]:
-    """The services that have no mistake of their own: what they contradict is told at the same time."""
-    written = document.get("services") if isinstance(document, dict) else None
-    if not isinstance(written, dict):
-        return {}
-    good = {name: entry for name, entry in written.items() if name not in broken}
-    return CatalogueDocument.model_validate({"services": good}).services
 
 
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}

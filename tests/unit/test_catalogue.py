@@ -242,11 +242,61 @@ def test_all_mistakes_are_told_at_once_and_in_the_order_of_the_file() -> None:
     found = problems(MANY)
 
     assert [problem.split(": ")[0] for problem in found] == [
-        f"services.yaml:{line}" for line in (4, 5, 8, 11, 13, 13)
+        f"services.yaml:{line}" for line in (4, 5, 6, 8, 9, 9, 11, 13, 13, 13, 13)
     ]
     assert "must be one of sub, email, org" in found[1]
-    assert "must be 1 at least" in found[2]
+    assert "must be 1 at least" in found[3]
     assert not any(word in p for p in found for word in ("validation", "input should", "Error"))
+
+
+SERVICE = "services: {{a: {{upstream: 'http://a', {}}}, b: {{upstream: 'http://b', paths: [/b]}}}}"
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        # A mistake of one key hides nothing of the others,
+        ("rate_burst: 0, require_auth: false, roles: [x]", ["rate_burst", "require_auth"]),
+        ("roles: 7, allow_credentials: true", ["allow_credentials", "roles"]),
+        ("headers: {X-A: subb}, max_staleness: 1h", ["headers.X-A", "max_staleness"]),
+        (
+            "callerz: [x], token_types: [user, user], callers: [x]",
+            ["callers", "callerz", "token_types"],
+        ),
+        # and is no reason to say that the key is missing:
+        ("paths: [b], public_paths: [/b/x], host: a.example", ["paths.0"]),
+        ("token_types: [service], callers: 7", ["callers"]),
+        ("token_types: [service], caller: [b]", ["caller"]),
+        ("token_types: [servant], callers: [b]", ["token_types.0"]),
+        ("token_types: [service], permissions: [A B], paths: [/a]", ["permissions.any.0"]),
+        ("require_auth: maybe, token_types: [service]", ["require_auth"]),
+        ("allow_credentials: true, allowed_origins: [x]", ["allowed_origins.0"]),
+        ("middlewares: [cors], allowed_origins: [x]", ["allowed_origins.0"]),
+        ("rate_burst: 3, rate_limit: many", ["rate_limit"]),
+        ("path: [/b]", ["path"]),
+        ("host: 'http://x', paths: [/b]", ["host"]),
+        # What was meant by a key like no other, nobody can say.
+        ("api_gateway: {paths: [/b]}", ["api_gateway"]),
+    ],
+)
+def test_a_mistake_in_a_key_hides_no_contradiction_and_invents_none(
+    entry: str, told: list[str]
+) -> None:
+    """What is told of the service, by key."""
+    found = problems(SERVICE.format(entry))
+
+    assert sorted(p.split(": ")[1].removeprefix("services.a.") for p in found if ".a." in p) == told
+    assert all(".a." in p for p in found)
+
+
+def test_two_services_that_want_the_same_path_are_told_of_beside_another_mistake() -> None:
+    """What a service has to do with the others counts although one of its other keys cannot be read."""
+    told = problems(SERVICE.format("rate_burst: 0, paths: [/b]"))
+
+    assert [problem.split(": ", 1)[1].partition(":")[0] for problem in told] == [
+        "services.a.rate_burst",
+        "services.b.paths",
+    ]
 
 
 def test_what_is_no_file_of_text_is_told_in_words(tmp_path: Path) -> None:
