@@ -1,5 +1,6 @@
 """The document ``keys`` as the operator changes it: one step at a time, each signed, published and told."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -79,7 +80,9 @@ class KeyDesk:
             return kid
         kid = None if fresh else self.files.prepared()
         if kid is None or kid in self.body.history:
-            kid = self.files.prepare(self._date(), algorithm or self._algorithm())
+            # In a thread: half a second of RSA, in which the edges' words would go unheard, and look late.
+            kind = algorithm or self._algorithm()
+            kid = await asyncio.to_thread(self.files.prepare, self._date(), kind)
         key = self.files.public(kid)
         await self.change(kid, "added", lambda body, now, gen: added(body, key, now, gen))
         return kid

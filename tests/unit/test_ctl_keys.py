@@ -1,11 +1,15 @@
 """The command line of keys and catalogue before it speaks to anybody."""
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
 
 from ctl import exits
+from ctl.key_desk import Change, KeyDesk, Step
 from ctl.main import main
+from ctl.signing_files import SigningFiles
 
 
 def test_no_key_is_killed_without_a_second_word(capsys: pytest.CaptureFixture[str]) -> None:
@@ -14,6 +18,40 @@ def test_no_key_is_killed_without_a_second_word(capsys: pytest.CaptureFixture[st
     told = capsys.readouterr().err
     assert "Every token of 20261122-sig-ab12cd is refused everywhere, for ever" in told
     assert "--yes" in told
+
+
+class SlowFiles(SigningFiles):
+    """Makes a key as soon as the loop has turned, as it must to hear an edge."""
+
+    def __init__(self, secrets_dir: Path) -> None:
+        super().__init__(secrets_dir)
+        self.turned, self.heard = threading.Event(), False
+        asyncio.get_running_loop().call_soon(self.turned.set)
+
+    def prepare(self, date: str, algorithm: str) -> str:
+        self.heard = self.turned.wait(5)
+        return super().prepare(date, algorithm)
+
+
+class Desk(KeyDesk):
+    """A desk whose documents are nowhere."""
+
+    def __init__(self, files: SlowFiles) -> None:
+        self.files = files
+
+    async def change(self, kid: str, what: Change, step: Step) -> None:
+        """Nothing is published."""
+
+    def _date(self) -> str:
+        return "20261122"
+
+
+async def test_while_a_key_is_made_the_edges_are_heard(tmp_path: Path) -> None:
+    """RSA takes half a second: receipts that came meanwhile were told as late by as much."""
+    (tmp_path / "signing").mkdir()
+    files = SlowFiles(tmp_path)
+    kid = await Desk(files).publish_next("ES256", fresh=True)
+    assert (files.heard, files.waiting()) == (True, [kid])
 
 
 @pytest.mark.parametrize("kid", ["", "a\nb", "k" * 300])
