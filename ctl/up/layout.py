@@ -23,11 +23,12 @@ import yaml
 
 from shared import secrets as keys
 from shared.bus.permissions import render_accounts
-from shared.catalogue import load_catalogue
+from shared.catalogue import load_catalogue, parse_catalogue, read_text
 from shared.clock import Clock
 from shared.edge_keys import make_edge_keys
 
 ROOT = Path(__file__).resolve().parents[2]
+Stamp = tuple[int, int, int]
 EDGES = ("edge-1", "edge-2")
 CREDENTIALS = ("auth", "mailer", "revocation", *EDGES, "operator", "provisioner")
 
@@ -106,11 +107,16 @@ def make_secrets(layout: Layout, clock: Clock) -> None:
     write_accounts(layout.secrets)
 
 
+def accounts_file(secrets: Path) -> Path:
+    """What NATS reads its accounts from."""
+    return secrets / "nats" / "accounts.conf"
+
+
 def write_accounts(secrets: Path) -> None:
     """Render nats/accounts.conf from the contract and the seeds beside it; it holds public keys only."""
     seeds = sorted((secrets / "nats").glob("*.seed"))
     public = {p.stem: keys.public_key(keys.load_seed(secrets, p.stem)) for p in seeds}
-    (secrets / "nats" / "accounts.conf").write_text(render_accounts(public), "ascii")
+    accounts_file(secrets).write_text(render_accounts(public), "ascii")
 
 
 def write_nats(layout: Layout) -> Path:
@@ -146,8 +152,7 @@ def write_catalogue(layout: Layout, demo_port: int, app: str | None) -> Path:
     Raises:
         CatalogueError: it is not usable; the message names the place and the cure.
     """
-    if _is_ours(layout):
-        layout.services.write_text(_CATALOGUE.format(demo=demo_port), "utf-8")
+    settle_catalogue(layout, demo_port)
     load_catalogue(layout.services)
     if app is None:
         return layout.services
@@ -156,6 +161,34 @@ def write_catalogue(layout: Layout, demo_port: int, app: str | None) -> Path:
     layout.services_with_app.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
     load_catalogue(layout.services_with_app)
     return layout.services_with_app
+
+
+def settle_catalogue(layout: Layout, demo_port: int) -> None:
+    """Where nobody has changed the one we wrote, have it say *demo_port*; it is left alone where it does."""
+    text = _CATALOGUE.format(demo=demo_port)
+    ours = _is_ours(layout)
+    if ours and not (layout.services.exists() and layout.services.read_text("utf-8") == text):
+        layout.services.write_text(text, "utf-8")
+
+
+def read_usable(path: Path) -> str:
+    """The text, checked as it was read: whoever edits the file may have saved it again since anybody looked.
+
+    Raises:
+        CatalogueError: it is not usable.
+    """
+    text = read_text(path)
+    parse_catalogue(text, path.name)
+    return text
+
+
+def stamp_of(layout: Layout) -> Stamp | None:
+    """Another one after services.yaml was saved; None while there is no file, as an editor may leave it."""
+    try:
+        found = layout.services.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def demo_port_of(layout: Layout) -> int | None:

@@ -49,7 +49,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
-    """Waves of parts: a wave starts when the one before is ready, and ends before it."""
+    """Waves of parts: a wave starts when the one before is ready, and ends before it.
+
+    *text* is the catalogue that all starts with, *saved* the stamp of services.yaml when it was read.
+    """
 
     layout: Layout
     stores: tuple[Part, ...]
@@ -61,6 +64,8 @@ class Plan:
     catalogue: Path
     app: str | None
     inside: Mapping[str, int]
+    text: str
+    saved: files.Stamp | None
     accounts_url: str = ""
 
     @property
@@ -105,6 +110,8 @@ def make_plan(
         NamedFileError: the table of roles or of providers that was named is missing.
     """
     url = f"http://{front_host(environ)}:{port}"
+    files.settle_catalogue(layout, inside["demo"])
+    saved = files.stamp_of(layout)  # before it is read: what is saved from here on is a change
     catalogue = files.write_catalogue(layout, inside["demo"], app)
     nats_url = f"nats://{LOOPBACK}:{inside['nats']}"
     redis_url = f"redis://{LOOPBACK}:{inside['redis']}/0"
@@ -124,6 +131,8 @@ def make_plan(
         catalogue=catalogue,
         app=app,
         inside=inside,
+        text=files.read_usable(catalogue),
+        saved=saved,
         accounts_url=accounts_url,
     )
 

@@ -11,13 +11,8 @@ from ctl import exits
 from ctl.commands.publish_catalogue import NothingToRollBackError, _apply, _back, _show
 from ctl.commands.rehearse_catalogue import rehearse
 from ctl.documents import DocumentDesk
-from ctl.up.documents import publish_changes
+from ctl.up.documents import open_desk, publish_changes
 from ctl.up.reload import adds_app
-from latchwire.documents import Document, read_document
-from shared.bus.documents import DocumentStore
-from shared.catalogue import CatalogueError
-from shared.documents import OperatorKey
-from shared.secrets import load_operator_keys
 from tests.conftest import BusFactory
 from tests.support.key_house import CATALOGUE, House, open_house, session_of
 from tests.support.servers import NatsServer
@@ -177,52 +172,29 @@ def _replace_operator(directory: Path, kid: str) -> None:
 
 
 async def test_up_goes_by_its_file_also_after_a_catalogue_was_applied(
-    nats_server: NatsServer, bus_of: BusFactory, tmp_path: Path
+    nats_server: NatsServer,
 ) -> None:
     """Nothing is published while no document says anything, or when it says the same."""
-    operator, file = await bus_of("operator"), tmp_path / "services.yaml"
-    store, secrets_dir = DocumentStore(operator.client, operator.js), nats_server.secrets_dir
-    file.write_text(CATALOGUE)
+    async with open_desk(nats_server.url, nats_server.secrets_dir) as desk:
+        await publish_changes(desk, CATALOGUE)
+        assert desk.shelf.genuine == ()
 
-    await publish_changes(nats_server.url, secrets_dir, file)
-    assert await store.kept("catalogue") == []
-
-    # The first change while `up` runs: what all was started with is kept beneath it.
-    assert await publish_changes(nats_server.url, secrets_dir, file, first=SHOP) == 2
-    operators = load_operator_keys(secrets_dir)
-    kept = [
-        read_document(s.jws, operators, name="catalogue") for s in await store.kept("catalogue")
-    ]
-    assert [(d.generation, d.body) for d in kept if isinstance(d, Document)] == [
-        (1, SHOP),
-        (2, CATALOGUE),
-    ]
+        # The first change while `up` runs: what all was started with is kept beneath it.
+        assert await publish_changes(desk, CATALOGUE, first=SHOP) == 2
+        kept = [(document.generation, document.body) for document in desk.shelf.genuine]
+        assert kept == [(1, SHOP), (2, CATALOGUE)]
 
 
 async def test_up_takes_a_document_of_before_to_what_its_file_says(
-    nats_server: NatsServer, bus_of: BusFactory, tmp_path: Path
+    nats_server: NatsServer,
 ) -> None:
-    """Another generation only where the file says something else, and never of a broken one."""
-    operator, file = await bus_of("operator"), tmp_path / "services.yaml"
-    store, secrets_dir = DocumentStore(operator.client, operator.js), nats_server.secrets_dir
-    file.write_text(CATALOGUE)
-
-    first = OperatorKey.load(secrets_dir).sign("catalogue", 7, 1, CATALOGUE)
-    await store.put("catalogue", first, after_seq=0)
-    await publish_changes(nats_server.url, secrets_dir, file)
-    assert len(await store.kept("catalogue")) == 1
-
-    file.write_text("services: {shop: {}}")
-    with pytest.raises(CatalogueError, match="upstream: is missing"):
-        await publish_changes(nats_server.url, secrets_dir, file)
-    assert len(await store.kept("catalogue")) == 1
-
-    file.write_text(SHOP)
-    await publish_changes(nats_server.url, secrets_dir, file)
-    newest = (await store.kept("catalogue"))[-1].jws
-    document = read_document(newest, load_operator_keys(secrets_dir), name="catalogue")
-    assert isinstance(document, Document)
-    assert (document.generation, document.body) == (8, SHOP)
+    """Another generation only where the file says something else."""
+    async with open_desk(nats_server.url, nats_server.secrets_dir) as desk:
+        await desk.publish(CATALOGUE, 7, at=1)
+        assert await publish_changes(desk, CATALOGUE) is None
+        assert await publish_changes(desk, SHOP) == 8
+        assert desk.shelf.in_force is not None
+        assert desk.shelf.in_force.body == SHOP
 
 
 def test_an_up_that_adds_an_application_says_so(tmp_path: Path) -> None:
