@@ -15,8 +15,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from ctl.commands.services import COMPOSE_RELOAD
 from ctl.guests import HEADING
-from ctl.up.layout import write_accounts
+from ctl.up.layout import accounts_file, write_accounts
 from shared.accounts_url import PASSWORD_FILE, SQLiteStore, parse_accounts_url
 from shared.clock import Clock, SystemClock
 from shared.edge_keys import make_edge_keys
@@ -59,6 +60,12 @@ OPTIONS = {
     "LATCHWIRE_MAIL_FROM": "--mail-from",
     "LATCHWIRE_ACCOUNTS_URL": "--accounts",
 }
+
+_FIRST = "Next: name your services in services.yaml, then: docker compose up --build --detach"
+_AGAIN = f"""\
+Next, where it runs already (the whole order of an upgrade: CHANGELOG.md, "Upgrading"):
+  {COMPOSE_RELOAD}   # accounts.conf, which it reads again only when told
+  docker compose up --build --detach"""
 
 
 class Production(BaseModel):
@@ -120,9 +127,10 @@ def run(arguments: argparse.Namespace) -> int:
     if found := problems(settings, arguments.edges):
         sys.stderr.write("".join(f"latchwire init: {line}\n" for line in found))
         return 2
+    there = accounts_file(arguments.dir / "secrets").exists()
     for line in initialise(arguments.dir, settings, arguments.edges, SystemClock()):
         print(line)
-    print("\nNext: name your services in services.yaml, then: docker compose up --build --detach")
+    print(f"\n{_AGAIN if there else _FIRST}")
     return 0
 
 

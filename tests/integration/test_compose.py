@@ -16,6 +16,7 @@ import jwt
 import pytest
 
 from ctl import init
+from ctl.commands.services import COMPOSE_RELOAD
 from ctl.main import main
 from ctl.up import ports, probes, process
 from ctl.up.process import Program
@@ -287,15 +288,22 @@ def test_the_image_is_made_of_what_is_there_and_runs_as_nobody() -> None:
     assert len(re.findall(r"--hash=sha256:", requirements)) >= len(pinned) > 10
 
 
-def test_init_writes_once_and_keeps_what_is_there(tmp_path: Path) -> None:
-    """A second run changes nothing, whatever it is told; the password is in no settings file."""
+def test_init_writes_once_and_keeps_what_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second run changes nothing, whatever it is told; the password is in no settings file.
+
+    Only that one says how NATS, which reads a file that compose mounts only when told, reads accounts.conf.
+    """
     arguments = ["init", "--dir", str(tmp_path), "--allow", "@acme.com", "--site-name", "Acme"]
     mail = ["--smtp", "smtp://u:s3cr%2Ft@mail.acme.com:587", "--mail-from", "login@acme.com"]
     assert main([*arguments, *mail, "--url", "https://auth.acme.com"]) == 0
     before = {p: p.read_bytes() for p in sorted(tmp_path.rglob("*")) if p.is_file()}
+    first = capsys.readouterr().out
 
     assert main([*arguments, *mail, "--url", "https://other.acme.com"]) == 0
 
+    assert [COMPOSE_RELOAD in out for out in (first, capsys.readouterr().out)] == [False, True]
     assert {p: p.read_bytes() for p in sorted(tmp_path.rglob("*")) if p.is_file()} == before
     assert "s3cr" not in (tmp_path / ".env").read_text()
     assert (tmp_path / "secrets" / "smtp.password").read_text() == "s3cr/t\n"
