@@ -63,8 +63,7 @@ class CheckMail(View):
 class OpenLink(View):
     """Where the link in the mail leads; *login_id* is the ``?id=`` of its address, or empty.
 
-    *offer* as in `CheckMail`, with the *email* it belongs to. Who comes back to this page after the login reads
-    that they are *logged_in*.
+    *offer* as in `CheckMail`, with the *email* it belongs to. *logged_in*: for who comes back after the login.
     """
 
     template: ClassVar[str] = "open_link.html"
@@ -269,7 +268,6 @@ class SignOutUnsure(Message):
     paragraphs: tuple[str, ...] = (
         "We could not tell the other services yet. If this is not your own device, try again.",
     )
-    way_on: WayOn | None = None
 
 
 def not_sent(back: str) -> Message:
