@@ -8,9 +8,9 @@ from shared.messages import UserAccount
 
 # The errors of auth's answers. What is not here is said as it came.
 REFUSALS: Mapping[str, str] = {
-    "accounts_off": "accounts are off here: LATCHWIRE_ACCOUNTS_URL of auth switches them on",
+    "accounts_off": "accounts are off here: `make up ACCOUNTS=on`, or LATCHWIRE_ACCOUNTS_URL, switches them on",
     "no_account": "there is no account of this address",
-    "unknown_role": "roles.yaml has no such role there: see `installation` and `organisation` in it",
+    "unknown_role": "no such role there: LATCHWIRE_ROLES names the table, and deploy/roles.yaml shows one",
     "no_such_member": "there is no such organisation, or this person is not in it",
     "last_owner": "the organisation would be left without an owner: make somebody else one first",
     "changed_meanwhile": "somebody else is changing the same just now: try again",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ctl.output import date_time, masked, one_line
+from ctl.people_rules import NOT_KNOWN, People, unmet
 from ctl.rules_in_words import beside, who
 from shared.messages import ExplainedRecord, ExplainedRule, Explanation
 
@@ -53,8 +54,8 @@ KINDS = {
 _FOR_ALL = "for ever"
 
 
-def sentences(told: Explanation, now_ms: int) -> Iterator[str]:
-    """What *told* says, one sentence a line; ages are counted to *now_ms*."""
+def sentences(told: Explanation, now_ms: int, people: People = NOT_KNOWN) -> Iterator[str]:
+    """What *told* says, one sentence a line; ages are counted to *now_ms*. *people*: who there may be."""
     yield _verdict(told)
     if told.reason == "preflight":
         yield PREFLIGHT
@@ -64,6 +65,7 @@ def sentences(told: Explanation, now_ms: int) -> Iterator[str]:
         yield _marked(told, told.revoked_at, now_ms)
     if told.route is not None:
         yield _rule(told.route)
+        yield from (one_line(f"Mind: {line}.") for line in unmet(told.route, people))
     if told.sub:
         yield _token(told, now_ms)
     yield _asked(told)
@@ -186,10 +188,14 @@ def _service(told: Explanation) -> str:
 def _whose(told: Explanation, now_ms: int) -> str:
     org = f" in organisation {told.org}" if told.org else ""
     held = (*told.roles, *told.permissions)
-    roles = f" with {', '.join(held)}" if held else ""
+    roles = f" with {', '.join(held)}" if held else " without any role" if _is_missed(told) else ""
     since = told.logged_in_at
     login = f", logged in {ago(now_ms - since)}" if since is not None else ""
     return f"person {_person(told)}{org}{roles}{login}"
+
+
+def _is_missed(told: Explanation) -> bool:
+    return told.reason == "not_allowed" and told.detail in ("roles", "permissions")
 
 
 def _person(told: Explanation) -> str:

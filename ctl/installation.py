@@ -98,6 +98,40 @@ def find_revokers(state: Path | None = None) -> Path:
     return STATE / REVOKERS
 
 
+# Where one of these is set, there are the settings that the workers start with.
+_AUTHS = frozenset({"ACCOUNTS_URL", "ALLOW", "MAIL_FROM", "SMTP_URL"})
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """Whether people have accounts, and where the table of roles is; *surely*: there is none, if not there."""
+
+    on: bool
+    table: Path
+    surely: bool
+
+
+def find_accounts(state: Path | None = None) -> Accounts | None:
+    """Of the installation `find_installation` would find; None where nothing here says it.
+
+    Raises:
+        NoInstallationError: the settings are not usable.
+    """
+    settings = {} if state is not None else _settings()
+    if _speak(settings, "URL"):
+        if not _AUTHS & settings.keys():
+            return None  # this machine reaches the bus, and auth is set up elsewhere
+        table = Path(settings.get("ROLES", "roles.yaml"))
+        return Accounts(bool(settings.get("ACCOUNTS_URL")), table, surely=False)
+    running = state or STATE
+    try:
+        run = json.loads((running / "run.json").read_text("utf-8"))
+        on, table = bool(run["accounts"]), Path(run["roles"] or running / "roles.yaml")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Accounts(on, table, surely=True)
+
+
 def usual_staleness_ms() -> int:
     """How stale an edge may be where neither it nor a worker says so: ``LATCHWIRE_MAX_STALENESS``.
 

@@ -11,7 +11,9 @@ from ctl import exits
 from ctl.arguments import Commands, add_command
 from ctl.explanations import as_json, sentences, verdict
 from ctl.heartbeats import live_edges
+from ctl.installation import NoInstallationError
 from ctl.output import complain, one_line, say, say_json
+from ctl.people_rules import People, people_of
 from ctl.session import Session, operate
 from shared.bus import NoAnswerError
 from shared.contract import OP_EXPLAIN, OP_EXPLAIN_AT
@@ -65,12 +67,12 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 when an edge answered, whatever it said; 3 when with --all not every edge did."""
     try:
-        request = _asked(arguments)
-    except RequestError as error:
+        request, people = _asked(arguments), people_of(arguments.context)
+    except (NoInstallationError, RequestError) as error:
         complain(str(error))
         return exits.USAGE
     work = _explain_all if arguments.all else partial(_explain, edge=arguments.edge)
-    return operate(arguments, partial(work, request=request))
+    return operate(arguments, partial(work, request=request, people=people))
 
 
 def _asked(arguments: argparse.Namespace) -> ExplainRequest:
@@ -144,7 +146,9 @@ def read_headers(lines: list[str], method: str) -> dict[str, str]:
     return said
 
 
-async def _explain(session: Session, *, request: ExplainRequest, edge: str | None) -> int:
+async def _explain(
+    session: Session, *, request: ExplainRequest, people: People, edge: str | None
+) -> int:
     question = OP_EXPLAIN if edge is None else OP_EXPLAIN_AT.of(edge)
     try:
         told = await session.bus.ask(question, request, timeout=session.timeout)
@@ -155,14 +159,14 @@ async def _explain(session: Session, *, request: ExplainRequest, edge: str | Non
     if session.json:
         say_json(as_json(told))
         return exits.DONE
-    for sentence in sentences(told, session.clock.now_ms()):
+    for sentence in sentences(told, session.clock.now_ms(), people):
         say(sentence)
     if request.method == "OPTIONS" and not request.origin:
         say(_NO_PREFLIGHT)
     return exits.DONE
 
 
-async def _explain_all(session: Session, *, request: ExplainRequest) -> int:
+async def _explain_all(session: Session, *, request: ExplainRequest, people: People) -> int:
     names = [seen.beat.edge_id for seen in (await live_edges(session.bus, session.clock)).edges]
     async with asyncio.TaskGroup() as group:
         asking = {name: group.create_task(_ask_one(session, name, request)) for name in names}
@@ -170,7 +174,7 @@ async def _explain_all(session: Session, *, request: ExplainRequest) -> int:
     if session.json:
         say_json({"edges": {name: answer and as_json(answer) for name, answer in told.items()}})
     else:
-        _tell_all(session, told)
+        _tell_all(session, told, people)
     if not told:
         complain("no edge is heard on the bus")
         return exits.FAILED
@@ -185,14 +189,13 @@ async def _ask_one(session: Session, name: str, request: ExplainRequest) -> Expl
         return None
 
 
-def _tell_all(session: Session, told: dict[str, Explanation | None]) -> None:
+def _tell_all(session: Session, told: dict[str, Explanation | None], people: People) -> None:
     for name, answer in told.items():
         said = verdict(answer) if answer else "does not answer"
         say(f"{one_line(name).ljust(10)}  {said}")
     answers = sorted((a for a in told.values() if a), key=lambda a: a.outcome == "allow")
     if answers:
         say("")
-        for sentence in sentences(
-            answers[0], session.clock.now_ms()
-        ):  # one that refuses, if any does
+        one = answers[0]  # that refuses, if any does
+        for sentence in sentences(one, session.clock.now_ms(), people):
             say(sentence)

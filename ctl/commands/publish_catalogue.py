@@ -15,6 +15,7 @@ from ctl.installation import NoInstallationError, find_catalogue
 from ctl.lost_catalogue import generation_of_auth
 from ctl.output import complain, one_line, say, say_json
 from ctl.parts import ask_parts
+from ctl.people_rules import people_lines
 from ctl.session import Session, operate
 from ctl.shadows import shadow_lines
 from ctl.up.reload import adds_app
@@ -78,7 +79,8 @@ def _run_apply(arguments: argparse.Namespace) -> int:
     except (CatalogueError, NoInstallationError) as error:
         complain(str(error))
         return exits.FAILED
-    for warning in shadow_lines(catalogue, arguments.context):
+    context = arguments.context
+    for warning in shadow_lines(catalogue, context) + people_lines(catalogue, context):
         complain(warning)
     if arguments.dry_run:
         return _operate(arguments, partial(rehearse, text=text))

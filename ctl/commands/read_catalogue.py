@@ -8,6 +8,7 @@ from ctl import exits
 from ctl.arguments import Commands, add_command
 from ctl.installation import NoInstallationError, find_catalogue
 from ctl.output import complain, counted, say, say_json, table
+from ctl.people_rules import people_lines
 from ctl.rules_in_words import who
 from ctl.shadows import shadow_lines
 from shared.catalogue import Catalogue, CatalogueError, Service, load_catalogue, schema
@@ -51,6 +52,7 @@ def _check(arguments: argparse.Namespace) -> int:
     count = len(catalogue.services)
     opened = [place for service in catalogue.services for place in open_places(service)]
     warnings = shadow_lines(catalogue, arguments.context)
+    warnings += people_lines(catalogue, arguments.context)
     if arguments.json:
         say_json({"usable": True, "services": count, "open": opened, "warnings": warnings})
         return exits.DONE

@@ -51,7 +51,8 @@ class Part:
 class Plan:
     """Waves of parts: a wave starts when the one before is ready, and ends before it.
 
-    *text* is the catalogue that all starts with, *saved* the stamp of services.yaml when it was read.
+    *text* is the catalogue that all starts with, *saved* the stamp of services.yaml when it was read; *roles*
+    is the table of roles that was named, "" for the one in the state directory.
     """
 
     layout: Layout
@@ -67,6 +68,7 @@ class Plan:
     text: str
     saved: files.Stamp | None
     accounts_url: str = ""
+    roles: str = ""
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -84,6 +86,8 @@ class Plan:
             "catalogue": str(self.catalogue),
             "logs": str(self.layout.root / "logs"),
             "app": self.app,
+            "accounts": bool(self.accounts_url),
+            "roles": self.roles,
             "pid": os.getpid(),
             "addresses": {part.name: part.address for part in self.parts},
             "ports": dict(self.inside),
@@ -134,6 +138,7 @@ def make_plan(
         text=files.read_usable(catalogue),
         saved=saved,
         accounts_url=accounts_url,
+        roles=settings.get("LATCHWIRE_ROLES", ""),
     )
 
 
