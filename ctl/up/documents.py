@@ -40,6 +40,12 @@ async def open_desk(nats_url: str, secrets: Path) -> AsyncIterator[DocumentDesk]
         yield desk
 
 
+async def publish_at_start(nats_url: str, secrets: Path, text: str) -> None:
+    """`publish_changes` where a document is in force already; raises as that and `open_desk` do."""
+    async with open_desk(nats_url, secrets) as desk:
+        await publish_changes(desk, text)
+
+
 async def publish_changes(desk: DocumentDesk, text: str, *, first: str | None = None) -> int | None:
     """Publish *text*, a usable catalogue, if the document in force says something else.
 

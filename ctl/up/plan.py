@@ -17,13 +17,13 @@ from ctl.up.layout import ROOT, Layout
 from ctl.up.named import named_files
 from ctl.up.ports import LOOPBACK
 from ctl.up.process import Program
+from ctl.up.traefik import ENTRY_POINT, INTERNAL, traefik_static
 
 INSIDE = (
     "nats", "redis", "smtp", "demo",
     "auth", "auth-admin", "edge", "edge-admin", "mailer-admin", "revocation-admin", "gateway-internal",
 )  # fmt: skip
 WORKERS = ("revocation", "auth", "edge", "mailer")
-ENTRY_POINT, INTERNAL = "web", "internal"  # of Traefik
 EDGE = "edge-1"
 
 # What a developer's environment may change; everything else here follows from the ports.
@@ -245,32 +245,6 @@ class _Builder:
         env = {**others, **self.settings, **path, "PYTHONUNBUFFERED": "1"}
         argv = (sys.executable, "-m", module, *arguments)
         return Program(argv, env, self.layout.root, self.layout.log(name))
-
-
-def traefik_static(doors: Mapping[str, int], routes: str) -> dict[str, Any]:
-    """Traefik's static configuration: its doors, whom it asks for *routes*, no calls home.
-
-    ``aliasHeadersStrategy``: upstreams that read headers like CGI take X_User_Id for X-User-Id.
-    ``maxHeaderBytes``: instead of a megabyte, which is sent on to the edge.
-    ``forwardedHeaders``: no peer is trusted, so what clients say about themselves is dropped.
-    ``providersThrottleDuration``: its two seconds are for providers that say the same many times.
-    """
-    door = {
-        "http": {"aliasHeadersStrategy": "delete", "maxHeaderBytes": 64 * 1024},
-        "forwardedHeaders": {"insecure": False, "trustedIPs": []},
-        "transport": {"lifeCycle": {"graceTimeOut": "2s"}},
-    }
-    return {
-        "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
-        "log": {"level": "WARN"},
-        "entryPoints": {
-            name: {"address": f"{LOOPBACK}:{port}", **door} for name, port in doors.items()
-        },
-        "providers": {
-            "providersThrottleDuration": "100ms",
-            "http": {"endpoint": routes, "pollInterval": "200ms", "pollTimeout": "5s"},
-        },
-    }
 
 
 def redis_binary() -> str:
