@@ -71,7 +71,10 @@ def _run_apply(arguments: argparse.Namespace) -> int:
     try:
         path = arguments.file or find_catalogue(arguments.context)
         if arguments.file is None and adds_app(path):
-            complain("this `up` adds an application to services.yaml: name the file that has it")
+            complain(
+                "this `up` adds an application to services.yaml: copy its lines into that (`up` has printed "
+                "them), or name the file that has it"
+            )
             return exits.USAGE
         # Once: what is checked is what is published, whatever an editor does to the file meanwhile.
         text = read_text(path, str(path))

@@ -23,7 +23,7 @@ import yaml
 
 from shared import secrets as keys
 from shared.bus.permissions import render_accounts
-from shared.catalogue import load_catalogue, parse_catalogue, read_text
+from shared.catalogue import Catalogue, load_catalogue, parse_catalogue, read_text
 from shared.clock import Clock
 from shared.edge_keys import make_edge_keys
 
@@ -149,18 +149,28 @@ def write_redis(layout: Layout, port: int) -> Path:
 def write_catalogue(layout: Layout, demo_port: int, app: str | None) -> Path:
     """The catalogue to run with: the developer's own, or the one we wrote for the demo, plus *app*.
 
+    An *app* that it names already counts as it is written there. A service ``app`` of another address gets that
+    of *app*, and keeps its rules.
+
     Raises:
         CatalogueError: it is not usable; the message names the place and the cure.
     """
     settle_catalogue(layout, demo_port)
-    load_catalogue(layout.services)
-    if app is None:
+    own = load_catalogue(layout.services)
+    if app is None or names_app(own, app):
         return layout.services
     document = yaml.safe_load(layout.services.read_text("utf-8"))
-    document["services"].update(yaml.safe_load(APP_STANZA.format(upstream=json.dumps(app))))
+    stanza = yaml.safe_load(APP_STANZA.format(upstream=json.dumps(app)))["app"]
+    before = document["services"].get("app")
+    document["services"]["app"] = stanza if before is None else before | {"upstream": app}
     layout.services_with_app.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
     load_catalogue(layout.services_with_app)
     return layout.services_with_app
+
+
+def names_app(catalogue: Catalogue, app: str) -> bool:
+    """Whether a service of *catalogue* is the application at *app*."""
+    return any(service.upstream == app for service in catalogue.services)
 
 
 def settle_catalogue(layout: Layout, demo_port: int) -> None:

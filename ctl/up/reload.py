@@ -6,6 +6,9 @@ import os
 import signal
 from pathlib import Path
 
+from ctl.up.layout import names_app
+from shared.catalogue import CatalogueError, load_catalogue
+
 
 def reload_nats(state: Path) -> bool:
     """Whether an `up` runs from *state*; then its NATS has been told to read its configuration again."""
@@ -20,10 +23,11 @@ def reload_nats(state: Path) -> bool:
 
 
 def adds_app(catalogue: Path) -> bool:
-    """Whether the `up` that runs beside *catalogue* adds an application to it."""
+    """Whether the `up` that runs beside *catalogue*, a usable one, adds an application to it."""
     try:
-        return bool(json.loads((catalogue.parent / "run.json").read_text("utf-8")).get("app"))
-    except (OSError, ValueError):
+        app = json.loads((catalogue.parent / "run.json").read_text("utf-8")).get("app")
+        return bool(app) and not names_app(load_catalogue(catalogue), app)
+    except (OSError, ValueError, CatalogueError):
         return False
 
 

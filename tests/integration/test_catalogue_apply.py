@@ -12,6 +12,7 @@ from ctl.commands.publish_catalogue import NothingToRollBackError, _apply, _back
 from ctl.commands.rehearse_catalogue import rehearse
 from ctl.documents import DocumentDesk
 from ctl.up.documents import open_desk, publish_changes
+from ctl.up.layout import APP_STANZA
 from ctl.up.reload import adds_app
 from tests.conftest import BusFactory
 from tests.support.key_house import CATALOGUE, House, open_house, session_of
@@ -203,4 +204,10 @@ def test_an_up_that_adds_an_application_says_so(tmp_path: Path) -> None:
 
     (tmp_path / "run.json").write_text(json.dumps({"app": "http://localhost:3000"}))
 
+    (tmp_path / "services.yaml").write_text(CATALOGUE)
     assert adds_app(tmp_path / "services.yaml")
+
+    # Copied into it, as `up` tells, it is the file's own.
+    own = CATALOGUE + APP_STANZA.format(upstream="http://localhost:3000")
+    (tmp_path / "services.yaml").write_text(own)
+    assert not adds_app(tmp_path / "services.yaml")

@@ -1,4 +1,4 @@
-"""A service that nobody can enter is told of: it asks for roles where nobody has any, or for one there is not."""
+"""A service that nobody can enter is told of: it asks for roles where nobody has any, or for an unknown one."""
 
 import argparse
 import json

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from ctl.up.layout import Layout, demo_port_of, write_catalogue, write_redis
+from ctl.up.layout import APP_STANZA, Layout, demo_port_of, write_catalogue, write_redis
 from ctl.up.mailbox import pages
 from ctl.up.mailbox.store import Mailbox
 from ctl.up.plan import redis_binary, redis_version
@@ -178,6 +178,27 @@ def test_a_catalogue_that_was_changed_by_hand_is_kept_and_tells_where_the_demo_i
     assert layout.services.read_text() == mine
     assert demo_port_of(layout) == 9200
     assert [s.name for s in load_catalogue(layout.services_with_app).services] == ["demo", "app"]
+
+
+def test_an_application_that_services_yaml_names_is_as_it_says_there(tmp_path: Path) -> None:
+    """The copied stanza may have got rules: the one that `up` would add has none, and would let more in."""
+    layout, app = Layout(tmp_path), "http://localhost:3000"
+    write_catalogue(layout, 9100, None)
+    rules = "    emails: [ada@example.com]\n"
+    own = layout.services.read_text() + APP_STANZA.format(upstream=app) + rules
+    layout.services.write_text(own)
+
+    assert write_catalogue(layout, 9100, app) == layout.services
+    assert layout.services.read_text() == own
+
+    layout.services.write_text(own.replace("  app:", "  shop:"))
+    assert write_catalogue(layout, 9100, app) == layout.services, "under whatever name"
+
+    # Another address than the file's: that of this start, by the file's rules.
+    layout.services.write_text(own)
+    moved = load_catalogue(write_catalogue(layout, 9100, "http://localhost:4000"))
+    (found,) = (service for service in moved.services if service.name == "app")
+    assert (found.upstream, found.emails) == ("http://localhost:4000", ("ada@example.com",))
 
 
 def test_every_service_of_the_catalogue_goes_through_the_edge() -> None:
