@@ -169,6 +169,7 @@ async def _start_auth(workers: AuthWorkers, runtime: Runtime, values: dict[str, 
     values = {"allow": "@acme.com", "limit_network": "1000/1m"} | values
     settings = AuthSettings(**values, auth_listen=listen, auth_admin=admin)
     await auth_wiring.start(settings, runtime)
+    runtime.started = True  # as the lifecycle says it of a worker
     workers.doors.append(f"http://{listen}")
     workers.runtimes.append(runtime)
     needed = {"feed", "nats", "store"}
