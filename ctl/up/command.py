@@ -212,7 +212,9 @@ def _addresses(plan: Plan, seconds: float) -> str:
         )
     elif plan.layout.accounts.exists():
         lines.append(f"\nAccounts are off; those kept in {plan.layout.accounts} are not used.")
-    if plan.app:
+    if plan.app and plan.catalogue == plan.layout.services:
+        lines.append(f"\nYour application answers at {plan.url} as services.yaml says.")
+    elif plan.app:
         stanza = files.APP_STANZA.format(upstream=plan.app)
         lines += [
             f"\nYour application answers at {plan.url}/ after a login. To keep it, add to services.yaml:\n",
