@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
 
+from ctl.up import away, ports, refusals, watch
 from ctl.up import layout as files
-from ctl.up import ports, refusals, watch
 from ctl.up.certify import certify
 from ctl.up.documents import open_desk, publish_changes
 from ctl.up.layout import ROOT, Layout
@@ -177,9 +177,9 @@ async def _live(plan: Plan, supervisor: Supervisor, clock: SystemClock, began: f
     files.write_run(plan.layout, plan.run_file(supervisor.pids))
     say(_addresses(plan, clock.monotonic() - began))
     async with asyncio.TaskGroup() as following:
-        logs = [plan.layout.log(name) for name in ("edge", "auth")]
-        following.create_task(refusals.follow(logs, say))
+        following.create_task(refusals.follow(map(plan.layout.log, ("edge", "auth")), say))
         following.create_task(watch.follow(plan, say))
+        following.create_task(away.follow(plan, say))
 
 
 def _first(failures: BaseExceptionGroup[PartError]) -> PartError:

@@ -225,3 +225,18 @@ def test_who_gets_no_mail_is_told_in_the_terminal_and_who_is_refused_too(again: 
 
     assert "LATCHWIRE_ALLOW" in muted
     assert "eve@" not in again.up.text
+
+
+async def test_an_application_that_is_not_started_is_named_in_the_terminal(again: Stack) -> None:
+    """Its visitors hear "Bad Gateway", and nobody else would say where it was looked for."""
+    services, upstream = again.up.state / "services.yaml", f"http://127.0.0.1:{free()}"
+    entry = f"  shop:\n    paths: [/shop]\n    upstream: {upstream}\n    require_auth: false\n"
+    services.write_text(services.read_text() + entry)
+
+    def unanswered() -> bool:
+        with pytest.raises(urllib.error.HTTPError) as heard:
+            urllib.request.urlopen(f"{again.url}/shop", timeout=10)
+        return heard.value.code == 502
+
+    assert await eventually(unanswered, within=20)
+    again.up.wait_for(f"no answer  shop  does not answer at {upstream}", within=10)
