@@ -206,15 +206,12 @@ def _addresses(plan: Plan, seconds: float) -> str:
         f"  Services     {plan.layout.services}",
         f"  Addresses    {plan.layout.run}",
     ]
+    kept = plan.layout.accounts
     if plan.accounts_url:
-        lines.insert(
-            3, f"  Accounts     {plan.url}/auth/register  (kept in {plan.layout.accounts})"
-        )
-    elif plan.layout.accounts.exists():
-        lines.append(f"\nAccounts are off; those kept in {plan.layout.accounts} are not used.")
-    if plan.app and plan.catalogue == plan.layout.services:
-        lines.append(f"\nYour application answers at {plan.url} as services.yaml says.")
-    elif plan.app:
+        lines.insert(3, f"  Accounts     {plan.url}/auth/register  (kept in {kept})")
+    elif kept.exists():
+        lines.append(f"\nAccounts are off; those kept in {kept} are not used.")
+    if plan.app and plan.catalogue != plan.layout.services:
         stanza = files.APP_STANZA.format(upstream=plan.app)
         lines += [
             f"\nYour application answers at {plan.url}/ after a login. To keep it, add to services.yaml:\n",
