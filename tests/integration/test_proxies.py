@@ -12,7 +12,15 @@ from shared.traefik import IDENTITY_HEADERS
 from tests.support.assertions import assert_, members
 from tests.support.edge import ORIGIN
 from tests.support.proxies import CATALOGUE, PROXIES, proxy_or_skip
-from tests.support.proxy_world import DEADLINE, NAVIGATION, World, bearer, cookie, running_world
+from tests.support.proxy_world import (
+    DEADLINE,
+    HOST,
+    NAVIGATION,
+    World,
+    bearer,
+    cookie,
+    running_world,
+)
 from tests.support.tokens import ABSENT, NOW_MS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -51,6 +59,41 @@ async def test_a_good_token_reaches_the_service_as_its_owner(world: World, proxy
     assert seen.values("X-Token-Type") == ["user"]
     assert len(seen.values("X-Latchwire-Assertion")[0].split(".")) == 3
     assert len(seen.values("X-Request-Id")) == 1
+
+
+UPLOAD = f"POST /private HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n"
+CHUNK = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
+CLAIM = b"0\r\nX-User-Id: admin\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "announced", ["", "Trailer: X-User-Id\r\nConnection: TE\r\nTE: trailers\r\n"]
+)
+@pytest.mark.parametrize(
+    "parts", [(CLAIM,), (CHUNK + CLAIM,), (CHUNK * 3, CLAIM[:12], CLAIM[12:])], ids=len
+)
+async def test_what_a_client_says_behind_the_body_reaches_no_service(
+    world: World, proxy: str, parts: tuple[bytes, ...], announced: str
+) -> None:
+    """The check was before it: trailers are dropped, or the request is refused."""
+    head = f"{UPLOAD}{announced}{bearer()}\r\n\r\n".encode()
+
+    status = await world.send(proxy, head, *parts)
+
+    assert status.split()[1] in ({b"400"} if proxy == "haproxy" else {b"200", b"400"})
+    assert world.app.trailers == []
+
+
+async def test_an_upload_in_chunks_goes_on(world: World, proxy: str) -> None:
+    """Whatever it is long."""
+    head = f"{UPLOAD}{bearer()}\r\n\r\n".encode()
+    for body in (
+        (b"0\r\n\r\n",),
+        (CHUNK * 3, b"0\r\n\r\n"),
+        (CHUNK[:99], CHUNK[99:] + b"0\r\n\r\n"),
+    ):
+        status = await world.send(proxy, head, *body)
+        assert status.split()[1] == b"200"
 
 
 async def test_a_service_passes_on_who_called_it(world: World, proxy: str) -> None:

@@ -48,6 +48,14 @@ class World:
             async with asyncio.timeout(DEADLINE):
                 return await _read(reader, has_body=method != "HEAD")
 
+    async def send(self, proxy: str, *parts: bytes) -> bytes:
+        """The status line of the answer to *parts*, which are sent one by one."""
+        async with self.connection(proxy) as (reader, writer), asyncio.timeout(DEADLINE):
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+            return await reader.readline()
+
     @asynccontextmanager
     async def connection(
         self, proxy: str

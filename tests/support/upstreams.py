@@ -30,10 +30,11 @@ class Seen:
 
 @dataclass
 class Upstream:
-    """Listens on *port*; *seen* is what has reached it, oldest first."""
+    """Listens on *port*; *seen* is what has reached it, oldest first, *trailers* the lines behind bodies."""
 
     port: int = 0
     seen: list[Seen] = field(default_factory=list)
+    trailers: list[bytes] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection: every request on it gets what was seen of it, as JSON."""
@@ -48,6 +49,8 @@ class Upstream:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         seen = _parse(await reader.readuntil(b"\r\n\r\n"))
         self.seen.append(seen)
+        if seen.values("Transfer-Encoding") == ["chunked"]:
+            self.trailers += await _read_chunks(reader)
         await reader.readexactly(int((seen.values("Content-Length") or ["0"])[0]))
         if seen.values("Upgrade"):
             await _shake_hands(seen, reader, writer)
@@ -57,6 +60,16 @@ class Upstream:
         writer.write(head.encode() + (b"" if seen.line.startswith("HEAD ") else body))
         await writer.drain()
         return True
+
+
+async def _read_chunks(reader: asyncio.StreamReader) -> list[bytes]:
+    """The body (RFC 9112 §7.1) to its end; what stands behind it."""
+    while size := int(await reader.readline(), 16):
+        await reader.readexactly(size + 2)
+    trailers = []
+    while (line := await reader.readuntil(b"\r\n")) != b"\r\n":
+        trailers.append(line)
+    return trailers
 
 
 def _parse(head: bytes) -> Seen:

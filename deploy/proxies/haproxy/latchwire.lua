@@ -114,6 +114,31 @@ local function check(txn, service)
     return unavailable(txn)
 end
 
+-- Trailers come after the check: what is a header there would be the client's own word (RFC 9110 section 6.5.1).
+-- `filter lua.latchwire-trailers` in the frontend: such a request is cut off before they leave.
+local Trailers = { id = "latchwire trailers", flags = filter.FLT_CFG_FL_HTX }
+Trailers.__index = Trailers
+
+function Trailers:new()
+    return setmetatable({ beyond = 0 }, self)
+end
+
+function Trailers:start_analyze(_, channel)
+    if not channel:is_resp() then filter.register_data_filter(self, channel) end
+end
+
+-- What is not body is one byte of end, and trailers.
+function Trailers:http_payload(_, message)
+    self.beyond = self.beyond + message:input() - #(message:body() or "")
+end
+
+function Trailers:http_end(_, message)
+    if not message:is_resp() and self.beyond > 1 then return filter.ERROR end
+    return filter.CONTINUE
+end
+
+core.register_filter("latchwire-trailers", Trailers, function(made) return made end)
+
 core.register_action("latchwire", { "http-req" }, function(txn, service)
     local understood, reply = pcall(check, txn, service)
     if not understood then
