@@ -18,6 +18,7 @@ from ctl.output import one_line
 
 POLL_SECONDS = 0.25
 MAX_READ = 1 << 20
+TOO_LONG = "a line of more than 1 MiB is left out"
 MISSING = (
     "there is no access log: `up` writes one; elsewhere let Traefik write its own in JSON to a file and "
     "name that with --file, or read `docker compose logs traefik`"
@@ -67,21 +68,27 @@ def last_lines(path: Path, count: int, *, raw: bool) -> list[str]:
 
 
 class Tail:
-    """What is written to *path* from now on."""
+    """What is written to *path* from now on, but for lines of more than `MAX_READ` bytes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read, self._inode = path.stat().st_size, path.stat().st_ino
+        self._in_long_line = False
 
     def more(self, *, raw: bool) -> list[str]:
         """The requests since the last time; another file in its place is read from its start."""
         now = self._path.stat() if self._path.is_file() else None
         if now is not None and (now.st_ino != self._inode or now.st_size < self._read):
-            self._read, self._inode = 0, now.st_ino
-        *lines, _half = _from(self._path, self._read).split(
-            b"\n"
-        )  # what is not whole is read again
-        self._read += sum(len(line) + 1 for line in lines)
+            self._read, self._inode, self._in_long_line = 0, now.st_ino, False
+        *lines, half = _from(self._path, self._read).split(b"\n")
+        if not lines and len(half) == MAX_READ:
+            told = [] if raw or self._in_long_line else [TOO_LONG]
+            self._read, self._in_long_line = self._read + MAX_READ, True
+            return told
+        self._read += sum(len(line) + 1 for line in lines)  # what is not whole is read again
+        if lines and self._in_long_line:
+            del lines[0]
+            self._in_long_line = False
         return [_told(line.decode("utf-8", "replace"), raw=raw) for line in lines]
 
 
@@ -107,7 +114,7 @@ def _told(line: str, *, raw: bool) -> str:
     text = one_line(line.rstrip("\n"))
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested deeper than is read
         return text
     if raw or not isinstance(entry, dict):
         return text

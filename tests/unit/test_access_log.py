@@ -7,6 +7,8 @@ import pytest
 
 from ctl.access_log import (
     FIELDS,
+    MAX_READ,
+    TOO_LONG,
     NoAccessLogError,
     Tail,
     access_log,
@@ -58,6 +60,14 @@ def test_what_is_odd_in_it_does_no_harm(tmp_path: Path, entry: object, said: str
     assert said in {None, line}
 
 
+def test_a_line_of_nested_brackets_is_shown_as_it_is(tmp_path: Path) -> None:
+    """Deeper than a reader of JSON goes."""
+    path = log_of(tmp_path)
+    path.write_text("[" * 200_000 + "\n")
+    (line,) = last_lines(path, 5, raw=False)
+    assert line.startswith("[[[")
+
+
 def test_following_shows_each_new_request_once_also_after_a_new_start(tmp_path: Path) -> None:
     """Half a line waits for its end; a file that takes the place of the old one is read from its start."""
     path, line = log_of(tmp_path, ENTRY), json.dumps(ENTRY)
@@ -77,6 +87,28 @@ def test_following_shows_each_new_request_once_also_after_a_new_start(tmp_path: 
     assert tail.more(raw=False) == []
     log_of(tmp_path, ENTRY)
     assert tail.more(raw=False) == [SAID]
+
+
+def test_a_line_that_is_too_long_is_left_out_and_what_comes_after_is_shown(tmp_path: Path) -> None:
+    """Traefik writes six characters for one of a client's; a line without an end holds up nothing either."""
+    path = log_of(tmp_path)
+    tail, long = Tail(path), json.dumps({**ENTRY, "RequestPath": "/" + "x" * 2 * MAX_READ})
+    with path.open("a") as file:
+        file.write(long)
+    assert [tail.more(raw=False) for _ in range(4)] == [[TOO_LONG], [], [], []]
+    with path.open("a") as file:
+        file.write(f"\n{json.dumps(ENTRY)}\n")
+    assert [line for _ in range(4) for line in tail.more(raw=False)] == [SAID]
+
+
+def test_the_longest_line_that_is_read_is_shown(tmp_path: Path) -> None:
+    """To the byte; one more is left out."""
+    path = log_of(tmp_path)
+    for beyond, shown in ((0, 1), (1, 0)):
+        tail = Tail(path)
+        with path.open("a") as file:
+            file.write("x" * (MAX_READ - 1 + beyond) + "\n")
+        assert len([line for _ in range(3) for line in tail.more(raw=True)]) == shown
 
 
 def test_no_log_says_where_one_would_be(tmp_path: Path) -> None:
