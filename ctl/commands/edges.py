@@ -43,7 +43,7 @@ async def _list(session: Session) -> int:
         end = {"epoch": position.epoch, "last_seq": position.last_seq}
         say_json({**end, "whole": told.whole, **roll_of(told, position)})
     else:
-        known = told.edges or told.missing
+        known = told.edges or told.missing or told.gone
         say(edge_table(told, position) if known else "no edge is heard on the bus")
         for line in [*missing_of(told), *warnings_of(told)]:
             complain(f"! {line}")
@@ -83,7 +83,12 @@ def warnings_of(told: EdgeList) -> list[str]:
         for e in edges
         if getattr(e.beat, field) < newest and e.age_ms <= SILENT_MS
     ]
-    return _misnamed(told) + behind
+    gone = [
+        f"edge {one_line(e.edge_id)} was heard {e.age_ms // 60_000} min ago, and has closed: is it down, or "
+        "taken away? LATCHWIRE_EDGES says which there should be"
+        for e in told.gone
+    ]
+    return _misnamed(told) + gone + behind
 
 
 def _misnamed(told: EdgeList) -> list[str]:
@@ -110,6 +115,7 @@ def roll_of(told: EdgeList, position: Position) -> dict[str, object]:
         "missing": list(told.missing),
         "unnamed": list(told.unnamed),
         "twice": list(told.twice),
+        "gone": [gone.model_dump() for gone in told.gone],
     }
 
 
@@ -126,7 +132,7 @@ def state_of(edge: SeenEdge, position: Position) -> str:
 
 
 def edge_table(told: EdgeList, position: Position) -> str:
-    """The edges as a table, the missing ones at its end."""
+    """The edges as a table, the missing and the gone ones at its end."""
     heading = (
         "EDGE", "STATE", "SEQ", "BEHIND", "STALENESS", "RECORDS", "KEYS", "CATALOGUE", "SINCE", "HEARD",
     )  # fmt: skip
@@ -146,4 +152,8 @@ def edge_table(told: EdgeList, position: Position) -> str:
         for edge, beat in ((edge, edge.beat) for edge in told.edges)
     ]
     rows += [(one_line(name), "missing", *"-" * (len(heading) - 2)) for name in told.missing]
+    rows += [
+        (one_line(e.edge_id), "gone", *"-" * (len(heading) - 3), f"{e.age_ms / 1000:.0f} s ago")
+        for e in told.gone
+    ]
     return table([heading, *rows])

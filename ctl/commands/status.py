@@ -141,7 +141,7 @@ def _tell(overview: Overview) -> None:
     say("")
     say(table([("CONSUMER", "WAITING", "IN FLIGHT", "AGAIN"), *_consumer_rows(overview)]))
     say("")
-    if overview.told.edges or overview.told.missing:
+    if overview.told.edges or overview.told.missing or overview.told.gone:
         say(edge_table(overview.told, overview.position) + "\n")
     if overview.freshness:
         say(

@@ -65,6 +65,13 @@ class SeenEdge(Message):
     age_ms: int
 
 
+class GoneEdge(Message):
+    """An edge that is not live any more, and how long ago it was heard."""
+
+    edge_id: ShortText
+    age_ms: int
+
+
 class EdgeList(Message):
     """The answer: every edge that has not had the time to close by itself since its last heartbeat.
 
@@ -72,7 +79,8 @@ class EdgeList(Message):
     to know of one that fell silent before: less than *window_ms*, after which every edge that fell silent has
     closed (0: not told). Where it knows the names of all edges (LATCHWIRE_EDGES) and has heard each of them and
     no other, *whole* is True at once. *missing*: names that are not live; *unnamed*: live edges without one;
-    *twice*: names under which two processes speak.
+    *twice*: names under which two processes speak. *gone*: where nobody knows the names, those that spoke in
+    the last hour and are not live.
     """
 
     edges: tuple[SeenEdge, ...] = ()
@@ -82,6 +90,7 @@ class EdgeList(Message):
     missing: tuple[ShortText, ...] = ()
     unnamed: tuple[ShortText, ...] = ()
     twice: tuple[ShortText, ...] = ()
+    gone: tuple[GoneEdge, ...] = ()
 
 
 class ExplainRequest(Message):

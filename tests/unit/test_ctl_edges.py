@@ -13,7 +13,7 @@ from ctl.commands.edges import (
     warnings_of,
 )
 from shared.bus import Position
-from shared.messages import EdgeList, Heartbeat, SeenEdge
+from shared.messages import EdgeList, GoneEdge, Heartbeat, SeenEdge
 
 POSITION = Position("e", 1, 7)
 UNKNOWN = Position("", 0, 0)  # no revocation worker answers
@@ -153,3 +153,16 @@ def test_machines_read_what_is_missing_too() -> None:
 
     assert (told["missing"], told["unnamed"]) == (["edge-2"], ["edge-9"])
     assert [row["state"] for row in told["edges"]] == ["ready"]  # type: ignore[attr-defined]
+
+
+def test_an_edge_that_is_gone_is_a_row_and_a_warning() -> None:
+    """Where nobody named the edges it may have been taken away: nothing is wrong for sure."""
+    gone = GoneEdge(edge_id="edge-2", age_ms=312_000)
+    told = roll(seen()).model_copy(update={"gone": (gone,)})
+
+    assert problems_of(told) == []
+    (line,) = warnings_of(told)
+    assert line.startswith("edge edge-2 was heard 5 min ago, and has closed")
+    row = edge_table(told, POSITION).splitlines()[-1].split()
+    assert (row[:2], row[-3:]) == (["edge-2", "gone"], ["312", "s", "ago"])
+    assert roll_of(told, POSITION)["gone"] == [{"edge_id": "edge-2", "age_ms": 312_000}]

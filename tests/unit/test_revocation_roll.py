@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from services.revocation.flows.roll import MAX_EDGES, MISSING_AFTER_MS, EdgeRoll
+from services.revocation.flows.roll import GONE_SECONDS, MAX_EDGES, MISSING_AFTER_MS, EdgeRoll
 from shared.messages import EdgeList, Heartbeat, ListEdges
 from shared.messages.edge import LONGEST_STALENESS_MS
 from tests.support.fakes.clock import FakeClock
@@ -269,6 +269,35 @@ async def test_without_names_nobody_is_missing_and_nobody_a_stranger() -> None:
     told = await desk.told()
 
     assert (told.missing, told.unnamed, desk.roll.trouble()) == ((), (), None)
+
+
+async def test_without_names_an_edge_that_closed_is_told_of_for_an_hour() -> None:
+    """Else it would vanish from every list a few seconds after it died, and nothing be wrong."""
+    desk = Desk()
+    await desk.hear(ONE)
+    await desk.hear(TWO)
+    desk.clock.advance(WINDOW_MS + 1)
+    await desk.hear(ONE)
+
+    told = await desk.told()
+    assert [(e.edge_id, e.age_ms) for e in told.gone] == [(TWO, WINDOW_MS + 1)]
+    assert [e.beat.edge_id for e in told.edges] == [ONE]
+    desk.clock.advance(round(GONE_SECONDS * 1000) - WINDOW_MS - 1)
+    assert [e.edge_id for e in (await desk.told()).gone] == [ONE, TWO]
+    desk.clock.advance(1)
+    assert [e.edge_id for e in (await desk.told()).gone] == [ONE]
+    await desk.hear(ONE)
+    assert (await desk.told()).gone == ()
+
+
+async def test_with_names_who_closed_is_missing_and_not_gone_too() -> None:
+    """One word for one thing; and whoever is taken out of the names is forgotten."""
+    desk = Desk(ONE)
+    await desk.hear(ONE)
+    await desk.hear(ELSE)
+    desk.clock.advance(WINDOW_MS + 1)
+
+    assert ((await desk.told()).missing, (await desk.told()).gone) == ((ONE,), ())
 
 
 LIES = {

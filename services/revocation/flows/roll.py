@@ -12,13 +12,15 @@ import structlog
 from services.revocation.domain.roll import Heard, Names, window_ms
 from services.revocation.ports import Link
 from shared.clock import Clock
-from shared.messages import EdgeList, Heartbeat, ListEdges, SeenEdge
+from shared.messages import EdgeList, GoneEdge, Heartbeat, ListEdges, SeenEdge
 
 log = structlog.get_logger()
 
 MAX_EDGES = 500  # an answer has to fit into one message of NATS
 MISSING_AFTER_MS = 3_000  # edges beat once a second
 MOST_TOLD = 3  # names in one line
+GONE_SECONDS = 3600.0  # for so long an edge that nobody named is told of after it closed
+MOST_GONE = 100
 
 
 class EdgeRoll:
@@ -36,6 +38,9 @@ class EdgeRoll:
         self._heard: dict[str, Heard] = {}
         self._names = Names.of(names)
         self._twice: dict[str, float] = {}
+        self._gone: dict[
+            str, float
+        ] = {}  # when they were heard last; only where nobody knows the names
         self._since = clock.monotonic()
         self._connection = link.reconnections
         # Called with what was heard of the edge before, and its new word.
@@ -53,6 +58,7 @@ class EdgeRoll:
         if before is not None and before.is_of_another_process(beat):
             self._note_twice(beat.edge_id, now)
         self._heard[beat.edge_id] = Heard(beat, now)
+        self._gone.pop(beat.edge_id, None)
         for callback in self.on_beat:
             callback(before, beat)
 
@@ -87,6 +93,14 @@ class EdgeRoll:
         self._twice = {name: at for name, at in self._twice.items() if now - at <= window}
         return tuple(sorted(self._twice))
 
+    def gone(self) -> tuple[GoneEdge, ...]:
+        """Where nobody named them: the edges that spoke in the last hour and have closed since."""
+        self.live()
+        now = self._now()
+        self._gone = {name: at for name, at in self._gone.items() if now - at <= GONE_SECONDS}
+        ages = {name: round((now - at) * 1000) for name, at in sorted(self._gone.items())}
+        return tuple(GoneEdge(edge_id=name, age_ms=age) for name, age in ages.items())
+
     def trouble(self) -> str | None:
         """Where the names and what is heard differ; None while they agree."""
         said = (
@@ -108,6 +122,7 @@ class EdgeRoll:
             missing=self.missing(),
             unnamed=self.unnamed(),
             twice=self.twice(),
+            gone=self.gone(),
         )
 
     def _note_twice(self, name: str, now: float) -> None:
@@ -130,7 +145,10 @@ class EdgeRoll:
         self._since, self._names = now, self._names.anew()
 
     def _forget_closed(self, now: float) -> None:
-        self._heard = {name: heard for name, heard in self._heard.items() if heard.is_live(now)}
+        for name in [name for name, heard in self._heard.items() if not heard.is_live(now)]:
+            closed = self._heard.pop(name)
+            if not self._names.expected and len(self._gone) < MOST_GONE:
+                self._gone[name] = closed.at
 
     def _forget_one(self, now: float) -> None:
         """Make room; where a live edge is forgotten, what is known is not the whole any more."""
