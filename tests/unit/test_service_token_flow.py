@@ -11,6 +11,7 @@ from services.auth.domain.revoke import Revoked
 from services.auth.domain.service_tokens import (
     MANAGE,
     MANAGE_ANY,
+    REVOKED_KEPT,
     Added,
     NotDone,
     Wanted,
@@ -245,12 +246,26 @@ def test_what_was_revoked_stays_so_and_keeps_the_time_of_the_first() -> None:
 def test_of_those_that_were_revoked_the_oldest_make_room() -> None:
     """For living ones, of which none ever leaves for that: a thousand rows, and as many bytes as there are."""
     living = tuple(made_token(f"s{n}").row for n in range(3))
-    past = tuple(made_token("bot", revoked_at=NOW_MS - n).row for n in range(MAX_TOKENS))
+    past = tuple(made_token(f"p{n}", revoked_at=NOW_MS - n).row for n in range(MAX_TOKENS))
     rows = marked((*living, *past), lambda _: False, NOW_MS)
     assert rows[:3] == living
     assert rows[3:] == tuple(reversed(past[: MAX_TOKENS - 3]))
     assert without_oldest((*living, *past[:5])) == (*living, past[1], past[0])
     assert without_oldest((*living, past[0])) == without_oldest(living) == living
+
+
+def test_who_makes_and_revokes_tokens_of_his_own_pushes_out_nobody_elses() -> None:
+    """Of each service, and in each organisation, the latest stay: others' stay known as revoked."""
+    other, bound = (
+        made_token("payroll", revoked_at=NOW_MS - 99).row,
+        made_token("till", revoked_at=NOW_MS - 99, org="org-1").row,
+    )
+    rows = (other, bound)
+    for n in range(MAX_TOKENS + 1):
+        rows = marked((*rows, made_token("till").row), lambda _: True, NOW_MS + n)
+    assert rows[:2] == (other, bound)
+    ends = [row.revoked_at for row in rows[2:]]
+    assert ends == list(range(NOW_MS + MAX_TOKENS + 1 - REVOKED_KEPT, NOW_MS + MAX_TOKENS + 1))
 
 
 @pytest.mark.parametrize(

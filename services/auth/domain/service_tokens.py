@@ -10,6 +10,7 @@ from shared.service_tokens import LIVE_AT_MOST, MAX_LIFETIME_MS, OVERLAP_MS
 
 MANAGE = "service_tokens.manage"
 MANAGE_ANY = f"{MANAGE}.any"
+REVOKED_KEPT = 20  # of one service in one organisation: nobody pushes out what others revoked
 ACCESS_SECONDS = 900  # of an access token made of one
 
 Rows = tuple[ServiceToken, ...]
@@ -119,7 +120,8 @@ def marked(rows: Rows, is_revoked: Callable[[ServiceToken], bool], now_ms: int) 
     """*rows* where those that *is_revoked* names are revoked at *now_ms*, if they are not already.
 
     One that was replaced by one of these is its service's only one again. There are `MAX_TOKENS` rows at most:
-    of the revoked ones the latest. What leaves is nobody's token any more, and refused as such.
+    of the revoked ones the latest, and of each service `REVOKED_KEPT`. What leaves is nobody's token any more, and
+    refused as such.
     """
     living = tuple(row for row in rows if row.revoked_at is None and not is_revoked(row))
     past = tuple(
@@ -132,7 +134,7 @@ def marked(rows: Rows, is_revoked: Callable[[ServiceToken], bool], now_ms: int) 
         row if row.replaced_by in ids or row.replaced_by is None else _restored(row)
         for row in living
     )
-    return (*restored, *_latest(past, MAX_TOKENS - len(living)))
+    return (*restored, *_latest(_few_of_each(past), MAX_TOKENS - len(living)))
 
 
 def without_oldest(rows: Rows) -> Rows:
@@ -179,6 +181,14 @@ def _replaced(row: ServiceToken, new: ServiceToken, wanted: Wanted, now_ms: int)
 def _revoked(row: ServiceToken, now_ms: int) -> ServiceToken:
     """What it opened opens nothing any more, and takes the most room."""
     return row.model_copy(update={"revoked_at": now_ms, "scopes": (), "replaced_by": None})
+
+
+def _few_of_each(past: Rows) -> Rows:
+    of_each: dict[tuple[str, str | None], Rows] = {}
+    for row in past:
+        place = row.service, row.org
+        of_each[place] = (*of_each.get(place, ()), row)
+    return tuple(row for rows in of_each.values() for row in _latest(rows, REVOKED_KEPT))
 
 
 def _latest(past: Rows, room: int) -> Rows:
