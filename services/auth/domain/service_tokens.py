@@ -120,7 +120,7 @@ def marked(rows: Rows, is_revoked: Callable[[ServiceToken], bool], now_ms: int) 
     """*rows* where those that *is_revoked* names are revoked at *now_ms*, if they are not already.
 
     One that was replaced by one of these is its service's only one again. There are `MAX_TOKENS` rows at most:
-    of the revoked ones the latest, and of each service `REVOKED_KEPT`. What leaves is nobody's token any more, and
+    of the revoked ones the latest, of each service `REVOKED_KEPT`. What leaves is nobody's token any more, and
     refused as such.
     """
     living = tuple(row for row in rows if row.revoked_at is None and not is_revoked(row))
