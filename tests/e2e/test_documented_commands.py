@@ -88,6 +88,10 @@ ELSEWHERE = {
     ),
     "cat services.yaml.new > services.yaml": (HERE, "\ndef test_what_is_in_force_is_written_"),
     "docker compose up --build --detach --scale traefik=0": (HERE, OWN_TRAEFIK),
+    "cp deploy/proxies/compose.override.yaml compose.override.yaml": (
+        "tests/integration/test_compose.py",
+        "\ndef test_another_gateway_finds_",
+    ),
     "docker network connect latchwire_gateway YOUR-TRAEFIK": (HERE, OWN_TRAEFIK),
     "docker network connect latchwire_edges YOUR-TRAEFIK": (HERE, OWN_TRAEFIK),
     'echo "AUTH_STAYS_INSIDE=false" >> .env': (HERE, "\ndef test_auth_may_go_out_"),

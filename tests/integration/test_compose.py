@@ -8,12 +8,14 @@ import re
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import jwt
 import pytest
+import yaml
 
 from ctl import init
 from ctl.commands.services import COMPOSE_RELOAD
@@ -162,6 +164,36 @@ def test_an_edge_meets_nobody_but_the_bus_and_the_gateway(document: dict[str, An
     assert services["edge-1"]["environment"]["LATCHWIRE_TRUSTED_PROXIES"] == subnet
     subnet = document["networks"]["gateway"]["ipam"]["config"][0]["subnet"]
     assert services["auth"]["environment"]["LATCHWIRE_TRUSTED_PROXIES"] == subnet
+
+
+def test_another_gateway_finds_auth_and_every_edge_where_the_page_says(
+    document: dict[str, Any],
+) -> None:
+    """At an address in a network that they are in and believe already; our Traefik is not in the way."""
+    override = yaml.safe_load((ROOT / "deploy/proxies/compose.override.yaml").read_text())
+    moved = override.pop("services")
+    page = (ROOT / "docs/proxies.md").read_text()
+    services, networks = document["services"], document["networks"]
+    edges = {name for name in services if name.startswith("edge-")}
+    on = {name for service in services.values() for name in service.get("profiles", [])}
+
+    assert override == {}
+    assert not on & set(moved["traefik"]["profiles"])
+    assert set(moved) == {"traefik", "auth"} | edges
+    given = {}
+    for name in {"auth"} | edges:
+        ((network, details),) = moved[name]["networks"].items()
+        given[name] = details.pop("ipv4_address")
+        subnet = networks[network]["ipam"]["config"][0]["subnet"]
+
+        assert details == {}
+        assert network in networks_of(services[name])
+        assert ip_address(given[name]) in ip_network(subnet)
+        assert services[name]["environment"]["LATCHWIRE_TRUSTED_PROXIES"] == subnet
+        port = "8000" if name == "auth" else "9000"
+        assert f"{name} `{given[name]}:{port}`" in page
+        assert subnet in page
+    assert len(set(given.values())) == len(given)
 
 
 def test_all_edges_of_compose_are_named_to_the_revocation_workers(
