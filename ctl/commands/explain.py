@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
+from ctl.commands.explain_person import explain_person
 from ctl.explanations import as_json, sentences, verdict
 from ctl.heartbeats import live_edges
 from ctl.installation import NoInstallationError
@@ -17,6 +18,7 @@ from ctl.people_rules import People, people_of
 from ctl.session import Session, operate
 from shared.bus import NoAnswerError
 from shared.contract import OP_EXPLAIN, OP_EXPLAIN_AT
+from shared.emails import InvalidEmailError, canonical_email
 from shared.messages import ExplainRequest, Explanation
 
 MAX_TOKEN = 16 * 1024
@@ -56,6 +58,11 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
         "(a preflight), and 'Access-Control-Request-Method: PUT' (else GET)",
     )
     parser.add_argument(
+        "--person",
+        metavar="ADDRESS",
+        help="with --request, in place of a token: as auth knows this person's account",
+    )
+    parser.add_argument(
         "--service", metavar="NAME", default="", help="as a gateway asks that is about to call it"
     )
     which = parser.add_mutually_exclusive_group()
@@ -72,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
         complain(str(error))
         return exits.USAGE
     work = _explain_all if arguments.all else partial(_explain, edge=arguments.edge)
+    if arguments.person is not None:
+        work = partial(explain_person, email=arguments.person)
     return operate(arguments, partial(work, request=request, people=people))
 
 
@@ -80,6 +89,7 @@ def _asked(arguments: argparse.Namespace) -> ExplainRequest:
         raise RequestError(f"give --token-stdin, or --request, or both: {_HOW}")
     if arguments.edge is not None and not _EDGE_NAME.fullmatch(arguments.edge):
         raise RequestError("that is no edge's name: `latchwire edges list` shows them")
+    _check_person(arguments)
     described = read_request(arguments.request) if arguments.request is not None else {}
     described |= read_headers(arguments.header, described.get("method", ""))
     token = _read_token() if arguments.token_stdin else ""
@@ -88,6 +98,22 @@ def _asked(arguments: argparse.Namespace) -> ExplainRequest:
         return ExplainRequest.model_validate(asked)
     except ValueError:
         raise RequestError("the request is too long, or has control characters in it") from None
+
+
+def _check_person(arguments: argparse.Namespace) -> None:
+    """Raises: RequestError: *arguments* say nothing that a person's account could be held against."""
+    if arguments.person is None:
+        return
+    try:
+        arguments.person = canonical_email(arguments.person)
+    except InvalidEmailError as error:
+        raise RequestError(
+            f"that is not one plain address like ada@example.com ({error.code})"
+        ) from None
+    if arguments.request is None or arguments.token_stdin or arguments.all or arguments.edge:
+        raise RequestError(
+            f"--person goes with --request, and without a token, --all and --edge: {_HOW}"
+        )
 
 
 def _read_token() -> str:

@@ -8,8 +8,8 @@ from ctl import exits
 from latchwire.records import Record
 from services.edge.adapters.bus_records import BusRecords
 from services.edge.handlers.explain import Explainer
-from shared.contract import OP_EDGES_LIST, OP_EXPLAIN, OP_EXPLAIN_AT
-from shared.messages import EdgeList, Heartbeat, ListEdges, SeenEdge
+from shared.contract import OP_EDGES_LIST, OP_EXPLAIN, OP_EXPLAIN_AT, OP_USERS_SHOW
+from shared.messages import EdgeList, Heartbeat, ListEdges, SeenEdge, ShowUser, UserState
 from tests.conftest import BusFactory
 from tests.support.command_line import CommandLine
 from tests.support.edge import Desk, make_desk, token
@@ -78,6 +78,32 @@ async def test_a_request_alone_is_explained(edges: dict[str, Desk], latchwire: C
 
     assert answer.code == exits.DONE, answer
     assert (answer.json["outcome"], answer.json["reason"]) == ("allow", "public")
+
+
+async def test_a_person_is_explained_without_a_token(
+    edges: dict[str, Desk], latchwire: CommandLine, bus_of: BusFactory
+) -> None:
+    """The rule as an edge tells it, against the account; a place that is nobody's affair stays as it is."""
+
+    async def show(_: ShowUser) -> UserState:
+        return UserState(sub="01S", has_account=False, sessions=2)
+
+    await (await bus_of("auth")).answer(OP_USERS_SHOW, show)
+    ada = ("explain", "--person", "Ada@Example.com", "--request")
+
+    refused = await latchwire.run(*ada, "https://localhost/staff")
+    allowed = await latchwire.run(*ada, "https://localhost/family", "--json")
+    nowhere = await latchwire.run(*ada, "https://localhost/nothing")
+    twice = await latchwire.run(*ada, "https://localhost/staff", "--token-stdin", stdin="x")
+
+    assert refused.out.splitlines()[:3] == [
+        "a…@example.com is refused: has none of the roles admin, auditor.",
+        "Person a…@example.com: 2 sessions, no account.",
+        "Rule staff: /staff is for people with one of the roles admin, auditor.",
+    ]
+    assert allowed.json["person"] == {"refused": [], "conditions": []}
+    assert nowhere.out.startswith("refused: no_route (403)")
+    assert [a.code for a in (refused, allowed, nowhere, twice)] == [0, 0, 0, exits.USAGE]
 
 
 async def test_a_preflight_is_explained_from_the_command_line(
