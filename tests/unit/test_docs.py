@@ -35,3 +35,36 @@ def test_every_promise_of_the_security_page_names_its_test() -> None:
     rows = [line for line in table.splitlines() if line.startswith("| ") and "---" not in line][1:]
 
     assert [row for row in rows if "`tests/" not in row] == []
+
+
+def upgrading() -> str:
+    """The steps of the changelog."""
+    return (ROOT / "CHANGELOG.md").read_text().partition("### Upgrading\n")[2].split("\n### ")[0]
+
+
+def test_an_upgrade_has_every_step_in_its_order() -> None:
+    """A new edge answers an earlier auth, not the other way round; containers mount what init makes."""
+    steps = re.split(r"^\d+\. ", upgrading(), flags=re.MULTILINE)[1:]
+    order = [
+        "catalogue check", ".env", "latchwire init", "--signal HUP nats", "--detach edge-1 edge-2", "--detach auth",
+        "--remove-orphans", "gateway of your own", "run --rm ctl status",
+    ]  # fmt: skip
+
+    found = [next(n for n, step in enumerate(steps) if word in step) for word in order]
+    assert found == list(range(len(order)))
+
+
+def test_an_upgrade_names_what_is_new_at_each_gateway() -> None:
+    """Whoever reads only this part misses no lines that an entry below asks them to take."""
+    own = re.split(r"^   - ", upgrading().partition("gateway of your own")[2], flags=re.MULTILINE)
+    lines = {
+        "nginx": ("latchwire*.conf", "client_max_body_size"),
+        "Caddy": ("(latchwire)", "max_header_size", "@auth"),
+        "HAProxy": ("latchwire.lua", "upgrade", "latchwire-trailers"),
+        "Envoy": ("upgrade_configs", "referer", "timeout: 0s"),
+        "Traefik": ("maxHeaderBytes", "aliasHeadersStrategy", "latchwire-auth"),
+    }
+
+    for name, wanted in lines.items():
+        (line,) = [one for one in own if one.startswith(name)]
+        assert [word for word in wanted if word not in line] == []
