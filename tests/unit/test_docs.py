@@ -46,8 +46,8 @@ def test_an_upgrade_has_every_step_in_its_order() -> None:
     """A new edge answers an earlier auth, not the other way round; containers mount what init makes."""
     steps = re.split(r"^\d+\. ", upgrading(), flags=re.MULTILINE)[1:]
     order = [
-        "catalogue check", ".env", "latchwire init", "--signal HUP nats", "--detach edge-1 edge-2", "--detach auth",
-        "--remove-orphans", "gateway of your own", "run --rm ctl status",
+        "catalogue check", ".env", "latchwire init", "--signal HUP nats", "--detach edge-1 edge-2",
+        "--detach auth", "--remove-orphans", "gateway of your own", "run --rm ctl status",
     ]  # fmt: skip
 
     found = [next(n for n, step in enumerate(steps) if word in step) for word in order]
