@@ -45,14 +45,22 @@ class Door:
             self.found("door.no_echo", "services", f"none of {len(shown)} open routes shows them")
 
     async def ask(
-        self, target: str, *, host: str | None = None, method: str = "GET", headers: Headers = ()
+        self,
+        target: str,
+        *,
+        host: str | None = None,
+        method: str = "GET",
+        headers: Headers = (),
+        body: bytes = b"",
     ) -> Answer | None:
         """One attempt; None where nothing that is HTTP came back."""
         async with self._turns:
             self.attempts += 1
             try:
                 where = host or self.home
-                return await send(self.front, target, method=method, host=where, headers=headers)
+                return await send(
+                    self.front, target, method=method, host=where, headers=headers, body=body
+                )
             except (NoAnswerFromDoorError, OSError):
                 return None
 
@@ -161,7 +169,16 @@ class Door:
         for check, header, value in listed:
             if value.encode() in answer.body:
                 self.found(check, route.at(path), f"{header} reaches the service")
+        await self._behind_a_body(route, path, more)
         return True
+
+    async def _behind_a_body(self, route: Route, path: str, more: Headers) -> None:
+        name, value = "X-User-Id", f"{self._marker()}t"
+        lines, body = tricks.behind_a_body(name, value)
+        answer = await self.ask(path, host=route.host, headers=(*lines, *more), body=body)
+        if answer is not None and value.encode() in answer.body:
+            seen = f"{name} behind a body reaches the service"
+            self.found("door.trailer_passes", route.at(path), seen)
 
     async def shows(self, route: Route, path: str) -> bool:
         """Whether the service there shows what it gets."""

@@ -42,6 +42,11 @@ DOOR: Final[dict[str, Check]] = {
         "one more line for it at nginx, Caddy and Envoy, as docs/proxies.md shows; at Traefik routes from the "
         "catalogue",
     ),
+    "door.trailer_passes": leak(
+        "services that take trailers for headers believe whom a client names behind its body",
+        "let the proxy drop the trailers of requests, or refuse them: at HAProxy the line `filter` of "
+        "deploy/proxies/haproxy",
+    ),
     "door.upgrade_passes": leak(
         "what a service switches to (h2c) is a tunnel: one allowed answer, and nothing behind it is checked",
         "let the proxy pass on no Upgrade but websocket, as deploy/proxies shows; at Traefik routes from the "

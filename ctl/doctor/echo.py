@@ -19,6 +19,7 @@ from shared.clock import Clock
 PATH: Final = "/latchwire-doctor-echo"
 OPEN: Final = f"{PATH}/open"
 MAX_HEAD: Final = 128 * 1024
+MAX_BODY: Final = 1024
 HEAD_SECONDS: Final = 10.0
 SERVED_WITHIN: Final = 120.0  # seconds: somebody has to write the lines
 PAUSE_SECONDS: Final = 0.25
@@ -92,13 +93,26 @@ async def wait_until_served(door: Door, route: Route, clock: Clock) -> bool:
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(
-        OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError
+        OSError, TimeoutError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError
     ):
         async with asyncio.timeout(HEAD_SECONDS):
             head = await reader.readuntil(b"\r\n\r\n")
+            if b"\r\ntransfer-encoding: chunked\r\n" in head.lower():
+                head = head[:-2] + await _trailers(reader)
             writer.write(answer_to(head))
             await writer.drain()
     writer.close()
+
+
+async def _trailers(reader: asyncio.StreamReader) -> bytes:
+    """What stands behind a body in chunks. Raises: ValueError: it is none, or larger than a doctor's."""
+    left = MAX_BODY
+    while size := int(await reader.readline(), 16):
+        left -= abs(size)
+        if left < 0:
+            raise ValueError("too long")
+        await reader.readexactly(size + 2)
+    return await reader.readline() + b"\r\n"
 
 
 def answer_to(head: bytes) -> bytes:

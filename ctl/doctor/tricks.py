@@ -152,6 +152,12 @@ def identity(marker: str, own: Iterable[str] = ()) -> Iterator[tuple[str, str, s
         yield "door.alias_passes", f"X{char}User{char}Id", f"{marker}s{number}z"
 
 
+def behind_a_body(name: str, value: str) -> tuple[Lines, bytes]:
+    """Header lines and a body in chunks with a trailer (RFC 9112 §7.1.2): a line that no check has seen."""
+    lines = (("Transfer-Encoding", "chunked"), ("Trailer", name))
+    return lines, f"2\r\nxx\r\n0\r\n{name}: {value}\r\n\r\n".encode()
+
+
 def _aliases(name: str) -> Iterator[tuple[str, str]]:
     """What CGI-like readers fold to the same name."""
     yield "a", name.replace("-", "_")

@@ -117,8 +117,9 @@ async def send(
     method: str = "GET",
     host: str | None = None,
     headers: Headers = (),
+    body: bytes = b"",
 ) -> Answer:
-    """One request on a connection of its own. *target* and *headers* go out as they are (latin-1).
+    """One request on a connection of its own. *target*, *headers* (latin-1) and *body* go out as they are.
 
     Raises:
         NoAnswerFromDoorError.
@@ -128,7 +129,7 @@ async def send(
     if not any(name.lower() == "connection" for name, _ in headers):
         lines.append("Connection: close")
     lines += [f"{name}: {value}" for name, value in headers]
-    request = "\r\n".join([*lines, "", ""]).encode("latin-1")
+    request = "\r\n".join([*lines, "", ""]).encode("latin-1") + body
     try:
         async with asyncio.timeout(front.timeout):
             return await _exchange(front, request, host, body_follows=method != "HEAD")

@@ -31,6 +31,7 @@ OF_ROUTES = {
     "door.identity_passes": {"believing", "decoding"},
     "door.alias_passes": {"believing", "decoding"},
     "door.own_passes": {"decoding"},
+    "door.trailer_passes": {"believing", "decoding"},
     "door.upgrade_passes": {"believing", "decoding"},
     "door.server_error": {"fragile"},
     "door.limited": {"limited"},
@@ -102,7 +103,7 @@ async def test_an_open_path_that_is_named_shows_what_passes(door: Door) -> None:
     await door.attack([], ["/believing/open"])
 
     assert by_check(door.findings).keys() == {
-        "door.identity_passes", "door.alias_passes", "door.upgrade_passes",
+        "door.identity_passes", "door.alias_passes", "door.trailer_passes", "door.upgrade_passes",
     }  # fmt: skip
 
 

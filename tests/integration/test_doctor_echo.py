@@ -25,6 +25,7 @@ async def test_a_door_that_lets_everything_through_is_seen_by_the_echo() -> None
     assert served
     assert {found.check for found in door.findings} == {
         "door.open_route", "door.identity_passes", "door.alias_passes", "door.upgrade_passes",
+        "door.trailer_passes",
     }  # fmt: skip
 
 

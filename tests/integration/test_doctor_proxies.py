@@ -130,6 +130,13 @@ MISTAKES = [
         "# tidied",
         {"door.open_route", "door.identity_passes", "door.alias_passes", "door.own_passes"},
     ),
+    (
+        "haproxy",
+        "haproxy.cfg",
+        "filter lua.latchwire-trailers",
+        "# tidied",
+        {"door.trailer_passes"},
+    ),
 ]
 
 

@@ -27,6 +27,7 @@ LEAKS = {
     "door.token_altered": {"gullible", "believing"},
     "door.identity_passes": {"careless"},
     "door.alias_passes": {"careless"},
+    "door.trailer_passes": {"careless"},
     "door.upgrade_passes": {"careless"},
 }
 

@@ -61,6 +61,8 @@ async def leaky_door(tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        if "\r\nTransfer-Encoding: chunked\r\n" in head:
+            head += (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         request, *lines = head.strip().split("\r\n")
         pairs = [(n.strip(), v.strip()) for n, _, v in (line.partition(":") for line in lines)]
         method, _, rest = request.partition(" ")

@@ -49,13 +49,16 @@ class Upstream:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         seen = _parse(await reader.readuntil(b"\r\n\r\n"))
         self.seen.append(seen)
+        behind: list[bytes] = []
         if seen.values("Transfer-Encoding") == ["chunked"]:
-            self.trailers += await _read_chunks(reader)
+            behind = await _read_chunks(reader)
+            self.trailers += behind
         await reader.readexactly(int((seen.values("Content-Length") or ["0"])[0]))
         if seen.values("Upgrade"):
             await _shake_hands(seen, reader, writer)
             return False
-        body = json.dumps({"line": seen.line, "headers": seen.headers}).encode()
+        told = {"line": seen.line, "headers": seen.headers, "trailers": str(behind)}
+        body = json.dumps(told).encode()
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + (b"" if seen.line.startswith("HEAD ") else body))
         await writer.drain()
