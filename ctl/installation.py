@@ -24,12 +24,13 @@ class NoInstallationError(Exception):
 
 @dataclass(frozen=True)
 class Installation:
-    """Where the bus and the credentials are; *origin* says where that was read."""
+    """Where the bus and the credentials are; *origin*: where that was read, *by_up*: `up` runs it."""
 
     url: str
     nats_url: str
     secrets_dir: Path
     origin: str
+    by_up: bool = False
 
 
 def find_installation(state: Path | None = None) -> Installation:
@@ -178,6 +179,7 @@ def _running(state: Path) -> Installation:
             nats_url=content["nats_url"],
             secrets_dir=Path(content["secrets_dir"]),
             origin=str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path),
+            by_up=True,
         )
     except FileNotFoundError:
         raise NoInstallationError(

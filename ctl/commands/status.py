@@ -33,7 +33,7 @@ class Overview:
     """All that `status` knows. *freshness* is None when no revocation worker answers.
 
     *lost* says that a catalogue which was in force is not kept any more, and *kept* the generation that is (0:
-    none, None: nobody can say).
+    none, None: nobody can say). *by_up*: `up` runs it all, and publishes its file whenever that is saved.
 
     *parts*: what auth and the mailer say of themselves.
     *dead_letters*: how many messages rest where no retry helps, by subject.
@@ -47,6 +47,7 @@ class Overview:
     kept: int | None = None
     lost: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    by_up: bool = False
 
     @property
     def position(self) -> Position:
@@ -73,7 +74,7 @@ class Overview:
             f"{count} dead letters: {subject}{_meaning(subject)}"
             for subject, count in self.dead_letters.items()
         ]
-        none = [NO_DOCUMENT] if self.kept == 0 and not self.lost else []
+        none = [NO_DOCUMENT] if self.kept == 0 and not (self.lost or self.by_up) else []
         notes = [line for part in self.parts for line in part.warnings]
         return letters + notes + none + warnings_of(self.told)
 
@@ -105,12 +106,12 @@ async def _look(session: Session) -> Overview:
     told = await live_edges(session.bus, session.clock)
     parts = await ask_parts(session, contract.Role.AUTH, contract.Role.MAILER)
     auth = max((facts.catalogue_generation for facts in parts[0].told), default=0)
-    kept = await kept_generation(
-        session
-    )  # the last: whoever knows more than this did not learn it there
+    # The last: whoever knows more than this did not learn it there.
+    kept = await kept_generation(session)
     letters = await dead_letters(session.bus)
     gone = tuple(lost(kept, auth, told))
-    return Overview(streams, consumers, told, freshness, letters, kept, gone, tuple(parts))
+    by_up = session.installation.by_up
+    return Overview(streams, consumers, told, freshness, letters, kept, gone, tuple(parts), by_up)
 
 
 async def _freshness(session: Session) -> Freshness | None:
