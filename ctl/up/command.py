@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from ctl.up import away, ports, refusals, watch
 from ctl.up import layout as files
 from ctl.up.certify import certify
-from ctl.up.documents import open_desk, publish_changes
+from ctl.up.documents import publish_at_start
 from ctl.up.layout import ROOT, Layout
 from ctl.up.named import NamedFileError
 from ctl.up.plan import INSIDE, Plan, make_plan
@@ -167,8 +167,7 @@ async def _live(plan: Plan, supervisor: Supervisor, clock: SystemClock, began: f
     before = clock.monotonic()
     changes = await provision(plan.nats_url, plan.layout.secrets)
     say(f"  {'streams':<11} ready {clock.monotonic() - before:6.2f} s   {changes}")
-    async with open_desk(plan.nats_url, plan.layout.secrets) as desk:
-        await publish_changes(desk, plan.text)
+    await publish_at_start(plan.nats_url, plan.layout.secrets, plan.text)
     await certify(plan.nats_url, plan.layout.secrets)
     workers, gateway = plan.workers[:-1], plan.workers[-1:]
     await supervisor.start(workers)
