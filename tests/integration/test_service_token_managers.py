@@ -30,7 +30,7 @@ installation:
   wages: [{MANAGE}, "{MANAGE}:payroll", orders.read]
   boss: [{MANAGE}, {MANAGE_ANY}]
 organisation:
-  owner: [members.invite, members.read, members.remove, members.roles, org.delete, org.rename]
+  owner: [members.invite, members.read, members.remove, members.roles, org.delete, org.rename, books.read]
 """
 SERVICES = """\
 services:
@@ -45,6 +45,13 @@ services:
     token_types: [user, service]
     callers: ["*"]
     organisation: "*"
+  books:
+    paths: [/books]
+    upstream: http://127.0.0.1:9102
+    token_types: [user, service]
+    callers: ["*"]
+    permissions: [books.read]
+    organisation: ["01M81SY5HEDCXNEG1QXJ2JK3YV"]
 """
 BEYOND, MISSING = (403, "beyond_own_permissions"), (403, "permission_missing")
 DONE: tuple[int, str] = (201, "")
@@ -214,6 +221,25 @@ async def answers(office: Office, token: str, path: str, wanted: tuple[int, str]
         return await office.house.edge.check(path, bearer=token.encode()) == wanted
 
     await eventually(said)
+
+
+async def test_who_owns_an_organisation_gives_nothing_of_it_beyond_it(office: Office) -> None:
+    """Everybody may make one: its permissions in a token of the installation would open all others' routes."""
+    wages, body = office.people["wages"], {"service": "payroll", "scopes": ["books.read"]}
+    org = await founded(wages)
+    await answers(office, wages.access, "/books", (403, "not_allowed"))
+    assert await office.says("wages", "POST", PATH, body) == BEYOND
+    by_operator = await kept_token(office.house.bus, "payroll", "books.read")
+    await answers(office, by_operator, "/books", (200, ""))
+    listed = (await (await office.people["boss"].call("GET", PATH)).json())["tokens"]
+    (theirs,) = (row["id"] for row in listed if row["scopes"] == ["books.read"])
+    assert await office.says("wages", "POST", f"{PATH}/{theirs}/rotate") == BEYOND
+    made = await (await wages.call("POST", PATH, body | {"org": org})).json()
+    assert (made["org"], made["scopes"]) == (org, ["books.read"])
+    await answers(office, made["token"], "/books", (403, "not_allowed"))
+    for token_id in (theirs, made["id"]):
+        assert await office.says("boss", "DELETE", f"{PATH}/{token_id}") == (204, "")
+    await wages.renew(org="")
 
 
 async def test_a_token_of_an_organisation_is_made_in_it_and_ends_with_it(office: Office) -> None:

@@ -18,6 +18,7 @@ from services.auth.domain.service_tokens import (
     add,
     alive,
     marked,
+    may_give,
     may_manage,
     narrowed,
     without_oldest,
@@ -594,6 +595,37 @@ def test_whose_tokens_somebody_may_manage(
     """Those of ``bot``: who makes a token of a name can be the service of that name."""
     held = {"caller": caller, "caller_org": "", "permissions": permissions}
     assert may_manage("bot", None, **held) == may  # type: ignore[arg-type]
+
+
+BOTH, WIDE, NOTHING = (
+    frozenset({"books.read", "orders.read"}),
+    frozenset({"orders.read"}),
+    frozenset[str](),
+)
+GIVING: tuple[tuple[str, str, str, str | None, frozenset[str]], ...] = (
+    ("a person, in the active one", "", ACME, ACME, BOTH),
+    ("a person, bound to none", "", ACME, None, WIDE),
+    ("a person, in another", "", ACME, EVIL, WIDE),
+    ("a person with none active", "", "", None, BOTH),
+    ("a bound service, in its own", "bot", ACME, ACME, BOTH),
+    ("a bound service, bound to none", "bot", ACME, None, NOTHING),
+    ("a bound service, in another", "bot", ACME, EVIL, NOTHING),
+    ("a service of none", "bot", "", None, BOTH),
+    ("a service of none, in one", "bot", "", ACME, BOTH),
+)
+
+
+@pytest.mark.parametrize(
+    ("caller", "active", "org", "given"),
+    [row[1:] for row in GIVING],
+    ids=[row[0] for row in GIVING],
+)
+def test_what_somebody_may_in_his_organisation_is_given_in_it_alone(
+    caller: str, active: str, org: str | None, given: frozenset[str]
+) -> None:
+    """Everybody owns the organisation he makes: ``books.read`` is of organisations, and he has it there."""
+    held = {"caller": caller, "caller_org": active, "permissions": BOTH}
+    assert may_give(org, **held, of_installation=WIDE | {"else"}) == given  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("by", ["tidying", "another token", "a revocation"])

@@ -68,6 +68,11 @@ class RoleTable:
         """What these roles of an organisation permit in it together."""
         return _union(known(roles, self.organisation), self.organisation)
 
+    @property
+    def of_installation(self) -> frozenset[str]:
+        """Every permission that a role of the installation can give: none of them is of organisations."""
+        return _union(self.installation, self.installation)
+
     def is_org_role(self, name: str) -> bool:
         """Whether *name* is a role that a member can hold."""
         return name in self.organisation

@@ -83,6 +83,25 @@ def may_manage(
     return service == caller or f"{MANAGE}:{service}" in permissions
 
 
+def may_give(
+    org: str | None,
+    *,
+    caller: str,
+    caller_org: str,
+    permissions: Collection[str],
+    of_installation: frozenset[str],
+) -> frozenset[str]:
+    """Which of the *permissions* of who asks may be scopes of a token bound to *org* (None: to none).
+
+    Those that somebody holds in an organisation hold in it alone, and everybody may make one and own it:
+    beyond the one that is active, a person gives only what the table's roles of the installation permit. Of a
+    service that is bound to one (*caller* is its name), nobody can tell which those are: it gives nothing.
+    """
+    if not caller_org or org == caller_org:
+        return frozenset(permissions)
+    return frozenset() if caller else of_installation.intersection(permissions)
+
+
 def add(rows: Rows, wanted: Wanted, token_id: str, now_ms: int) -> Added | NotDone:
     """*rows* with one more token, named *token_id*; what has run out leaves."""
     living = alive(rows, now_ms)

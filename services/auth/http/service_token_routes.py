@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import Field
 
-from services.auth.domain.service_tokens import NotDone, Wanted, may_manage
+from services.auth.domain.service_tokens import NotDone, Wanted, may_give, may_manage
 from services.auth.flows.service_access import NotGranted
 from services.auth.http.bodies import Body, read_body
 from services.auth.http.clients import read_basic
@@ -83,7 +83,7 @@ async def create(request: web.Request) -> web.Response:
     _require_may(request, body.service, org)
     lifetime_ms = _milliseconds("lifetime", body.lifetime, LIFETIME_MS)
     return await _kept(
-        request, service=body.service, scopes=tuple(body.scopes), lifetime_ms=lifetime_ms, org=org
+        request, org, service=body.service, scopes=tuple(body.scopes), lifetime_ms=lifetime_ms
     )
 
 
@@ -93,6 +93,7 @@ async def rotate(request: web.Request) -> web.Response:
     body = await read_body(request, RotateBody, empty_ok=True)
     return await _kept(
         request,
+        old.org,
         service=old.service,
         scopes=None,
         lifetime_ms=_milliseconds("lifetime", body.lifetime, LIFETIME_MS),
@@ -153,15 +154,16 @@ ROUTES = (
 )
 
 
-async def _kept(request: web.Request, **wanted: Any) -> web.Response:
-    context, claims = context_of(request), claims_of(request)
+async def _kept(request: web.Request, org: str | None, **wanted: Any) -> web.Response:
+    context = context_of(request)
     token = make_service_token(context.ids.secret(), live=context.secure)
     kept = await context.services.keep(
         Wanted(
             sha256=hash_service_token(token.encode("ascii")),
             last_four=token[-4:],
-            actor=claims.sub,
-            within=frozenset(claims.permissions),
+            actor=claims_of(request).sub,
+            within=_may_give(request, org),
+            org=org,
             **wanted,
         )
     )
@@ -191,6 +193,17 @@ def _may(request: web.Request, service: str, org: str | None) -> bool:
     claims = claims_of(request)
     return may_manage(
         service, org, caller=claims.service, caller_org=claims.org, permissions=claims.permissions
+    )
+
+
+def _may_give(request: web.Request, org: str | None) -> frozenset[str]:
+    claims, accounts = claims_of(request), context_of(request).accounts
+    return may_give(
+        org,
+        caller=claims.service,
+        caller_org=claims.org,
+        permissions=claims.permissions,
+        of_installation=accounts.orgs.table.of_installation if accounts else frozenset(),
     )
 
 
