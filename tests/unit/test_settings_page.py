@@ -17,7 +17,7 @@ OF_ACCOUNTS = (
 )  # fmt: skip
 PRODUCTION = ("URL", "ALLOW", "SITE_NAME", "SMTP_URL", "MAIL_FROM", "SECRETS_DIR")
 # What ctl/ reads, which has no model.
-COMMAND_LINE = {"URL", "NATS_URL", "SECRETS_DIR", "CATALOGUE", "REVOKERS"}
+COMMAND_LINE = {"URL", "NATS_URL", "SECRETS_DIR", "CATALOGUE", "REVOKERS", "ACCOUNTS_URL", "ROLES"}
 
 
 def fields_of(worker: str) -> dict[str, FieldInfo]:
