@@ -309,6 +309,54 @@ def test_a_service_of_an_organisation_calls_for_nobody_of_another(
     assert desk().outcome(passing(shop, assert_(members(org=active)))) == code
 
 
+TENANTS = """
+services:
+  shop:
+    paths: [/shop]
+    upstream: http://127.0.0.1:9100
+    token_types: [user, service]
+    callers: ["*"]
+  books:
+    paths: [/books]
+    upstream: http://127.0.0.1:9101
+    token_types: [user, service]
+    callers: ["*"]
+    organisation: [acme]
+  ledger:
+    paths: [/ledger]
+    upstream: http://127.0.0.1:9102
+    token_types: [service]
+    callers: ["*"]
+    organisation: [acme]
+"""
+OF_EVIL, OF_ACME, OF_NONE = (service_token("bot", org=org) for org in ("evil", "acme", ""))
+
+
+@pytest.mark.parametrize("path", ["/books", "/ledger"])
+@pytest.mark.parametrize(
+    ("first", "code"),
+    [
+        (OF_EVIL, "not_allowed"),
+        (OF_ACME, "allow"),
+        (OF_NONE, "allow"),
+        (token(org="evil"), "not_allowed"),
+        (token(org="acme"), "allow"),
+    ],
+    ids=["evil's bot", "acme's bot", "a bot of none", "evil's person", "acme's person"],
+)
+def test_nobody_reaches_a_route_of_another_organisation_through_a_service_of_none(
+    path: str, first: bytes, code: str
+) -> None:
+    """What is told of him there names his own: X-Org-Id is never one that the route does not name."""
+    d = make_desk(TENANTS)
+    assert d.outcome(request(path, bearer=first)) in {code, "wrong_token_type"}
+    shop = service_token("shop")
+    given = spoken(d, allowed(d, request("/shop", bearer=first)))["X-Latchwire-Assertion"].encode()
+    assert d.outcome(passing(shop, given, path)) == code
+    again = spoken(d, allowed(d, passing(shop, given, "/shop")))["X-Latchwire-Assertion"].encode()
+    assert d.outcome(passing(shop, again, path)) == code, "in two steps"
+
+
 def test_the_refusal_names_the_assertion_to_an_operator() -> None:
     """The service's own token is fine, and its owner looks at the wrong place otherwise."""
     found = desk().check(passing(SHOP, b"x"))

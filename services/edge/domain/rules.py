@@ -60,14 +60,25 @@ def refuse_old_login(service: Service, auth_time: int, now_ms: int) -> tuple[Cod
     return "login_too_old", ""
 
 
+def refuse_organisation(service: Service, organisation: str) -> tuple[Code, str] | None:
+    """Whether *service* is not for whom a service's token, or who is behind it, names as *organisation*.
+
+    A token that is bound to none ("") is the installation's own.
+    """
+    if not organisation or not service.organisations:
+        return None
+    listed = _is_member(service.organisations, organisation)
+    return None if listed else ("not_allowed", ORGANISATION)
+
+
 def _judge_service(service: Service, claims: Claims) -> tuple[Code, str] | None:
     if "service" not in service.token_types:
         return "wrong_token_type", "service"
     if service.callers and ANY not in service.callers and claims.service not in service.callers:
         return "not_allowed", CALLERS
-    # A token that is bound to none is the installation's own.
-    if claims.org and service.organisations and not _is_member(service.organisations, claims.org):
-        return "not_allowed", ORGANISATION
+    refused = refuse_organisation(service, claims.org)
+    if refused is not None:
+        return refused
     if not service.permissions.met_by(claims.permissions):
         return "not_allowed", PERMISSIONS
     return None

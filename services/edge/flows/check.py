@@ -193,7 +193,7 @@ class Checker:
         refused = refuse_passed(asked.route.service, found.claims, now_ms)
         if refused is not None:
             code, rule = refused
-            return _deny(asked, code, f"{rule} (of the person behind {caller.claims.service})")
+            return _deny(asked, code, f"{rule} (of whom {caller.claims.service} calls for)")
         return Allowed(asked.route, found)
 
     def _differ(self, presented: Presented) -> bool:

@@ -24,7 +24,12 @@ from services.edge.domain.assertion import pass_on
 from services.edge.domain.decision import Code, Denied, VerifiedToken
 from services.edge.domain.identity import encode_headers, identity_headers
 from services.edge.domain.original import Fields
-from services.edge.domain.rules import PERMISSIONS, refuse_old_login, refuse_person
+from services.edge.domain.rules import (
+    PERMISSIONS,
+    refuse_old_login,
+    refuse_organisation,
+    refuse_person,
+)
 from services.edge.ports import Revocations
 from shared.catalogue import Service
 
@@ -100,12 +105,13 @@ class Passing:
 
 
 def refuse_passed(service: Service, claims: Claims, now_ms: int) -> tuple[Code, str] | None:
-    """Whether the person behind a service may not use *service*; None too when there is no person.
+    """Whether who is behind a service, a person or another service, may not use *service*.
 
-    Where only services may call, nothing is asked of people, and a person is there to be told of.
+    Where only services may call, nothing more is asked of people than of services: that the organisation told
+    of is one of the route's. Or one that is bound to none would open for another what its own bound refuses.
     """
     if not claims.email or USER not in service.token_types:
-        return None
+        return refuse_organisation(service, claims.org)
     refused = refuse_person(
         service, roles=claims.roles, email=claims.email, organisation=claims.org
     )
