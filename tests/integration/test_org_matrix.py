@@ -69,6 +69,10 @@ MATRIX: dict[tuple[str, str, str], tuple[Any, list[int]]] = {
     ),
     ("DELETE", "/auth/orgs/{org}/invitations/{id}", ""): (None, [204, 204, 403, 403, 403]),
     ("DELETE", "/auth/orgs/{org}/invitations/{foreign}", ""): (None, [404, 404, 403, 403, 403]),
+    ("GET", "/auth/orgs/{org}/service-tokens", ""): (None, [200, 200, 403, 403, 403]),
+    ("DELETE", "/auth/orgs/{org}/service-tokens/{foreign}", ""): (
+        None, [404, 404, 403, 403, 403],
+    ),
     ("DELETE", "/auth/orgs/{org}", ""): (None, [204, 403, 403, 403, 403]),
 }  # fmt: skip
 # The pages: what each of MEMBERS is answered, and whose form changes something. OUTSIDE: 404, and nothing.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from services.auth.adapters.sql import Database
 from services.auth.domain.service_tokens import MANAGE, MANAGE_ANY
 from shared.contract import OP_USERS_ROLES
 from shared.ids import SystemIds
@@ -17,7 +18,7 @@ from shared.service_tokens import is_service_token
 from tests.support.auth_workers import bearer
 from tests.support.command_line import CommandLine
 from tests.support.house import House, running_house
-from tests.support.people import Person, everybody
+from tests.support.people import Person, everybody, organisation_of
 from tests.support.revocation import environment
 from tests.support.service_tokens import kept_token
 from tests.support.waiting import eventually
@@ -65,6 +66,7 @@ class Office:
 
     house: House
     people: dict[str, Person]
+    accounts_url: str
 
     async def says(
         self, who: str, method: str, path: str = PATH, body: Any = None
@@ -94,7 +96,7 @@ async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Offi
             request = SetRoles(email=f"{name}@acme.com", grant=(name,))
             assert not (await house.bus.ask(OP_USERS_ROLES, request)).error
             await people[name].renew()
-        yield Office(house, people)
+        yield Office(house, people, url)
 
 
 MAKING: tuple[tuple[str, dict[str, Any], tuple[int, str]], ...] = (
@@ -268,6 +270,29 @@ async def test_a_token_of_an_organisation_is_made_in_it_and_ends_with_it(office:
     for token in (made["token"], access):
         await answers(office, token, "/tenants", (401, "token_revoked"))
     await answers(office, of_none, "/demo", (200, ""))
+
+
+async def test_who_owns_an_organisation_ends_its_tokens_also_those_of_who_was_removed(
+    office: Office,
+) -> None:
+    """A removed member knows the token still: whoever may remove one sees it, with its maker, and ends it."""
+    wages, owner = office.people["wages"], office.people["nobody"]
+    async with Database(office.accounts_url) as database:
+        org, _ = await organisation_of(database, {p.sub: ["owner"] for p in (wages, owner)})
+    await wages.renew(org=org)
+    body, path = {"service": "payroll", "org": org}, f"/auth/orgs/{org}/service-tokens"
+    made = await (await wages.call("POST", PATH, body)).json()
+    of_none = await office.made("payroll")
+    assert (await owner.call("DELETE", f"/auth/orgs/{org}/members/{wages.sub}")).status == 204
+    await answers(office, made["token"], "/tenants", (200, ""))
+    assert await office.says("wages", "GET", path) == (404, "not_found")
+    assert await office.says("wages", "DELETE", f"{path}/{made['id']}") == (404, "not_found")
+    listed = await (await owner.call("GET", path)).json()
+    assert [(r["id"], r["created_by"]) for r in listed["tokens"]] == [(made["id"], wages.sub)]
+    assert await office.says("nobody", "DELETE", f"{path}/{of_none}") == (404, "not_found")
+    assert await office.says("nobody", "DELETE", f"{path}/{made['id']}") == (204, "")
+    await answers(office, made["token"], "/tenants", (401, "token_revoked"))
+    assert (await (await owner.call("GET", path)).json())["tokens"] == []
 
 
 async def test_an_operator_binds_a_token_and_ends_all_of_an_organisation(

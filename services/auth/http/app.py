@@ -35,6 +35,7 @@ def make_app(context: Context) -> web.Application:
     if context.accounts is not None:
         app.add_routes([*account_routes.ROUTES, *password_routes.ROUTES])
         app.add_routes([*social_routes.ROUTES, *org_routes.ROUTES, *deletion_routes.ROUTES])
+        app.add_routes(service_token_routes.OF_ORGS)
     add_pages(app, context)
     app.middlewares.append(guard)  # the innermost: its refusals are answered like those of a route
     return app

@@ -37,7 +37,14 @@ from aiohttp.typedefs import Handler
 
 from latchwire.claims import Claims
 from services.auth.domain.csrf import SAFE_METHODS
-from services.auth.domain.roles import DELETE, INVITE, RENAME, SEE_MEMBERS, SET_ROLES
+from services.auth.domain.roles import (
+    DELETE,
+    INVITE,
+    REMOVE_MEMBERS,
+    RENAME,
+    SEE_MEMBERS,
+    SET_ROLES,
+)
 from services.auth.domain.service_tokens import MANAGE
 from services.auth.http.context import context_of
 from services.auth.http.problems import Problem
@@ -138,6 +145,8 @@ ROWS: Mapping[Route, Policy] = {
     ("GET", "/auth/orgs/{org}/invitations"): Policy("member", INVITE),
     ("POST", "/auth/orgs/{org}/invitations"): Policy("member", INVITE),
     ("DELETE", "/auth/orgs/{org}/invitations/{id}"): Policy("member", INVITE),
+    ("GET", "/auth/orgs/{org}/service-tokens"): Policy("member", REMOVE_MEMBERS),
+    ("DELETE", "/auth/orgs/{org}/service-tokens/{id}"): Policy("member", REMOVE_MEMBERS),
     ("POST", "/auth/invitations/accept"): SIGNED_IN,
     # Logins at providers.
     ("GET", "/auth/oauth/{provider}"): _page(),

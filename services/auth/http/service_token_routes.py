@@ -1,4 +1,7 @@
-"""``/auth/service-tokens`` for whoever has the permission, and ``POST /auth/token`` for services themselves."""
+"""``/auth/service-tokens`` for whoever has the permission, and ``POST /auth/token`` for services themselves.
+
+Under ``/auth/orgs/{org}`` its members see and end the tokens bound to it, whoever made them.
+"""
 
 from typing import Annotated, Any
 
@@ -104,14 +107,22 @@ async def rotate(request: web.Request) -> web.Response:
 
 async def revoke(request: web.Request) -> web.Response:
     """DELETE: 204 once it is on the stream; how far it has come, with ``Prefer: wait``."""
-    token_id, flow, actor = _named(request).id, context_of(request).services, claims_of(request).sub
+    return await _ended(request, _named(request), "revoked_by_manager")
 
-    async def end(watch: Watch) -> None:
-        struck = await flow.revoke(token_id, "revoked_by_manager", actor, watch=watch)
-        if isinstance(struck, NotDone):
-            raise Problem(STATUS[struck.code], struck.code)
 
-    return await end_and_wait(request, end, otherwise=web.Response(status=204))
+async def list_of_org(request: web.Request) -> web.Response:
+    """GET /auth/orgs/{org}/service-tokens: every living one that is bound to it."""
+    listed = await context_of(request).services.listed()
+    rows = [_described(r, listed.uses) for r in listed.rows if r.org == request.match_info["org"]]
+    return web.json_response({"tokens": rows, "uses_known": listed.uses is not None})
+
+
+async def revoke_of_org(request: web.Request) -> web.Response:
+    """DELETE /auth/orgs/{org}/service-tokens/{id}: as `revoke`, one that is bound to it."""
+    row = context_of(request).services.living(request.match_info["id"])
+    if row is None or row.org != request.match_info["org"]:
+        raise Problem(404, "not_found")
+    return await _ended(request, row, "revoked_by_organisation")
 
 
 @answers_oauth
@@ -152,6 +163,21 @@ ROUTES = (
     web.delete("/auth/service-tokens/{id}", revoke),
     web.post("/auth/token", grant),
 )
+OF_ORGS = (
+    web.get("/auth/orgs/{org}/service-tokens", list_of_org),
+    web.delete("/auth/orgs/{org}/service-tokens/{id}", revoke_of_org),
+)
+
+
+async def _ended(request: web.Request, row: ServiceToken, reason: str) -> web.Response:
+    flow, actor = context_of(request).services, claims_of(request).sub
+
+    async def end(watch: Watch) -> None:
+        struck = await flow.revoke(row.id, reason, actor, watch=watch)
+        if isinstance(struck, NotDone):
+            raise Problem(STATUS[struck.code], struck.code)
+
+    return await end_and_wait(request, end, otherwise=web.Response(status=204))
 
 
 async def _kept(request: web.Request, org: str | None, **wanted: Any) -> web.Response:
