@@ -20,7 +20,7 @@ from ctl.doctor.asking import (
 )
 from ctl.doctor.catalogue import judge_catalogue, judge_tokens
 from ctl.doctor.credentials import Credential
-from ctl.doctor.echo import Echo, read_echo, serving
+from ctl.doctor.echo import TAKE_OUT, Echo, EchoError, read_echo, serving
 from ctl.doctor.facts import judge_workers
 from ctl.doctor.files import judge_files, secret_files
 from ctl.doctor.findings import Examination, Finding, as_json, as_lines
@@ -89,7 +89,10 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when nothing leaks, 1 when something does, 2 for what cannot be meant, 4 out of reach."""
+    """0 when nothing leaks, 2 for what cannot be meant, 4 out of reach.
+
+    1 when something leaks, or somebody else may be where the echo should be.
+    """
     try:
         order = _order(arguments)
         file = find_catalogue(arguments.context)
@@ -102,6 +105,9 @@ def run(arguments: argparse.Namespace) -> int:
             return asyncio.run(_from_outside(order, arguments, file))
         code = operate(arguments, partial(_examine, order=order, file=file, told=told))
     except KeyboardInterrupt:
+        return exits.FAILED
+    except EchoError as error:
+        complain(str(error))
         return exits.FAILED
     cut_off = code == exits.DONE and not told
     return exits.FAILED if cut_off else code  # by Ctrl-C: nothing was found to be clean
@@ -197,8 +203,9 @@ async def _through(
     """All that goes through the front door; *session* None: no bus."""
     async with AsyncExitStack() as stack:
         if order.echo is not None:
-            await _open_echo(order.echo, stack)
-            ground = await with_echo(ground, order.echo, complain)
+            listening = await stack.enter_async_context(serving(order.echo))
+            stack.callback(complain, TAKE_OUT)
+            ground = await with_echo(ground, listening, complain)
         if not await attack(ground, order.echoes, examination):
             return
         secrets = session.installation.secrets_dir if session else None
@@ -206,13 +213,6 @@ async def _through(
             await attack_with(ground, order.given, secrets, examination)
         if order.own and session is not None:
             await _with_own(ground, session, examination)
-
-
-async def _open_echo(echo: Echo, stack: AsyncExitStack) -> None:
-    try:
-        await stack.enter_async_context(serving(echo))
-    except OSError as error:
-        complain(f"no echo: port {echo.port} cannot be listened on ({error.strerror})")
 
 
 async def _with_own(ground: Ground, session: Session, examination: Examination) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ctl import exits
 from ctl.arguments import Commands, add_command
+from ctl.doctor.echo import TAKE_OUT, is_echo
 from ctl.installation import NoInstallationError, find_catalogue
 from ctl.output import complain, counted, say, say_json, table
 from ctl.people_rules import people_lines
@@ -53,6 +54,7 @@ def _check(arguments: argparse.Namespace) -> int:
     opened = [place for service in catalogue.services for place in open_places(service)]
     warnings = shadow_lines(catalogue, arguments.context)
     warnings += people_lines(catalogue, arguments.context)
+    warnings += [TAKE_OUT] if any(is_echo(service) for service in catalogue.services) else []
     if arguments.json:
         say_json({"usable": True, "services": count, "open": opened, "warnings": warnings})
         return exits.DONE

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from ctl.doctor.echo import PATH
+from ctl.doctor.echo import is_echo
 from ctl.doctor.findings import Finding
 from shared.catalogue import Catalogue, Service, is_local
 from shared.messages import ServiceTokenRow
@@ -13,12 +13,14 @@ SOON_DAYS, UNUSED_DAYS, FAR_DAYS = 14, 30, 180
 
 
 def judge_catalogue(catalogue: Catalogue, url: str) -> list[Finding]:
-    """The smells of every service but the doctor's own echo.
+    """The smells of every service; of the doctor's own echo only that it is there.
 
     *url* is auth's public address, "" when it is not known.
     """
-    services = [service for service in catalogue.services if service.paths != (PATH,)]
-    found = [smell for service in services for smell in _smells(service)]
+    services = [service for service in catalogue.services if not is_echo(service)]
+    echoes = [service for service in catalogue.services if is_echo(service)]
+    found = [Finding("catalogue.echo", service.name, service.upstream) for service in echoes]
+    found += [smell for service in services for smell in _smells(service)]
     if is_local(url):
         return found
     return found + [smell for service in services for smell in _local_pages(service)]

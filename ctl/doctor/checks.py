@@ -151,6 +151,10 @@ CATALOGUE: Final[dict[str, Check]] = {
     "catalogue.bare": warning(
         "its pages may be framed, sniffed and fetched over http", "security_headers: true"
     ),
+    "catalogue.echo": warning(
+        "while no doctor runs, whoever listens on that port first is a page of the host where people log in",
+        "take the lines out of services.yaml again, until the next doctor --echo",
+    ),
     "catalogue.staleness": warning(
         "that long a revoked token may still pass here while the bus is away",
         "max_staleness: seconds, not minutes",

@@ -180,12 +180,12 @@ class Door:
             seen = f"{name} behind a body reaches the service"
             self.found("door.trailer_passes", route.at(path), seen)
 
-    async def shows(self, route: Route, path: str) -> bool:
-        """Whether the service there shows what it gets."""
+    async def shown(self, route: Route, path: str) -> str | None:
+        """What the service there got and shows; None: it shows nothing."""
         control = f"{self._marker()}echo"
         lines = (("X-Latchwire-Doctor", control),)
         answer = await self.ask(path, host=route.host, headers=lines)
-        return answer is not None and control.encode() in answer.body
+        return control if answer is not None and control.encode() in answer.body else None
 
     def _marker(self) -> str:
         letters = [char for char in self.ids.secret().lower() if char.isalnum()]

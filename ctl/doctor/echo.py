@@ -6,25 +6,36 @@ It shows header lines that a doctor has sent, and no other: to whoever finds its
 import asyncio
 import contextlib
 import re
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ctl.doctor.door import Door
 from ctl.doctor.own_token import NAME
 from ctl.doctor.routes import Route
+from shared.catalogue import Catalogue, Service
 from shared.clock import Clock
 
 PATH: Final = "/latchwire-doctor-echo"
 OPEN: Final = f"{PATH}/open"
 MAX_HEAD: Final = 128 * 1024
 MAX_BODY: Final = 1024
+MOST_MARKS: Final = 1000  # one attempt has some hundred
 HEAD_SECONDS: Final = 10.0
 SERVED_WITHIN: Final = 120.0  # seconds: somebody has to write the lines
 PAUSE_SECONDS: Final = 0.25
 _PLACE: Final = re.compile(r"(?:([A-Za-z0-9][A-Za-z0-9.-]{0,252}):)?([1-9][0-9]{0,4})", re.ASCII)
 _OURS: Final = re.compile(rb"lwd[a-z0-9]{12,24}")  # as `Door` marks what it sends
+TAKE_OUT: Final = (
+    f"take the lines of {NAME} out of services.yaml again: while no doctor runs, whoever listens on their "
+    "port is a page of the host where people log in"
+)
+
+
+class EchoError(Exception):
+    """There is no echo, or not where the lines lead; the message is the cure."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +50,16 @@ class Echo:
         """The address."""
         return "127.0.0.1" if self.host == "127.0.0.1" else "0.0.0.0"  # noqa: S104 - asked for by name
 
+    @property
+    def upstream(self) -> str:
+        """As services.yaml has it."""
+        return f"http://{self.host}:{self.port}"
+
     def lines(self, host: str | None) -> list[str]:
         """What services.yaml needs, below ``services:``. *host*: for installations whose services have one."""
         own_host = f"host: {host}, " if host else ""
         return [
-            f'  {NAME}: {{ {own_host}paths: [{PATH}], upstream: "http://{self.host}:{self.port}",',
+            f'  {NAME}: {{ {own_host}paths: [{PATH}], upstream: "{self.upstream}",',
             f"    public_paths: [{OPEN}], token_types: [user, service],",
             f"    callers: [{NAME}] }}",
         ]
@@ -60,7 +76,9 @@ def read_echo(text: str) -> Echo:
         raise ValueError(
             "--echo takes a path (/whoami), or for an echo of the doctor's own a port (9109) or name:port"
         )
-    return Echo(found[1] or "127.0.0.1", int(found[2]))
+    # By its name a proxy may take ::1, where somebody else can listen.
+    host = found[1] if found[1] and found[1].lower() != "localhost" else "127.0.0.1"
+    return Echo(host, int(found[2]))
 
 
 def echo_route(host: str | None) -> Route:
@@ -68,40 +86,77 @@ def echo_route(host: str | None) -> Route:
     return Route(NAME, host, PATH, OPEN, OPEN, exposed=True)
 
 
+def is_echo(service: Service) -> bool:
+    """Whether *service* is the doctor's echo, whoever listens there now."""
+    return service.name == NAME or PATH in service.paths
+
+
+@dataclass(frozen=True)
+class Listening:
+    """The echo while it listens, and what doctors sent to it last."""
+
+    echo: Echo
+    marks: deque[bytes] = field(default_factory=lambda: deque(maxlen=MOST_MARKS))
+
+    def refuse_others(self, catalogue: Catalogue) -> None:
+        """Raises: EchoError: the lines that are there already lead to another port, which may be anybody's."""
+        for service in catalogue.services:
+            if is_echo(service) and service.upstream != self.echo.upstream:
+                raise EchoError(
+                    f"services.yaml sends {service.name} to {service.upstream}, where somebody else may "
+                    "listen: take its lines out, and begin again"
+                )
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request, and its answer."""
+        with contextlib.suppress(
+            OSError,
+            TimeoutError,
+            ValueError,
+            asyncio.IncompleteReadError,
+            asyncio.LimitOverrunError,
+        ):
+            async with asyncio.timeout(HEAD_SECONDS):
+                head = await reader.readuntil(b"\r\n\r\n")
+                if b"\r\ntransfer-encoding: chunked\r\n" in head.lower():
+                    head = head[:-2] + await _trailers(reader)
+                self.marks.extend(value for _, value in _pairs(head) if _OURS.fullmatch(value))
+                writer.write(answer_to(head))
+                await writer.drain()
+        writer.close()
+
+
 @asynccontextmanager
-async def serving(echo: Echo) -> AsyncIterator[None]:
-    """Listen. Raises: OSError: the port is taken."""
-    server = await asyncio.start_server(_serve, echo.listens, echo.port, limit=MAX_HEAD)
+async def serving(echo: Echo) -> AsyncIterator[Listening]:
+    """Listen. Raises: EchoError: the port is taken."""
+    listening = Listening(echo)
+    try:
+        server = await asyncio.start_server(
+            listening.serve, echo.listens, echo.port, limit=MAX_HEAD
+        )
+    except OSError as error:
+        raise EchoError(
+            f"no echo: port {echo.port} cannot be listened on ({error.strerror}); choose another one, and "
+            f"take the lines of {NAME} out of services.yaml where they lead to it"
+        ) from error
     async with server:
-        yield
+        yield listening
 
 
-async def is_served(door: Door, route: Route) -> bool:
-    """Whether the front door hands requests on to it."""
-    return await door.shows(route, route.open)
+async def is_served(door: Door, route: Route, listening: Listening) -> bool:
+    """Whether the front door hands requests on to it, and to nobody who speaks like it."""
+    sent = await door.shown(route, route.open)
+    return sent is not None and sent.encode() in listening.marks
 
 
-async def wait_until_served(door: Door, route: Route, clock: Clock) -> bool:
+async def wait_until_served(door: Door, route: Route, listening: Listening, clock: Clock) -> bool:
     """Until somebody has written the lines and the door knows of them, or `SERVED_WITHIN`."""
     deadline = clock.monotonic() + SERVED_WITHIN
-    while not await is_served(door, route):
+    while not await is_served(door, route, listening):
         if clock.monotonic() > deadline:
             return False
         await asyncio.sleep(PAUSE_SECONDS)
     return True
-
-
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(
-        OSError, TimeoutError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError
-    ):
-        async with asyncio.timeout(HEAD_SECONDS):
-            head = await reader.readuntil(b"\r\n\r\n")
-            if b"\r\ntransfer-encoding: chunked\r\n" in head.lower():
-                head = head[:-2] + await _trailers(reader)
-            writer.write(answer_to(head))
-            await writer.drain()
-    writer.close()
 
 
 async def _trailers(reader: asyncio.StreamReader) -> bytes:
@@ -117,11 +172,15 @@ async def _trailers(reader: asyncio.StreamReader) -> bytes:
 
 def answer_to(head: bytes) -> bytes:
     """The answer to a request; to whoever asks for h2c it switches, as a service would that can."""
-    lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
-    pairs = [(name.strip(), value.strip()) for name, _, value in lines]
+    pairs = _pairs(head)
     if any(name.lower() == b"upgrade" and value.lower() == b"h2c" for name, value in pairs):
         return b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     body = b"".join(b"%s: %s\n" % pair for pair in pairs if _OURS.fullmatch(pair[1]))
     fields = b"Content-Type: text/plain\r\nContent-Length: %d\r\nConnection: close" % len(body)
     shown = b"" if head.startswith(b"HEAD ") else body
     return b"HTTP/1.1 200 OK\r\n%s\r\n\r\n%s" % (fields, shown)
+
+
+def _pairs(head: bytes) -> list[tuple[bytes, bytes]]:
+    lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
+    return [(name.strip(), value.strip()) for name, _, value in lines]

@@ -16,9 +16,15 @@ from ctl.doctor.credentials import (
     watch_revocation,
 )
 from ctl.doctor.door import Door
-from ctl.doctor.echo import SERVED_WITHIN, Echo, echo_route, is_served, wait_until_served
+from ctl.doctor.echo import (
+    SERVED_WITHIN,
+    Listening,
+    echo_route,
+    is_echo,
+    is_served,
+    wait_until_served,
+)
 from ctl.doctor.findings import Examination, Finding
-from ctl.doctor.own_token import NAME
 from ctl.doctor.pages import look_at_pages
 from ctl.doctor.routes import Route, routes_of
 from ctl.doctor.transport import look_at_tls
@@ -45,9 +51,10 @@ class Ground:
 
     @property
     def routes(self) -> list[Route]:
-        """One of each service, and the doctor's own echo."""
-        others = [route for route in routes_of(self.catalogue) if route.name != NAME]
-        return [*others, self.echo] if self.echo else routes_of(self.catalogue)
+        """One of each service, and the doctor's own echo while it listens: else that port is anybody's."""
+        echoes = {service.name for service in self.catalogue.services if is_echo(service)}
+        others = [route for route in routes_of(self.catalogue) if route.name not in echoes]
+        return [*others, self.echo] if self.echo else others
 
     @property
     def home(self) -> str:
@@ -83,17 +90,24 @@ async def attack(ground: Ground, echoes: list[str], examination: Examination) ->
     return True
 
 
-async def with_echo(ground: Ground, echo: Echo, say: Callable[[str], None]) -> Ground:
-    """*ground* with the echo behind its door, once it is there; *say* tells what has to be done for it."""
+async def with_echo(ground: Ground, listening: Listening, say: Callable[[str], None]) -> Ground:
+    """*ground* with the echo behind its door, once it is there; *say* tells what has to be done for it.
+
+    Raises:
+        EchoError: somebody else may be there.
+    """
+    listening.refuse_others(ground.catalogue)
     route = echo_route(ground.home if ground.catalogue.hosts else None)
     door = ground.door(ground.front.trusting())
     if await door.ask("/") is None:
         return ground  # out of reach, as will be said
-    if not await is_served(door, route):
-        say(f"waiting {SERVED_WITHIN:g} s for these lines of services.yaml (they may stay there):")
-        for line in echo.lines(route.host):
+    if not await is_served(door, route, listening):
+        say(
+            f"waiting {SERVED_WITHIN:g} s for these lines of services.yaml, for the time of the run:"
+        )
+        for line in listening.echo.lines(route.host):
             say(line)
-        if not await wait_until_served(door, route, ground.clock):
+        if not await wait_until_served(door, route, listening, ground.clock):
             say("the echo was not reached: services are attacked without it")
             return ground
     return replace(ground, echo=route)

@@ -5,6 +5,7 @@ import pytest
 from ctl.doctor.catalogue import judge_catalogue
 from ctl.doctor.door import Door
 from ctl.doctor.echo import Echo, answer_to, echo_route, is_served, read_echo, serving
+from ctl.doctor.findings import Finding
 from ctl.doctor.wire import Front
 from shared.catalogue import parse_catalogue
 from shared.ids import SystemIds
@@ -17,9 +18,9 @@ MARKER = "lwdabcdefghijkl"
 async def test_a_door_that_lets_everything_through_is_seen_by_the_echo() -> None:
     """Nobody is before it here: made-up identities, their aliases and other protocols arrive, and are told."""
     echo = Echo("127.0.0.1", free_port())
-    async with serving(echo):
+    async with serving(echo) as listening:
         door = Door(Front("127.0.0.1", echo.port, None), URL, "auth.acme.com", SystemIds())
-        served = await is_served(door, echo_route(None))
+        served = await is_served(door, echo_route(None), listening)
         await door.attack([echo_route(None)], [])
 
     assert served
@@ -57,20 +58,22 @@ def test_whatever_is_sent_to_the_echo_has_an_answer(head: bytes) -> None:
 
 
 @pytest.mark.parametrize("host", [None, "auth.acme.com"])
-def test_its_lines_are_a_service_without_a_smell(host: str | None) -> None:
-    """They may stay in services.yaml: while no doctor runs, nobody answers there."""
+def test_its_lines_are_a_service_whose_only_smell_is_that_they_stayed(host: str | None) -> None:
+    """While no doctor runs, whoever listens on that port is a page of the host."""
     lines = Echo("10.0.0.5", 9109).lines(host)
     catalogue = parse_catalogue("\n".join(["services:", *lines]))
     (service,) = catalogue.services
 
     assert (service.host, service.upstream) == (host, "http://10.0.0.5:9109")
     assert service.require_auth
-    assert judge_catalogue(catalogue, URL) == []
+    found = Finding("catalogue.echo", "latchwire-doctor", "http://10.0.0.5:9109")
+    assert judge_catalogue(catalogue, URL) == [found]
 
 
 def test_a_port_alone_is_this_machine_and_a_name_is_every_address() -> None:
     """Where the proxy is elsewhere it needs a name, and nobody is let near it without one."""
     assert (read_echo("9109"), read_echo("9109").listens) == (Echo("127.0.0.1", 9109), "127.0.0.1")
+    assert read_echo("localhost:9109") == Echo("127.0.0.1", 9109), "::1 may be somebody else"
     assert (read_echo("ctl:9109"), read_echo("ctl:9109").listens) == (Echo("ctl", 9109), "0.0.0.0")
 
 

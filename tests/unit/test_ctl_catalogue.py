@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from ctl import exits
+from ctl.doctor.echo import Echo
 from ctl.main import main
 from shared.catalogue import ServiceDocument, load_catalogue
 
@@ -48,6 +49,17 @@ def test_headers_that_a_gateway_has_to_be_told_of_are_said(
 
     _, said = capsys.readouterr().out.splitlines()
     assert said.startswith("with headers of their own: app; at nginx, Caddy and Envoy")
+
+
+def test_lines_of_the_doctors_echo_that_stayed_are_warned_of(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While no doctor runs, the port they lead to is anybody's."""
+    lines = Echo("127.0.0.1", 9109).lines(None)
+    (folder / "services.yaml").write_text("\n".join([GOOD.rstrip(), *lines, ""]))
+    assert main(["--context", str(folder), "catalogue", "check"]) == exits.DONE
+
+    assert capsys.readouterr().err.startswith("take the lines of latchwire-doctor out")
 
 
 def test_the_context_says_whose_catalogue_is_checked(

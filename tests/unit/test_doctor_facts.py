@@ -450,6 +450,7 @@ def test_every_check_of_facts_is_seen_failing() -> None:
     """With the tables above; `worker.silent` and `catalogue.unread` in the tests of the whole command."""
     seen = {check for check, _ in WRONG} | {"worker.url", "worker.differs", *SMELLS}
     seen |= {"edge.missing", "edge.unnamed", "edge.twice"}
+    seen |= {"catalogue.echo"}  # test_doctor_echo.py
     seen |= {"tokens.expires", "tokens.far", "tokens.unused"}
 
     assert (WORKERS.keys() | CATALOGUE.keys()) - seen == {"worker.silent", "catalogue.unread"}
