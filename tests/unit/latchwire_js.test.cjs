@@ -233,12 +233,12 @@ function formOf(state, attributes = { method: "post" }, extra = {}) {
   const env = { page: () => page, setTimeout: () => {}, ...extra };
   const { holdForm } = client(state, env);
   const form = { getAttribute: (name) => attributes[name] ?? null };
-  form.press = (submitter = null) => {
-    const event = { target: form, submitter, stopped: false, preventDefault() {}, stopImmediatePropagation() { this.stopped = true; } };
+  form.press = (submitter = null, how = {}) => {
+    const event = { target: form, submitter, isTrusted: true, defaultPrevented: false, ...how, stopped: false, preventDefault() {}, stopImmediatePropagation() { this.stopped = true; } };
     holdForm(event);
     if (!event.stopped) sent.push({ submitter, renewals: state.renewals });
   };
-  form.requestSubmit = form.press;
+  form.requestSubmit = (submitter) => form.press(submitter);
   return { form, sent };
 }
 
@@ -281,6 +281,23 @@ for (const [what, attributes] of NOT_HELD) {
     const { form, sent } = formOf(state, attributes);
     form.press();
     assert.deepEqual(sent, [{ submitter: null, renewals: 0 }]);
+  });
+}
+
+// What a browser would not send, whatever becomes of the event: such a form must not be posted later.
+const NOT_SENT = [
+  ["a script dispatched the event", { isTrusted: false }],
+  ["the page cancelled it before", { defaultPrevented: true }],
+];
+for (const [what, how] of NOT_SENT) {
+  test(`nothing is sent where ${what}`, async () => {
+    const state = server();
+    const { form, sent } = formOf(state);
+    let posted = 0;
+    form.requestSubmit = () => posted++;
+    form.press(null, how);
+    await settled();
+    assert.deepEqual([posted, state.renewals, sent.length], [0, 0, 1], "the event went on to the page's own listeners");
   });
 }
 

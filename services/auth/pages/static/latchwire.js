@@ -105,6 +105,7 @@
 
     // Before any listener of the page, so that those run once, when the form is really sent.
     function holdForm(event) {
+      if (event.defaultPrevented || !event.isTrusted) return; // the browser does not send it: neither do we
       const { target: form, submitter } = event;
       if (form === sending || !isPostedHome(form, submitter, env.page())) return;
       if (!held.has(form) && !isStale()) return;
