@@ -1,7 +1,9 @@
 """How far a new service token has come, for who asked to wait for it (``Prefer: wait``, RFC 7240 §4.3)."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import structlog
 
 from services.auth.domain.reach import Reached
 from services.auth.ports import BusUnavailableError, NoAnswerError, Signals
@@ -9,33 +11,57 @@ from shared.clock import Clock
 from shared.contract import OP_EDGES_LIST
 from shared.messages import EdgeList, ListEdges
 
-LOOK_AGAIN_SECONDS = 0.05
+log = structlog.get_logger()
+
+# An edge tells at once that it has the token: the pauses are short at first, then each is twice the last.
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.8
+SPARE_SECONDS = 0.05  # of what is left, kept for the way of the last answer
+AT_ONCE = 32  # waiting requests of one process; who comes on top is served without waiting
 NOBODY_TOLD = Reached(0, 0, complete=False, safe_at_ms=None)
 
 
-@dataclass(frozen=True)
+@dataclass
 class TokenReach:
     """Asks the revocation worker, which hears all edges."""
 
     signals: Signals
     clock: Clock
+    _under_way: int = field(default=0, init=False)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more request may wait."""
+        return self._under_way < AT_ONCE
 
     async def reached(self, generation: int, seconds: float) -> Reached:
         """Which live edges have *generation* of the tokens: as soon as all have, or after so many *seconds*."""
-        deadline = self.clock.monotonic() + seconds
-        while True:
-            left = deadline - self.clock.monotonic()
-            found = await self._look(generation, max(0.01, left))
-            if found.complete or left <= LOOK_AGAIN_SECONDS:
-                return found
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
-
-    async def _look(self, generation: int, patience: float) -> Reached:
+        self._under_way += 1
         try:
-            listed = await self.signals.ask(OP_EDGES_LIST, ListEdges(), timeout=patience)
+            return await self._reached(generation, self.clock.monotonic() + seconds)
+        finally:
+            self._under_way -= 1
+
+    async def _reached(self, generation: int, deadline: float) -> Reached:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            found = await self._look(generation, deadline)
+            left = deadline - self.clock.monotonic() - SPARE_SECONDS
+            if found.complete or left <= 0:
+                return found
+            await asyncio.sleep(min(pause, left))
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    async def _look(self, generation: int, deadline: float) -> Reached:
+        patience = max(0.01, deadline - self.clock.monotonic())
+        try:
+            return has(
+                await self.signals.ask(OP_EDGES_LIST, ListEdges(), timeout=patience), generation
+            )
         except (BusUnavailableError, NoAnswerError):
             return NOBODY_TOLD
-        return has(listed, generation)
+        except Exception:  # the token is made and shown this once: nothing may turn that into a 500
+            log.exception("wait.failed")
+            return NOBODY_TOLD
 
 
 def has(listed: EdgeList, generation: int) -> Reached:

@@ -198,7 +198,7 @@ async def _kept(request: web.Request, org: str | None, **wanted: Any) -> web.Res
     shown = {"token": token, "variable": variable_of(kept.row.service)}
     answer = {**_described(kept.row, {}), **shown}
     seconds = read_wait(request)
-    if not seconds:
+    if not seconds or not context.token_reach.has_room:
         return web.json_response(answer, status=201)
     reached = await context.token_reach.reached(kept.generation, seconds)
     answer |= {
