@@ -285,6 +285,7 @@ NO_BODY = {
     ("DELETE", "/auth/orgs/{org}"),
     ("DELETE", "/auth/orgs/{org}/members/{sub}"),
     ("DELETE", "/auth/orgs/{org}/invitations/{id}"),
+    ("DELETE", "/auth/orgs/{org}/service-tokens/{id}"),
 }
 
 
