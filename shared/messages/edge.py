@@ -78,9 +78,9 @@ class EdgeList(Message):
     *whole* is False while an edge may be missing. The worker has listened (*listening_ms*) for too short a time
     to know of one that fell silent before: less than *window_ms*, after which every edge that fell silent has
     closed (0: not told). Where it knows the names of all edges (LATCHWIRE_EDGES) and has heard each of them and
-    no other, *whole* is True at once. *missing*: names that are not live; *unnamed*: live edges without one;
-    *twice*: names under which two processes speak. *gone*: where nobody knows the names, those that spoke in
-    the last hour and are not live.
+    no other, *whole* is True after 1.5 s. *missing*: names that are not live; *unnamed*: live edges without
+    one; *twice*: names under which two processes speak. *gone*: where nobody knows the names, those that spoke
+    in the last hour and are not live.
     """
 
     edges: tuple[SeenEdge, ...] = ()

@@ -3,9 +3,10 @@
 import asyncio
 from dataclasses import dataclass
 
+from services.auth.flows.token_reach import has
 from services.revocation.flows.receipts import MAX_WAIT_MS, ReceiptsDesk
 from services.revocation.flows.roll import EdgeRoll
-from shared.messages import Heartbeat, ReceiptsAnswer, ReceiptsRequest
+from shared.messages import Heartbeat, ListEdges, ReceiptsAnswer, ReceiptsRequest
 from tests.support.fakes.clock import FakeClock
 from tests.support.waiting import eventually
 
@@ -23,9 +24,9 @@ class FakeLink:
 class Desk:
     """A worker that has listened for long enough."""
 
-    def __init__(self, *, listened_ms: int = WINDOW_MS) -> None:
+    def __init__(self, *names: str, listened_ms: int = WINDOW_MS) -> None:
         self.clock = FakeClock()
-        self.roll = EdgeRoll(self.clock, FakeLink(), usual_staleness=10.0)
+        self.roll = EdgeRoll(self.clock, FakeLink(), usual_staleness=10.0, names=names)
         self.desk = ReceiptsDesk(self.roll, self.clock)
         self.clock.advance(listened_ms)
 
@@ -39,6 +40,7 @@ class Desk:
             ready=True,
             staleness_ms=0,
             blocklist_size=0,
+            tokens_generation=seq,
         )
         await self.roll.hear(beat)
 
@@ -63,6 +65,20 @@ async def test_edges_that_are_that_far_are_a_complete_answer_at_once() -> None:
     assert confirmed(answer) == {"edge-1": True, "edge-2": True}
     assert answer.complete
     assert answer.safe_in_ms == 0
+
+
+async def test_no_receipt_is_complete_while_an_edge_that_nobody_named_may_not_have_spoken() -> None:
+    """A worker that has just begun to listen: two are as far, the third lives, lags, and speaks in a moment."""
+    desk = Desk("edge-1", "edge-2", listened_ms=100)
+    for name in ("edge-1", "edge-2"):
+        await desk.hear(name, 5)
+    early = await desk.at_once(), has(await desk.roll.answer(ListEdges()), 5)
+    desk.clock.advance(1_000)
+    await desk.hear("edge-3", 4)
+    late = await desk.at_once(), has(await desk.roll.answer(ListEdges()), 5)
+
+    assert [said.complete for said in (*early, *late)] == [False] * 4
+    assert confirmed(late[0]) == {"edge-1": True, "edge-2": True, "edge-3": False}
 
 
 async def test_the_last_edges_word_ends_the_wait() -> None:

@@ -6,7 +6,14 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from services.revocation.flows.roll import GONE_SECONDS, MAX_EDGES, MISSING_AFTER_MS, EdgeRoll
+from services.edge.handlers.heartbeat import EVERY_SECONDS
+from services.revocation.flows.roll import (
+    GONE_SECONDS,
+    MAX_EDGES,
+    MISSING_AFTER_MS,
+    SPOKEN_MS,
+    EdgeRoll,
+)
 from shared.messages import EdgeList, Heartbeat, ListEdges
 from shared.messages.edge import LONGEST_STALENESS_MS
 from tests.support.fakes.clock import FakeClock
@@ -138,7 +145,7 @@ async def test_a_second_heartbeat_replaces_the_first() -> None:
 
 
 ONE, TWO, ELSE = "edge-1", "edge-2", "edge-9"
-WHOLE_AT_ONCE = [
+WHOLE_SOON = [
     # the names, what happens in turn -> whole before the window is over
     ((), [ONE], False),  # nobody said which edges there are
     ((ONE,), [], False),
@@ -156,7 +163,7 @@ WHOLE_AT_ONCE = [
 ]
 
 
-@pytest.mark.parametrize(("names", "happens", "whole"), WHOLE_AT_ONCE)
+@pytest.mark.parametrize(("names", "happens", "whole"), WHOLE_SOON)
 async def test_with_the_names_of_all_edges_the_roll_is_whole_when_each_has_spoken(
     names: tuple[str, ...], happens: list[str], whole: bool
 ) -> None:
@@ -167,11 +174,32 @@ async def test_with_the_names_of_all_edges_the_roll_is_whole_when_each_has_spoke
             desk.link.reconnections += 1
         else:
             await desk.hear(what)
+    assert not desk.roll.whole(), "who has no name has not had the time to speak"
+    desk.clock.advance(SPOKEN_MS)
 
     assert desk.roll.whole() is whole
     assert (await desk.told()).whole is whole
     desk.clock.advance(WINDOW_MS)
     assert (await desk.told()).whole
+
+
+@pytest.mark.parametrize(("at_ms", "whole"), [(SPOKEN_MS - 1, False), (SPOKEN_MS, True)])
+async def test_nothing_is_whole_before_every_live_edge_has_had_the_time_to_speak(
+    at_ms: int, whole: bool
+) -> None:
+    """Once a second: all with a name may have spoken before one that nobody named, and that lags."""
+    assert SPOKEN_MS > EVERY_SECONDS * 1000
+    desk, alone = Desk(ONE, TWO), Desk(ONE, TWO)
+    for one in (desk, alone):
+        one.clock.advance(100)
+        await one.hear(ONE)
+        await one.hear(TWO)
+        assert not (await one.told()).whole
+        one.clock.advance(at_ms - 100)
+    assert (await alone.told()).whole is whole
+
+    await desk.hear(ELSE)
+    assert not (await desk.told()).whole, "and then by the window"
 
 
 async def test_a_named_edge_that_spoke_and_fell_silent_stays_on_the_whole_roll() -> None:

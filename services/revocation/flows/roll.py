@@ -1,8 +1,8 @@
 """The roll of edges: every worker hears all heartbeats, so each can tell which edges may be live.
 
 An edge that was cut off a moment ago is silent and still lets people in until its proof is too old: whoever
-begins to listen now would miss it. Who knows the names of all edges
-needs to hear each of them once, and nothing more.
+begins to listen now would miss it. Who knows the names of all edges needs to hear each of them once, and to
+listen for so long that one without a name, if it lives, has spoken too.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,6 +17,7 @@ from shared.messages import EdgeList, GoneEdge, Heartbeat, ListEdges, SeenEdge
 log = structlog.get_logger()
 
 MAX_EDGES = 500  # an answer has to fit into one message of NATS
+SPOKEN_MS = 1_500  # by then whoever lives has spoken: edges beat once a second
 MISSING_AFTER_MS = 3_000  # edges beat once a second
 MOST_TOLD = 3  # names in one line
 GONE_SECONDS = 3600.0  # for so long an edge that nobody named is told of after it closed
@@ -70,7 +71,9 @@ class EdgeRoll:
     def whole(self) -> bool:
         """Whether no live edge can be missing."""
         listening_ms = self._listening_ms()  # the first: it notices a lost connection
-        return self._names.all_have_spoken or listening_ms >= self.window_ms()
+        if self._names.all_have_spoken and listening_ms >= SPOKEN_MS:
+            return True
+        return listening_ms >= self.window_ms()
 
     def window_ms(self) -> int:
         """How long an edge may go on after its last word, the most patient one."""
