@@ -430,6 +430,16 @@ async def test_the_list_has_what_was_revoked_for_who_asks_for_it() -> None:
     assert (await w.flow.listed("bot", revoked=True)).rows == (BOT.row, PAST)
 
 
+async def test_what_was_revoked_a_moment_ago_is_not_listed_as_living() -> None:
+    """The keeper marks its row within a second; it is refused already."""
+    w = world(BOT.row)
+    w.revocations.revoke("session", BOT.row.id, Record(NOW_MS + DAY_MS))
+
+    assert (await w.flow.listed("bot")).rows == ()
+    (row,) = (await w.flow.listed("bot", revoked=True)).rows
+    assert (row.id, row.revoked_at) == (BOT.row.id, NOW_MS)
+
+
 async def test_the_list_is_there_while_redis_is_away() -> None:
     """Without the last uses, and it says so: unknown is not never."""
     w = world(BOT.row, RUN_OUT)

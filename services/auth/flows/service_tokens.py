@@ -140,8 +140,8 @@ class ServiceTokenFlow:
 
         With *revoked* also those that were revoked and would not have run out yet.
         """
-        register = await self.registers.read()
-        counted = (unexpired if revoked else alive)(register.rows, self.clock.now_ms())
+        known = self._vouched_for(await self.registers.read(), now_ms := self.clock.now_ms())
+        counted = known if revoked else alive(known, now_ms)
         rows = tuple(row for row in counted if service in {None, row.service})
         try:
             return Listed(rows, await self.uses.last())
