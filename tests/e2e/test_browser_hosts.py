@@ -14,10 +14,10 @@ import pytest_asyncio
 from playwright._impl._api_structures import SetCookieParam
 from playwright.async_api import Browser, expect
 
-from ctl.up import ports
 from shared.clock import SystemClock
 from shared.secrets import load_signing_key, signing_paths
 from tests.support.chromium import Window, open_window, skip_without_chromium
+from tests.support.servers import free_port
 from tests.support.stack import ROOT, Stack, Up
 from tests.support.tokens import SigningKey, sign
 from tests.support.visitor import NAVIGATION, Here, token_in
@@ -68,7 +68,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """One for all tests of this module."""
     state = tmp_path_factory.mktemp("house") / "state"
     state.mkdir()
-    front, mail, demo = ports.choose(("front", "mail", "demo"), {}).values()
+    front, mail, demo = free_port(), free_port(), free_port()
     catalogue = EXAMPLE.read_text().replace(":8080", f":{front}").replace(":9100", f":{demo}")
     (state / "services.yaml").write_text(catalogue)
     doors = ("--port", str(front), "--mail-port", str(mail))

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ctl import exits
-from ctl.up import ports
 from tests.support.command_forks import forked_words
+from tests.support.servers import free_port
 from tests.support.stack import Stack
 from tests.support.visitor import log_in, open_client
 
@@ -31,7 +31,7 @@ async def test_nothing_leaks_with_real_tokens_and_an_echo(stack: Stack, tmp_path
     async with open_client(stack.url) as client:
         tokens = await log_in(client, stack.inbox, "doctor@example.com")
     file.write_text(tokens["access_token"])
-    before, port = services.read_text(), str(ports.choose(("echo",), {})["echo"])
+    before, port = services.read_text(), str(free_port())
     words = ["--through", stack.url, "--own-token", "--token-file", str(file), "--echo", port]
     doctor = subprocess.Popen(
         [*forked_words(), "--context", stack.up.state, "doctor", "--json", *words],

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from ctl.up import ports
+from tests.support.servers import free_port
 from tests.support.stack import Stack, start_stack
 from tests.support.visitor import log_in, open_client
 from tests.support.waiting import eventually
@@ -71,7 +71,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A Traefik that asks auth for its routes. A silent edge would hold up new ones for two minutes."""
     state = tmp_path_factory.mktemp("gateway") / "state"
     state.mkdir()
-    demo = ports.choose(("demo",), {})["demo"]
+    demo = free_port()
     (state / "services.yaml").write_text(CATALOGUE.format(demo=demo))
     running = start_stack(state, LATCHWIRE_MAX_STALENESS="120")
     yield running

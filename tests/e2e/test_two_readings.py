@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ctl.up import ports
 from tests.support.raw import RawAnswer, exchange
+from tests.support.servers import free_port
 from tests.support.stack import Stack, start_stack
 from tests.support.visitor import log_in, open_client
 
@@ -30,7 +30,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A protected service on a host of its own, and an open one on every other."""
     state = tmp_path_factory.mktemp("hosts") / "state"
     state.mkdir()
-    demo = ports.choose(("demo",), {})["demo"]
+    demo = free_port()
     (state / "services.yaml").write_text(CATALOGUE.format(demo=demo))
     running = start_stack(state)
     yield running

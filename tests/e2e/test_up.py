@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ctl.up import ports
+from tests.support.servers import free_port
 from tests.support.stack import Stack, Up, is_alive
 from tests.support.waiting import eventually
 
@@ -74,7 +74,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def free() -> str:
     """A free port."""
-    return str(ports.choose(("any",), {})["any"])
+    return str(free_port())
 
 
 def test_a_taken_port_is_named_with_its_cure_before_anything_starts(

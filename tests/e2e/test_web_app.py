@@ -16,9 +16,9 @@ import jwt
 import pytest
 import yarl
 
-from ctl.up import ports
 from latchwire._strict import decode_base64url
 from shared.secrets import load_signing_key, signing_paths
+from tests.support.servers import free_port
 from tests.support.stack import ROOT, Stack, start_stack
 from tests.support.waiting import eventually
 
@@ -39,7 +39,7 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The product with its links leading to the example, and the example itself."""
     root = tmp_path_factory.mktemp("web-app")
-    port = ports.choose(("app",), {})["app"]
+    port = free_port()
     secret = _register(root / "state", "web_app")
     stack = start_stack(
         root / "state",
@@ -287,7 +287,7 @@ async def test_a_wrong_client_secret_is_said_to_nobody_and_signs_nobody_in(
     site: Site, tmp_path: Path
 ) -> None:
     """The operator's mistake shows as "try again", not as an error page or a sign-in."""
-    port = ports.choose(("app",), {})["app"]
+    port = free_port()
     with run_example(tmp_path, site.stack, port, "wrong"):
         async with browser(Site(f"http://localhost:{port}", site.stack)) as page:
             status, text = await page.send("/ask", email="nobody@example.com")

@@ -20,7 +20,7 @@ import yaml
 from ctl import init
 from ctl.commands.services import COMPOSE_RELOAD
 from ctl.main import main
-from ctl.up import ports, probes, process
+from ctl.up import probes, process
 from ctl.up.process import Program
 from services.auth.adapters.sql_migrations import read_schema
 from services.auth.settings import AuthSettings
@@ -400,7 +400,7 @@ def test_init_says_what_does_not_fit(changed: dict[str, str], said: str) -> None
 @pytest.fixture
 def doors() -> dict[str, int]:
     """Ports of what is seen from outside, and of the mail server and the service beside it."""
-    return ports.choose(("http", "https", "smtp", "mailbox", "demo"), {})
+    return {name: free_port() for name in ("http", "https", "smtp", "mailbox", "demo")}
 
 
 @pytest.fixture

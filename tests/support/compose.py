@@ -25,8 +25,7 @@ from typing import Any
 import yaml
 from dotenv import dotenv_values
 
-from ctl.up import ports
-from tests.support.servers import binary
+from tests.support.servers import binary, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_CA = "--certificatesresolvers.letsencrypt.acme.caserver=http://127.0.0.1:9/directory"
@@ -251,7 +250,7 @@ class Installation:
                 return self.published[outside]
         key = (instance, port)
         if key not in self._ports:
-            self._ports[key] = ports.choose(("any",), {})["any"]
+            self._ports[key] = free_port()
         return self._ports[key]
 
     def _publications(self, instance: str) -> list[tuple[int, int]]:

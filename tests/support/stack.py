@@ -18,12 +18,13 @@ from typing import Any
 import aiohttp
 
 from ctl.up import layout as files
-from ctl.up import ports, probes, process
+from ctl.up import probes, process
 from ctl.up.layout import Layout
 from ctl.up.plan import INSIDE, Part, Plan, make_plan
 from ctl.up.streams import provision
 from shared.clock import SystemClock
 from tests.support.command_forks import forked_words
+from tests.support.servers import free_port
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -180,7 +181,7 @@ class Stack:
 
 def start_stack(state: Path, *arguments: str, **environment: str) -> Stack:
     """`up` on free ports, ready."""
-    chosen = ports.choose(("front", "mail"), {})
+    chosen = {name: free_port() for name in ("front", "mail")}
     doors = ("--port", str(chosen["front"]), "--mail-port", str(chosen["mail"]))
     up = Up.start(state, *doors, *arguments, **environment)
     try:
@@ -276,7 +277,7 @@ class Lab:
 
         *settings* are names without ``LATCHWIRE_``: ``EDGE_ID="edge-2"``.
         """
-        door, admin = ports.choose(("door", "admin"), {}).values()
+        door, admin = free_port(), free_port()
         listens = {f"{name.upper()}_ADMIN": f"127.0.0.1:{admin}"}
         if name in {"auth", "edge"}:
             listens[f"{name.upper()}_LISTEN"] = f"127.0.0.1:{door}"
@@ -318,7 +319,7 @@ async def make_lab(state: Path, **settings: str) -> Lab:
     """A lab, nothing started. *settings* are names without ``LATCHWIRE_``: ``MAX_STALENESS="2"``."""
     layout = Layout(state)
     await asyncio.to_thread(files.make_secrets, layout, SystemClock())
-    chosen = ports.choose((*INSIDE, "front", "mail"), {})
+    chosen = {name: free_port() for name in (*INSIDE, "front", "mail")}
     environ = {n: v for n, v in os.environ.items() if not n.startswith("LATCHWIRE_")}
     plan = make_plan(
         layout,
