@@ -127,6 +127,14 @@ function Trailers:start_analyze(_, channel)
     if not channel:is_resp() then filter.register_data_filter(self, channel) end
 end
 
+-- HTTP/1 has trailers behind chunks only: a body of a told length need not pass through here. HTTP/2 has both at once.
+function Trailers:http_headers(_, message)
+    if message:is_resp() then return end
+    local headers = message:get_headers()
+    local unchunked = message:get_stline().version:find("^HTTP/1%.") and not headers["transfer-encoding"]
+    if unchunked and headers["content-length"] then filter.unregister_data_filter(self, message.channel) end
+end
+
 -- What is not body is one byte of end, and trailers.
 function Trailers:http_payload(_, message)
     self.beyond = self.beyond + message:input() - #(message:body() or "")
