@@ -67,7 +67,8 @@ CLAIM = b"0\r\nX-User-Id: admin\r\n\r\n"
 
 
 @pytest.mark.parametrize(
-    "announced", ["", "Trailer: X-User-Id\r\nConnection: TE\r\nTE: trailers\r\n"]
+    "announced",
+    ["", "Trailer: X-User-Id\r\nConnection: TE\r\nTE: trailers\r\n", "Content-Length: 5\r\n"],
 )
 @pytest.mark.parametrize(
     "parts", [(CLAIM,), (CHUNK + CLAIM,), (CHUNK * 3, CLAIM[:12], CLAIM[12:])], ids=len
