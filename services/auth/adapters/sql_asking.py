@@ -45,8 +45,8 @@ class ServerAsker:
             connection = self._idle.pop() if self._idle else await self._engine.connect()
             try:
                 rows = (await connection.execute(statement, values)).all()
-            except BaseException:
-                # Broken, or left in the middle: what else is idle may have lost the same server.
+            except BaseException:  # also a cancellation: it is left in the middle of an answer
+                # Broken or not, what else is idle may have lost the same server.
                 self._idle.append(connection)
                 await self.close()
                 raise
@@ -80,8 +80,8 @@ class FileAsker:
         connection = self._idle.pop() if self._idle else self._engine.connect()
         try:
             rows = connection.execute(statement, values).all()
-        except BaseException:
-            connection.close()  # whatever was wrong with it
+        except BaseException:  # also a cancellation: it is not used again
+            connection.close()
             raise
         self._idle.append(connection)
         return rows

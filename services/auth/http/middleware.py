@@ -87,7 +87,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         refusal = away(error)
         log.warning("request.unavailable", code=refusal.code, missing=refusal.members["missing"])
         return problem_response(request, refusal)
-    except Exception as error:
+    except Exception as error:  # a bug: logged, and answered with a code of ours
         log.exception("request.failed", error=type(error).__name__)
         return problem_response(request, Problem(500, "internal_error"))
 
