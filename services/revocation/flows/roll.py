@@ -39,9 +39,8 @@ class EdgeRoll:
         self._heard: dict[str, Heard] = {}
         self._names = Names.of(names)
         self._twice: dict[str, float] = {}
-        self._gone: dict[
-            str, float
-        ] = {}  # when they were heard last; only where nobody knows the names
+        # When they were heard last; only where nobody knows the names.
+        self._gone: dict[str, float] = {}
         self._since = clock.monotonic()
         self._connection = link.reconnections
         # Called with what was heard of the edge before, and its new word.
