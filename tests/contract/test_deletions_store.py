@@ -58,8 +58,8 @@ async def person(accounts: SQLAccounts, email: str) -> str:
     return account.sub
 
 
-def deletion_of(sub: str, email: str = ADA) -> tuple[Deletion, tuple[Entry, ...]]:
-    deletion = Deletion(IDS.ulid(NOW), sub, email, NOW, NOW + 1000)
+def deletion_of(sub: str, email: str = ADA, id_: str = "") -> tuple[Deletion, tuple[Entry, ...]]:
+    deletion = Deletion(id_ or IDS.ulid(NOW), sub, email, NOW, NOW + 1000)
     return deletion, entries_of(deletion, "k1", ClientHint())
 
 
@@ -217,12 +217,14 @@ async def test_nobody_is_asked_before_the_deletion_is_announced(
     assert {erasing.deletion for erasing in asked} == {deletion}
 
 
+@pytest.mark.parametrize("end", ["00", "YZ", "ZX", "ZY", "ZZ"])
 async def test_deletions_that_wait_hold_up_no_others(
-    database: Database, accounts: SQLAccounts, ledger: SQLDeletions
+    database: Database, accounts: SQLAccounts, ledger: SQLDeletions, end: str
 ) -> None:
-    """However many are not announced yet: who is, is asked about."""
+    """However many are not announced yet, and whatever their ids carry into: who is, is asked about."""
     for n in range(5):
-        deletion, entries = deletion_of(await person(accounts, f"p{n}@acme.com"), f"p{n}@acme.com")
+        sub, email = await person(accounts, f"p{n}@acme.com"), f"p{n}@acme.com"
+        deletion, entries = deletion_of(sub, email, IDS.ulid(NOW)[:-2] + end)
         await ledger.delete(deletion, (OWN, "shop"), entries)
     announced = await gone(ledger, SQLOutbox(database), await person(accounts, ADA))
 

@@ -1,6 +1,6 @@
 """The ledger of deletions in SQL. What is locked is locked in this order: account, organisations, deletion."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -50,9 +50,7 @@ class SQLDeletions:
 
     async def claim(self, now_ms: int, limit: int) -> list[Erasing]:
         async with self._database.reading() as connection:
-            due = (await connection.execute(_due(now_ms, limit))).all()
-            waiting = await _undone(connection, {row.deletion for row in due})
-        due = [row for row in due if row.deletion not in waiting]
+            due = await _askable(connection, now_ms, limit)
         if not due:
             return []
         async with self._database.writing() as connection:
@@ -164,12 +162,23 @@ async def _remove(connection: AsyncConnection, sub: str, email: str, orgs: dict[
         await delete_org(connection, org)
 
 
-def _due(now_ms: int, limit: int) -> Select[Any]:
+async def _askable(connection: AsyncConnection, now_ms: int, limit: int) -> Sequence[Any]:
+    """What is due and announced. Who was found waiting after all is left out, and does not hide the next."""
+    waiting: set[str] = set()
+    while True:
+        due = (await connection.execute(_due(now_ms, limit, waiting))).all()
+        found = await _undone(connection, {row.deletion for row in due})
+        if not found:
+            return due
+        waiting |= found
+
+
+def _due(now_ms: int, limit: int, without: Collection[str]) -> Select[Any]:
     """Questions to put, those that waited longest first.
 
     Without those whose entries are in the outbox, or many of these would hide all others: the ids of entries
-    are the numbers that follow the deletion's own, so (but for a carry, which `_undone` finds) all characters
-    but the last two are the same.
+    are the numbers that follow the deletion's own, so (but for a carry, three of 1,024, which `_undone` finds)
+    all characters but the last two are the same.
     """
     stem = func.substr(deletions.c.deletion, 1, 24)
     untold = exists().where(outbox.c.entry.between(deletions.c.deletion, stem.concat("ZZ")))
@@ -180,6 +189,7 @@ def _due(now_ms: int, limit: int) -> Select[Any]:
     )
     due = or_(answers.asked_at.is_(None), answers.asked_at + delay <= now_ms)
     open_ = and_(deletions.c.completed_at.is_(None), answers.answered_at.is_(None), due, ~untold)
+    open_ = and_(open_, deletions.c.deletion.not_in(without))
     wanted = select(deletions, answers.service, answers.asked).where(
         open_, answers.deletion == deletions.c.deletion
     )
