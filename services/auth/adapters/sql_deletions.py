@@ -4,7 +4,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auth.adapters.sql import Database, enqueue
@@ -162,11 +174,11 @@ async def _remove(connection: AsyncConnection, sub: str, email: str, orgs: dict[
         await delete_org(connection, org)
 
 
-async def _askable(connection: AsyncConnection, now_ms: int, limit: int) -> Sequence[Any]:
+async def _askable(connection: AsyncConnection, now_ms: int, limit: int) -> list[Row[Any]]:
     """What is due and announced. Who was found waiting after all is left out, and does not hide the next."""
     waiting: set[str] = set()
     while True:
-        due = (await connection.execute(_due(now_ms, limit, waiting))).all()
+        due = [*await connection.execute(_due(now_ms, limit, waiting))]
         found = await _undone(connection, {row.deletion for row in due})
         if not found:
             return due
