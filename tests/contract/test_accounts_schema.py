@@ -8,13 +8,20 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, select, text
 
-from services.auth.adapters.sql import ASKERS, LOCK_MS, POOL_SIZE, Database
+from services.auth.adapters.sql import (
+    ASKERS,
+    LOCK_MS,
+    PATIENT_LOCK_MS,
+    PATIENT_MS,
+    POOL_SIZE,
+    STATEMENT_MS,
+    Database,
+)
 from services.auth.adapters.sql_migrations import Schema, migrate, read_schema
 from services.auth.adapters.sql_schema import accounts, metadata
 from services.auth.ports.accounts import AccountsUnavailableError
 from services.auth.wiring.accounts_schema import refuse_unfit
 from shared.lifecycle import StartRefusedError
-from tests.support.waiting import eventually
 
 
 async def differences(database: Database) -> list[Any]:
@@ -76,12 +83,29 @@ async def test_a_column_that_no_migration_makes_is_noticed(database: Database) -
 
 async def test_migrations_at_once_come_one_after_the_other(empty_url: str) -> None:
     """Two processes of auth start on one new file; two jobs on one database."""
-    async with Database(empty_url) as one, Database(empty_url) as two, asyncio.TaskGroup() as tasks:
+    one, two = (Database(empty_url, patient=True) for _ in range(2))
+    async with one, two, asyncio.TaskGroup() as tasks:
         begun = [tasks.create_task(migrate(database)) for database in (one, two)]
         await asyncio.wait(begun)
 
     befores = sorted(task.result()[0].found for task in begun)
     assert befores == ["", begun[0].result()[1].found]
+
+
+@pytest.mark.parametrize("patient", [True, False])
+async def test_only_who_migrates_waits_for_as_long_as_another_may_take(
+    accounts_url: str, patient: bool
+) -> None:
+    """A migration takes as long as the tables are big; everybody else is refused in time."""
+    async with Database(accounts_url, patient=patient) as database, database.reading() as reading:
+        if database.is_sqlite:
+            usual_ms, patient_ms, asked = LOCK_MS, PATIENT_LOCK_MS, "PRAGMA busy_timeout"
+        else:
+            usual_ms, patient_ms = STATEMENT_MS, PATIENT_MS
+            asked = "SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'"
+        waits = await reading.exec_driver_sql(asked)
+
+        assert waits.scalar() == (patient_ms if patient else usual_ms)
 
 
 async def test_a_newer_schema_is_left_alone_and_refused(database: Database) -> None:
@@ -111,7 +135,7 @@ async def test_a_reader_waits_for_no_writer(database: Database) -> None:
         assert (await early.execute(accounts.select())).all() == []
         async with database.writing() as writer:
             await writer.execute(accounts.insert().values(**row))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):  # the writer waits for us: for ever, if we did for it
                 assert await database.ask(accounts.select()) == []
         assert len(await database.ask(accounts.select())) == 1
         assert (await early.execute(accounts.select())).all() == []
@@ -119,20 +143,13 @@ async def test_a_reader_waits_for_no_writer(database: Database) -> None:
 
 async def test_a_store_with_no_free_connection_is_refused_in_time(database: Database) -> None:
     """Not waited for without end, and usable again afterwards."""
-    enough, held = asyncio.Event(), []
+    # In no transaction: PostgreSQL ends one that does nothing for a while.
+    held = [await database.engine.connect() for _ in range(POOL_SIZE)]
 
-    async def hold() -> None:
-        async with database.reading() as connection:
-            held.append(await connection.execute(text("SELECT 1")))
-            await enough.wait()
-
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(POOL_SIZE):
-            tasks.create_task(hold())
-        await eventually(lambda: len(held) == POOL_SIZE)
-        with pytest.raises(AccountsUnavailableError):
-            await read_schema(database)
-        enough.set()
+    with pytest.raises(AccountsUnavailableError):
+        await read_schema(database)
+    for connection in held:
+        await connection.close()
 
     assert (await read_schema(database)).fits
 
@@ -146,15 +163,17 @@ async def test_a_lock_that_is_not_given_back_is_refused_in_time(
         await connection.execute(accounts.insert().values(**row))
     change = accounts.update().values(password_hash="x")
 
-    async def change_too() -> None:
-        async with Database(accounts_url) as other, other.writing() as connection:
+    async def change_too(other: Database) -> None:
+        async with other.writing() as connection:
             await connection.execute(change)
 
-    async with database.writing() as connection:
-        await connection.execute(change)
-        async with asyncio.timeout(LOCK_MS / 1000 + 5):
-            with pytest.raises(AccountsUnavailableError):
-                await change_too()
+    async with Database(accounts_url) as other:
+        assert (await read_schema(other)).fits  # connected: only the lock is waited for
+        async with database.writing() as connection:
+            await connection.execute(change)
+            async with asyncio.timeout(LOCK_MS / 1000 + 5):
+                with pytest.raises(AccountsUnavailableError):
+                    await change_too(other)
 
 
 async def test_a_select_that_is_given_up_harms_nobody_behind_it(database: Database) -> None:

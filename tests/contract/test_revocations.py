@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
@@ -40,9 +41,9 @@ def fake() -> Subject:
 
 
 def feed() -> Subject:
-    """The adapter over a feed whose clock stands still; no server is asked."""
-    now = 1_000.0
-    inner = RevocationFeed(Client(), hash_key=KEY, monotonic=lambda: now)
+    """The adapter over a feed whose clocks stand still; no server is asked."""
+    clocks: dict[str, Any] = {"monotonic": lambda: 1_000.0, "now_ms": lambda: NOW_MS}
+    inner = RevocationFeed(Client(), hash_key=KEY, **clocks)
     revocations = FeedRevocations(KEY)
     revocations.attach(inner)
 

@@ -1,6 +1,8 @@
 """A setting means the same to everybody who reads it, and `init` writes nothing they refuse."""
 
 import importlib
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from services.edge.settings import EdgeSettings
 from services.mailer.settings import MailerSettings
 from services.revocation.settings import RevocationSettings
 from shared.setting_types import MAX_SITE_NAME
-from shared.settings import SettingsError, WorkerSettings
+from shared.settings import PREFIX, SettingsError, WorkerSettings
 
 WORKERS = ("auth", "edge", "mailer", "revocation")
 SETTINGS = {
@@ -23,6 +25,14 @@ SETTINGS = {
     "LATCHWIRE_MAIL_FROM": "Acme <login@acme.com>",
 }
 READERS: list[type[WorkerSettings]] = [AuthSettings, EdgeSettings, MailerSettings]
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine says, in its environment or in a .env of the checkout, is not what is tested."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
 
 
 def fields_by_name() -> dict[str, list[Any]]:

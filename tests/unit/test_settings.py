@@ -1,14 +1,23 @@
 """Settings refuse what would hurt later, in one line each, without repeating values."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from services.auth.settings import AuthSettings
 from services.edge.settings import EdgeSettings
-from shared.settings import SettingsError, WorkerSettings
+from shared.settings import PREFIX, SettingsError, WorkerSettings
 
 BASE = {"LATCHWIRE_URL": "https://auth.acme.com"}
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine says, in its environment or in a .env of the checkout, is not what is tested."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
 
 
 @pytest.mark.parametrize(

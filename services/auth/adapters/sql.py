@@ -30,12 +30,12 @@ LOCK_MS = 2000  # waiting for another writer
 STATEMENT_MS = 3000
 IDLE_MS = 5000  # a transaction that does nothing is ended by PostgreSQL, its locks given back
 PATIENT_MS = 3_600_000
+PATIENT_LOCK_MS = 60_000  # with SQLite, whose driver's thread cannot be called back while it waits
 PRAGMAS = (
     "foreign_keys=ON",
     "journal_mode=WAL",
     "synchronous=FULL",
     "secure_delete=ON",  # what is erased is not left in free pages
-    f"busy_timeout={LOCK_MS}",
 )
 WRITES = "latchwire_writes"
 
@@ -54,14 +54,13 @@ _PASSING_STATES = frozenset({"55P03", "25006"})
 class Database:
     """The store that *url* (``sqlite:///…`` or ``postgresql://…``) names. Connects on first use.
 
-    A *patient* one is for migrations, whose statements take as long as the tables are big.
+    A *patient* one is for migrations, whose statements take as long as the tables are big: it waits for them,
+    its own and those of another that migrates at the same time.
     """
 
     def __init__(self, url: str, *, password: str = "", patient: bool = False) -> None:
         store = parse_accounts_url(url)
-        self.engine: AsyncEngine = _make_engine(
-            store, password, PATIENT_MS if patient else STATEMENT_MS
-        )
+        self.engine: AsyncEngine = _make_engine(store, password, patient=patient)
         snapshot = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._snapshots = self.engine.execution_options(**snapshot)
         self._writes = self.engine.execution_options(**{WRITES: True})
@@ -183,17 +182,17 @@ def _passes(error: BaseException | None) -> bool:
     )
 
 
-def _make_engine(store: AccountsStore, password: str, statement_ms: int) -> AsyncEngine:
+def _make_engine(store: AccountsStore, password: str, *, patient: bool) -> AsyncEngine:
     pool = {"pool_size": POOL_SIZE, "max_overflow": 0, "pool_timeout": POOL_WAIT}
     if isinstance(store, SQLiteStore):
         url = URL.create("sqlite+aiosqlite", database=store.path)
         engine = create_async_engine(url, hide_parameters=True, **pool)
-        _prepare_sqlite(engine.sync_engine)
+        _prepare_sqlite(engine.sync_engine, PATIENT_LOCK_MS if patient else LOCK_MS)
         return engine
     return create_async_engine(
         _postgresql_url(store, password),
         hide_parameters=True,
-        connect_args=_postgresql_arguments(store, statement_ms),
+        connect_args=_postgresql_arguments(store, PATIENT_MS if patient else STATEMENT_MS),
         **pool,
     )
 
@@ -203,7 +202,7 @@ def _make_asker(store: AccountsStore, engine: AsyncEngine) -> Asker:
         return ServerAsker(engine, ASKERS, POOL_WAIT)
     url = URL.create("sqlite+pysqlite", database=store.path)
     threaded = create_engine(url, hide_parameters=True, pool_size=FILE_ASKERS, max_overflow=0)
-    _prepare_sqlite(threaded)
+    _prepare_sqlite(threaded, LOCK_MS)
     return FileAsker(threaded, FILE_ASKERS, POOL_WAIT)
 
 
@@ -233,7 +232,7 @@ def _postgresql_arguments(store: PostgreSQLStore, statement_ms: int) -> dict[str
     }
 
 
-def _prepare_sqlite(engine: Engine) -> None:
+def _prepare_sqlite(engine: Engine, busy_ms: int) -> None:
     """Foreign keys, one writer that waits its turn, and a log that survives a power failure."""
 
     @event.listens_for(engine, "connect")
@@ -241,7 +240,7 @@ def _prepare_sqlite(engine: Engine) -> None:
         try:
             connection.isolation_level = None
             cursor = connection.cursor()
-            for pragma in PRAGMAS:
+            for pragma in (*PRAGMAS, f"busy_timeout={busy_ms}"):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
         except (

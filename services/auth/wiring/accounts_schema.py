@@ -35,7 +35,7 @@ def make_database(settings: AuthSettings, *, patient: bool = False) -> Database:
     if isinstance(store, SQLiteStore):
         # Password hashes are in it: nobody else's to read. Its log gets the same mode from SQLite.
         Path(store.path).touch(mode=0o600)
-        return Database(settings.accounts_url)
+        return Database(settings.accounts_url, patient=patient)
     path = settings.secrets_dir / PASSWORD_FILE
     password = read_private(path) if path.exists() else ""
     return Database(settings.accounts_url, password=password, patient=patient)
