@@ -1,6 +1,7 @@
 """Waiting for a service token at the edges: how many may, how often they ask, what cannot go wrong in it."""
 
 import asyncio
+import math
 from typing import Any, cast
 
 import pytest
@@ -10,6 +11,7 @@ from services.auth.flows.token_reach import AT_ONCE, NOBODY_TOLD, TokenReach
 from services.auth.ports import BusUnavailableError, NoAnswerError, Signals
 from shared.clock import SystemClock
 from shared.messages import EdgeList
+from tests.support.fakes.clock import FakeClock
 
 MINUTE = 60.0
 
@@ -39,10 +41,17 @@ EVERYWHERE, BEHIND = EdgeList(whole=True), EdgeList(whole=False)
 
 async def test_who_waits_long_asks_ever_more_seldom() -> None:
     """Who makes tokens in a row with an edge away would ask the worker twenty times a second for each."""
-    worker = Worker(BEHIND)
-    told = await reach_of(worker).reached(1, 0.6)
+    worker, clock, pauses = Worker(BEHIND), FakeClock(), list[int]()
+
+    async def pause(seconds: float) -> None:
+        pauses.append(math.ceil(seconds * 1000))
+        clock.advance(pauses[-1])
+
+    told = await TokenReach(cast("Signals", worker), clock, pause).reached(1, 3.0)
     assert not told.complete
-    assert 2 <= worker.asked <= 5  # at 0, 50, 150, 350 and 550 ms at the earliest
+    assert pauses[:-1] == [50, 100, 200, 400, 800, 800]  # ms
+    assert 2950 <= sum(pauses) <= 2951  # fifty are kept for the last answer
+    assert worker.asked == len(pauses) + 1
 
 
 async def test_who_comes_on_top_of_many_is_not_kept_waiting_and_there_is_room_again() -> None:

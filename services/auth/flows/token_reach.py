@@ -1,6 +1,7 @@
 """How far a new service token has come, for who asked to wait for it (``Prefer: wait``, RFC 7240 §4.3)."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -26,6 +27,7 @@ class TokenReach:
 
     signals: Signals
     clock: Clock
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     _under_way: int = field(default=0, init=False)
 
     @property
@@ -48,7 +50,7 @@ class TokenReach:
             left = deadline - self.clock.monotonic() - SPARE_SECONDS
             if found.complete or left <= 0:
                 return found
-            await asyncio.sleep(min(pause, left))
+            await self.pause(min(pause, left))
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     async def _look(self, generation: int, deadline: float) -> Reached:
