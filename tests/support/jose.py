@@ -1,10 +1,12 @@
 """What the table of JOSE attacks is made of: rows, forgeries, and a watch on the outside world."""
 
 import functools
+import gc
 import hashlib
 import hmac
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -249,10 +251,12 @@ def roca_key() -> dict[str, Any]:
 
 _OUTSIDE = ("socket.", "open", "subprocess.", "os.", "sqlite3.", "urllib.", "http.")
 _seen: list[str] | None = None
+_watched = 0  # the thread
 
 
 def _watch(event: str, _arguments: tuple[Any, ...]) -> None:
-    if _seen is not None and event.startswith(_OUTSIDE):
+    mine = threading.get_ident() == _watched  # what another thread does meanwhile is its own
+    if _seen is not None and mine and event.startswith(_OUTSIDE):
         _seen.append(event)
 
 
@@ -263,19 +267,21 @@ def _start_watching() -> None:
 
 @contextmanager
 def touching_outside() -> Iterator[list[str]]:
-    """Collect the interpreter's audit events for files, sockets and processes."""
-    global _seen
+    """Collect the interpreter's audit events for files, sockets and processes, of this thread."""
+    global _seen, _watched
     _start_watching()
-    _seen = []
+    gc.disable()  # a finalizer of what other tests have left may close files and remove folders
+    _seen, _watched = [], threading.get_ident()
     try:
         yield _seen
     finally:
         _seen = None
+        gc.enable()
 
 
 def reaches_nothing(*tokens: bytes) -> bool:
     """Whether verifying *tokens* touches neither file, socket nor process."""
-    ring()
+    verified(sign(make_claims()))  # what is imported with the first one is no answer to these
     with touching_outside() as seen:
         for token in tokens:
             verified(token)
