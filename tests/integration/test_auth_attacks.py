@@ -375,6 +375,11 @@ async def test_a_changed_refresh_token_is_refused_and_harms_nobody(
     assert [401, 200] == [forged.status, genuine.status]
 
 
+def altered(token: str) -> str:
+    """With another last character, whichever it has."""
+    return token[:-1] + ("B" if token.endswith("A") else "A")
+
+
 async def test_a_token_of_another_attempt_or_address_opens_nothing(auth: AuthWorkers) -> None:
     """The proof is bound to id, purpose and address."""
     mine, theirs = await auth.ask(ADA), await auth.ask(BOB)
@@ -382,7 +387,7 @@ async def test_a_token_of_another_attempt_or_address_opens_nothing(auth: AuthWor
         auth.token_of(mine, BOB),
         auth.token_of(theirs, ADA),
         auth.token_of(mine, ADA, purpose="notice"),
-        auth.token_of(mine, ADA)[:-1] + "A",
+        altered(auth.token_of(mine, ADA)),
         "A" * 64,
         "",
     ]

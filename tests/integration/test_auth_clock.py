@@ -50,7 +50,7 @@ def notice() -> Attempt:
     return Attempt(login_id, ADA, "notice", 0, 0, "kid", sid="s")
 
 
-@pytest.mark.parametrize("ahead_ms", [11_000, -11_000, 10**9])
+@pytest.mark.parametrize("ahead_ms", [11_000, -20_000, 10**9])
 async def test_a_clock_far_from_auths_own_is_never_written_down(
     redis: Redis, ahead_ms: int
 ) -> None:
@@ -70,10 +70,14 @@ async def test_a_clock_far_from_auths_own_is_never_written_down(
 async def test_a_floor_from_the_future_is_refused_and_a_near_one_holds(redis: Redis) -> None:
     """Within two seconds time stands still; beyond that nothing is issued from the future."""
     attempts = RedisAttempts(Scripts(redis, INDEX, SystemClock()))
-    near = await redis_ms(redis) + 1_500
-    await redis.set(CLOCK, near)
-    assert near == (await attempts.open_notice(notice(), TTL)).at_ms
 
+    async def stands_still() -> bool:
+        """Once more where this machine paused for as long."""
+        near = await redis_ms(redis) + AHEAD_MS - 500
+        await redis.set(CLOCK, near)
+        return (await attempts.open_notice(notice(), TTL)).at_ms == near
+
+    await eventually(stands_still)
     far = await redis_ms(redis) + 60_000
     await redis.set(CLOCK, far)
     with pytest.raises(ClockSkewedError):

@@ -215,7 +215,8 @@ async def test_a_planted_twin_of_the_refresh_cookie_stops_nobody(
 async def test_of_two_twins_of_one_session_neither_counts(auth: AuthWorkers) -> None:
     """Nobody can say which one is ours; nothing is cleared."""
     victim = await auth.sign_in_with_cookies()
-    forged = victim[REFRESH][:-3] + "AAA"
+    head, _, mac = victim[REFRESH].rpartition(".")
+    forged = f"{head}.{'B' if mac.startswith('A') else 'A'}{mac[1:]}"
     cookie = pairs((ACCESS, victim[ACCESS]), (REFRESH, forged), (REFRESH, victim[REFRESH]))
 
     renewed = await send(auth, "POST", "/auth/refresh", cookie)

@@ -59,8 +59,8 @@ async def test_without_redis_nothing_begins_and_nobody_is_logged_out(
         """The link, unused until it opens: a worker may doubt a store that was restarted for a moment."""
         return (await auth.call("POST", "/auth/link", {"token": link})).status == 200
 
-    await eventually(renews)
-    await eventually(opens)
+    await eventually(renews, within=30)
+    await eventually(opens, within=30)
 
 
 async def test_without_redis_a_logout_still_reaches_the_edges(
@@ -138,14 +138,14 @@ async def test_a_stale_feed_refuses_sessions_but_keeps_the_cookies(
     """What may have been revoked meanwhile is not renewed; nobody is logged out for it."""
     secrets_dir = nats_server.secrets_dir
     async with running_workers(
-        nats_server, redis_server, secrets_dir, doors=1, max_staleness=2.0
+        nats_server, redis_server, secrets_dir, doors=1, max_staleness=4.0
     ) as auth:
         cookies = await auth.sign_in_with_cookies()
         link = auth.token_of(await auth.ask())
         auth.runtimes[0].stop("the only revocation worker goes away")
         await auth.runtimes[0].drain(0.1)
         nats_server.kill()
-        await eventually(lambda: "feed" in auth.runtimes[1].health.problems(), within=15)
+        await eventually(lambda: "feed" in auth.runtimes[1].health.problems(), within=30)
 
         refresh = await auth.call("POST", "/auth/refresh", headers=ORIGIN, cookies=cookies)
         exchange = await auth.call("POST", "/auth/link", {"token": link})

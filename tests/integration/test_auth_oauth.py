@@ -271,19 +271,21 @@ async def test_who_asks_too_often_is_told_to_wait(house: House) -> None:
     """Strangers have a bound of their network's; a client's is not touched by it."""
     stranger = {"X-Forwarded-For": "198.51.100.7"}
     form = {"token": "garbage"}
-    statuses = set()
-    async with asyncio.TaskGroup() as group:
-        calls = [
-            group.create_task(post(house, "/auth/revoke", form, **stranger)) for _ in range(310)
-        ]
-    for call in calls:
-        answer = call.result()
-        statuses.add(answer.status)
-        if answer.status == 429:
-            assert int(answer.headers["Retry-After"]) >= 1
-            assert "too_many_requests" == (await answer.json())["error"]
+    statuses = set[int]()
+    for _ in range(20):  # there is room for five more each second, however slow this machine is
+        async with asyncio.TaskGroup() as group:
+            calls = [
+                group.create_task(post(house, "/auth/revoke", form, **stranger)) for _ in range(155)
+            ]
+        refused = [call.result() for call in calls if call.result().status == 429]
+        statuses |= {call.result().status for call in calls}
+        if refused:
+            break
 
     assert {200, 429} == statuses
+    for answer in refused:
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert "too_many_requests" == (await answer.json())["error"]
     assert 200 == (await post(house, "/auth/revoke", form, client=SHOP, **stranger)).status
     elsewhere = {"X-Forwarded-For": "203.0.113.7"}
     assert 200 == (await post(house, "/auth/revoke", form, **elsewhere)).status
