@@ -13,6 +13,8 @@ PAGES = sorted(
 )
 SPAN = re.compile(r"`((?:services|shared|sdk|ctl|tests|docs|deploy|examples|nats)/[\w./*-]+)`")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+PLACE = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)#([^)\s]+)\)")
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
 def missing(page: Path) -> list[str]:
@@ -27,6 +29,21 @@ def missing(page: Path) -> list[str]:
 def test_a_page_names_only_what_exists(page: Path) -> None:
     """Every path in code spans and every relative link leads somewhere."""
     assert missing(page) == []
+
+
+def places(page: Path) -> set[str]:
+    """What a link to a heading of *page* may name behind its #, as the usual viewers make it of the words."""
+    headings = re.findall(r"^#+ +(.*)$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    shown = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading) for heading in headings]
+    return {re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-") for words in shown}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_a_link_to_a_heading_finds_it(page: Path) -> None:
+    """A heading that was renamed, or lost, leaves its readers at the top of a long page."""
+    links = PLACE.findall((ROOT / page).read_text())
+    pages = [((ROOT / page.parent / name) if name else ROOT / page, place) for name, place in links]
+    assert [place for target, place in pages if place not in places(target)] == []
 
 
 def test_every_promise_of_the_security_page_names_its_test() -> None:
