@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import MutableMapping
 from typing import Any
 
+from tests.support.waiting import PATIENCE
+
 Message = MutableMapping[str, Any]
 
 
@@ -25,7 +27,7 @@ class Connection:
 
     async def receive(self) -> Message:
         """What the application said next."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return await self._from.get()
 
     @property
@@ -35,7 +37,7 @@ class Connection:
 
     async def finish(self) -> None:
         """Return when the application has; its exception is raised."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await self._task
 
     async def _take(self, message: Message) -> None:

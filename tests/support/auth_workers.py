@@ -173,4 +173,4 @@ async def _start_auth(workers: AuthWorkers, runtime: Runtime, values: dict[str, 
     workers.doors.append(f"http://{listen}")
     workers.runtimes.append(runtime)
     needed = {"feed", "nats", "store"}
-    await eventually(lambda: not runtime.health.problems().keys() & needed, within=10)
+    await eventually(lambda: not runtime.health.problems().keys() & needed, within=60)

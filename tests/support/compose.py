@@ -174,7 +174,7 @@ class Installation:
     def _wait_healthy(self, name: str, instance: str, service: dict[str, Any]) -> None:
         """Until its health check passes; a job that runs once, until it has ended well."""
         if service.get("restart") == "no":
-            code = self._running[instance].wait(30)
+            code = self._running[instance].wait(HEALTHY_WITHIN)
             assert code == 0, f"{name}:\n{self.logs(instance)}"
             return
         kind, *test = service["healthcheck"]["test"]
@@ -182,7 +182,11 @@ class Installation:
         words = [self._remap(word, name, instance, {}) for word in test]
         command = [*_tool(words[0]), *words[1:]]
         deadline = time.monotonic() + HEALTHY_WITHIN
-        while subprocess.run(command, capture_output=True, check=False, timeout=15).returncode:
+        # With a container's environment: a proxy of this machine would be asked for 127.0.0.1.
+        clean = {"PATH": "/usr/bin:/bin"}
+        while subprocess.run(
+            command, env=clean, capture_output=True, check=False, timeout=HEALTHY_WITHIN
+        ).returncode:
             alive = self._running[instance].poll() is None
             if not alive or time.monotonic() > deadline:
                 raise AssertionError(f"{instance} is not healthy:\n{self.logs(instance)}")

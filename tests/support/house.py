@@ -144,7 +144,7 @@ async def running_house(
                 blocklist_key=(secrets_dir / "blocklist.key").read_text(),
             )
         )
-        await feed.wait_ready(10)
+        await feed.wait_ready(60)
         ring = KeyRing.from_jwks((secrets_dir / "jwks.json").read_text("ascii"))
         house = House(
             auth=auth,
@@ -160,5 +160,5 @@ async def running_house(
         async def edge_is_ready() -> bool:
             return (await edge.ready())[0] == 200
 
-        await eventually(edge_is_ready, within=15)
+        await eventually(edge_is_ready, within=60)
         yield house

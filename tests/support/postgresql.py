@@ -117,11 +117,12 @@ def _prepare(programs: Path, directory: Path, password: str) -> PostgreSQLServer
     options = ["--no-locale", "--no-sync", "--no-instructions", "-A", "trust"]
     if password:
         (directory / "password").write_text(password)
+        (directory / "password").chmod(0o644)  # for nobody, whatever our umask is
         options[-1:] = ["scram-sha-256", "--pwfile", str(directory / "password")]
     subprocess.run([*prefix, *initdb, *options], check=True, capture_output=True, cwd=directory)
     port = free_port()
     command = [*prefix, str(programs / "postgres"), "-D", str(data), "-p", str(port)]
-    command += ["-h", "127.0.0.1", "-k", str(directory)]
+    command += ["-h", "127.0.0.1", "-k", ""]  # no socket file: its path may be too long for one
     for setting in (*FAST, *SMALL):
         command += ["-c", setting]
     return PostgreSQLServer(

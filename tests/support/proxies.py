@@ -1,6 +1,7 @@
 """The five proxies, real, each with the configuration that this project ships for it."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -39,15 +40,17 @@ def _program(name: str) -> str:
     return found
 
 
+_SHIPPED: Final = {"9000": "edge", "8000": "auth", "3000": "app", "3001": "status"}
+# At once, and whole: a port of this test may begin with the digits of a shipped one (30004).
+_ADDRESS: Final = re.compile(rf"(127\.0\.0\.1:|port_value: )({'|'.join(_SHIPPED)})(?!\d)")
+
+
 class Ports(dict[str, int]):
     """Ports by the names edge, auth, app, status."""
 
     def put_into(self, text: str) -> str:
         """*text* with each shipped address replaced by the one of this test."""
-        for name, shipped in (("edge", 9000), ("auth", 8000), ("app", 3000), ("status", 3001)):
-            text = text.replace(f"127.0.0.1:{shipped}", f"127.0.0.1:{self[name]}")
-            text = text.replace(f"port_value: {shipped} ", f"port_value: {self[name]} ")
-        return text
+        return _ADDRESS.sub(lambda found: found[1] + str(self[_SHIPPED[found[2]]]), text)
 
 
 # What an operator writes for the key `headers`, beside the lines of the nine (docs/proxies.md).

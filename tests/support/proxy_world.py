@@ -12,7 +12,7 @@ from shared.catalogue import parse_catalogue
 from tests.support.edge import COOKIE, Desk, make_desk, token
 from tests.support.edge_http import Reply, open_door, parse
 from tests.support.proxies import CATALOGUE, PROXIES, Ports, find_proxy, make_proxy
-from tests.support.servers import Server, start_in_thread
+from tests.support.servers import Server, free_port, start_in_thread
 from tests.support.upstreams import Upstream, running_upstream
 from tests.support.waiting import eventually
 
@@ -96,8 +96,7 @@ class World:
 
     async def open_edge(self) -> None:
         """Listen, on the same port as before."""
-        door = await self._edge.enter_async_context(open_door(self.desk, self.ports["edge"]))
-        self.ports["edge"] = door.port
+        await self._edge.enter_async_context(open_door(self.desk, self.ports["edge"]))
 
     def _use(self, text: str) -> None:
         catalogue = parse_catalogue(text.format(**self.ports))
@@ -131,7 +130,8 @@ async def running_world(directory: Path) -> AsyncIterator[World]:
         app = await stack.enter_async_context(running_upstream())
         status = await stack.enter_async_context(running_upstream())
         auth = await stack.enter_async_context(running_upstream())
-        ports = Ports(edge=0, auth=auth.port, app=app.port, status=status.port)
+        # Of our own: what the system gives could be somebody else's while the edge is away.
+        ports = Ports(edge=free_port(), auth=auth.port, app=app.port, status=status.port)
         world = World(make_desk(CATALOGUE.format(**ports)), app, status, auth, ports)
         await world.open_edge()
         stack.push_async_callback(world._edge.aclose)

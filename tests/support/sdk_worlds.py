@@ -120,7 +120,7 @@ async def real_world(directory: Path) -> AsyncIterator[RealWorld]:
         await nats.provision()
         await start_in_thread(worker)
         async with open_feed(nats, secrets) as feed:
-            await feed.wait_ready(20)
+            await feed.wait_ready(60)
             yield RealWorld(FakeIssuer(clock=SystemClock().now_ms), feed, nats, worker)
     finally:
         await asyncio.to_thread(worker.kill)

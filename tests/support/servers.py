@@ -38,7 +38,7 @@ CREDENTIALS = (
 START_DEADLINE = 60.0  # seconds; a busy machine starts ten processes at once
 LOOK_SECONDS = 0.005  # between two looks: the processor is for what is starting
 BLOCK = 256  # ports of one process that runs tests
-PORTS = range(16_384, 32_768, BLOCK)  # below those that Linux gives to who asks for any
+GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")  # to who asks for any; usually from 32768 on
 
 
 def free_port() -> int:
@@ -58,7 +58,7 @@ def _own_ports() -> Iterator[int]:
     A port that the system calls free may be somebody else's once our server has started up. Then that one
     answers in our server's place: the test goes on with a server that has ended.
     """
-    for first in PORTS:
+    for first in _blocks():
         guard = socket.socket()
         try:
             guard.bind(("127.0.0.1", first))
@@ -68,6 +68,17 @@ def _own_ports() -> Iterator[int]:
         guard.detach()  # stays bound for as long as this process lives: the block is ours
         return cycle(range(first + 1, first + BLOCK))
     raise RuntimeError("every block of ports is taken")
+
+
+def _blocks() -> list[int]:
+    """Where each block begins; those that the system gives away come last."""
+    try:
+        low = min(32_768, int(GIVEN.read_text().split()[0]))
+    except (OSError, ValueError):
+        low = 32_768
+    quiet = range(16_384, low - BLOCK + 1, BLOCK)
+    lower = range(8_192, min(low, 16_384) - BLOCK + 1, BLOCK)
+    return [*quiet, *lower, *(first for first in range(16_384, 32_768, BLOCK) if first >= low)]
 
 
 def binary(*names: str) -> str:

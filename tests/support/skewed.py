@@ -151,7 +151,7 @@ class Installation:
         )
         await feed.start()
         runtime.spawn("feed", feed.run(), drains=False)
-        await feed.wait_ready(10)
+        await feed.wait_ready(60)
         return feed
 
     async def reader(self, name: str) -> RevocationFeed:

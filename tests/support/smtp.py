@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support.servers import free_port
+
 Then = Literal["go on", "drop instead", "drop after"]
 
 
@@ -109,12 +111,12 @@ class ScriptedSMTP:
         return Counter(received.message_id for received in self.texts)
 
     async def start(self) -> None:
-        """Listen; again on the same port after `stop`."""
+        """Listen; again on the same port after `stop`, where nobody else has come meanwhile."""
+        self.port = self.port or free_port()
         self._stopping = asyncio.Event()
         self._server = await asyncio.start_server(
             self._serve, "127.0.0.1", self.port, ssl=self.implicit
         )
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Refuse connections from now on and drop those there are."""

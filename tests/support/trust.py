@@ -26,4 +26,4 @@ async def vouched_for(url: str) -> None:
         async def said() -> bool:
             return bool(await redis.exists(TRUSTED))
 
-        await eventually(said, within=15)
+        await eventually(said, within=60)

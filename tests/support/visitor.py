@@ -2,7 +2,7 @@
 
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from html import unescape
@@ -19,7 +19,8 @@ NAVIGATION = {
     "Sec-Fetch-Site": "none",
 }
 _LINK = re.compile(r"https?://\S+/auth/link\?\S*#(\S+)")
-_CODE = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\b")
+# On a line of its own: a link's token may happen to have such a word in it.
+_CODE = re.compile(r"^\s*([0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4})\s*$", re.MULTILINE)
 _FIELD = re.compile(r'<input[^>]*\bname="([^"]+)"[^>]*>')
 _VALUE = re.compile(r'\bvalue="([^"]*)"')
 
@@ -31,11 +32,15 @@ def token_in(mail: dict[str, Any]) -> str:
     return found[1]
 
 
-def code_in(mail: dict[str, Any]) -> str:
+def code_in(mail: Mapping[str, Any]) -> str:
     """The code of a mail."""
-    found = _CODE.search(mail["text"])
-    assert found, mail["text"]
-    return found[0]
+    assert has_code(mail), mail["text"]
+    return _CODE.findall(mail["text"])[0]  # type: ignore[no-any-return]
+
+
+def has_code(mail: Mapping[str, Any]) -> bool:
+    """Whether a mail has one; a notice has none."""
+    return _CODE.search(mail["text"]) is not None
 
 
 @dataclass(frozen=True)

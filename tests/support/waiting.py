@@ -9,10 +9,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 POLL = 0.01  # seconds between looks
+# A bound that is no promise: it only ends a test that has failed, however busy the machine is.
+PATIENCE = 20.0  # seconds
 
 
 async def eventually(
-    predicate: Callable[[], T | Awaitable[T]], *, within: float = 5.0, message: str = ""
+    predicate: Callable[[], T | Awaitable[T]], *, within: float = PATIENCE, message: str = ""
 ) -> T:
     """The first truthy answer of *predicate*; AssertionError after *within* seconds."""
     deadline = time.monotonic() + within

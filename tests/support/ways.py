@@ -257,7 +257,7 @@ async def nothing_is_left(house: House, way: Way) -> None:
 
     await way.take(house, held)
 
-    await eventually(lambda: is_out(house, held), within=10)
+    await eventually(lambda: is_out(house, held), within=30)
     assert [] == await Replay(house, held).all(links=way.links)
     assert [] == await lives(house, witness)
 
