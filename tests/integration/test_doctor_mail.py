@@ -51,7 +51,7 @@ async def told(bus: Bus) -> WorkerFacts:
         except NoAnswerError:
             return None
 
-    facts = await eventually(ask, within=15)
+    facts = await eventually(ask, within=60)
     assert facts is not None
     return facts
 

@@ -63,6 +63,16 @@ async def prove(bus: Bus) -> None:
     await bus.answer(contract.BLOCKLIST_PROBE, answer)
 
 
+async def listening(bus: Bus, reader: Reader) -> Documents:
+    """Documents that hear what is written from now on."""
+    documents = reader.documents(bus)
+    await documents.start(bus.client)
+    # The server knows the subscription: nats-py writes the PING of a flush ahead of what is buffered.
+    await bus.client.flush()
+    await bus.client.flush()
+    return documents
+
+
 @asynccontextmanager
 async def following(bus: Bus, reader: Reader) -> AsyncIterator[tuple[RevocationFeed, Documents]]:
     """A feed with its companion over *bus*."""
@@ -101,7 +111,8 @@ async def test_an_older_document_published_again_is_refused(bus_of: BusFactory) 
     operator, running, later = await bus_of("operator"), Reader(), Reader()
     await prove(await bus_of("revocation"))
     older = signed(jwks(), 1)
-    async with following(await bus_of("edge-1"), running) as (_feed, documents):
+    async with following(await bus_of("edge-1"), running) as (joined, documents):
+        await eventually(lambda: joined.staleness_seconds() < 5)
         await write(operator, KEYS, older)
         await write(operator, KEYS, signed(jwks(), 2))
         await eventually(lambda: running.keys == [1, 2])
@@ -119,8 +130,7 @@ async def test_a_copy_of_the_stream_that_ends_before_brings_a_reader_no_further(
 ) -> None:
     """ "Nothing more" counts of a leader that has got what the answer to the probe names."""
     operator, edge, reader = await bus_of("operator"), await bus_of("edge-1"), Reader()
-    documents = reader.documents(edge)
-    await documents.start(edge.client)
+    documents = await listening(edge, reader)
     await documents.stop()  # deaf
     await write(operator, KEYS, signed(jwks(), 1))
 
@@ -140,8 +150,7 @@ async def test_what_is_aimed_at_the_deltas_and_is_no_document_brings_a_reader_no
     revoker, edge, reader = await bus_of("revocation"), await bus_of("edge-1"), Reader()
     await Writer(revoker).revoke("somebody")
     operator = await bus_of("operator")
-    documents = reader.documents(edge)
-    await documents.start(edge.client)
+    documents = await listening(edge, reader)
     arrived = asyncio.Event()
 
     async def note(_message: Msg) -> None:
@@ -188,8 +197,7 @@ async def test_what_cannot_be_used_falls_back_to_what_can(bus_of: BusFactory) ->
     await write(operator, KEYS, signed(jwks(), 1))
     await write(operator, KEYS, signed({"keys": []}, 2))
     edge = await bus_of("edge-1")
-    documents = reader.documents(edge)
-    await documents.start(edge.client)
+    documents = await listening(edge, reader)
 
     await documents.catch_up(await last_seq(operator))
 
@@ -199,8 +207,7 @@ async def test_what_cannot_be_used_falls_back_to_what_can(bus_of: BusFactory) ->
 async def test_a_missed_document_is_caught_up(bus_of: BusFactory) -> None:
     """Without a delta the probe's answer tells that there is something to read."""
     operator, reader, edge = await bus_of("operator"), Reader(), await bus_of("edge-1")
-    documents = reader.documents(edge)
-    await documents.start(edge.client)
+    documents = await listening(edge, reader)
     await documents.stop()  # deaf
     for generation in (1, 2):
         await write(operator, KEYS, signed(jwks(), generation))
@@ -213,13 +220,13 @@ async def test_a_missed_document_is_caught_up(bus_of: BusFactory) -> None:
 async def test_what_is_read_after_a_newer_one_was_heard_is_no_alarm(bus_of: BusFactory) -> None:
     """A gap that is filled late holds documents that were replaced, and nobody replayed them."""
     operator, reader, edge = await bus_of("operator"), Reader(), await bus_of("edge-1")
-    documents = reader.documents(edge)
-    await documents.start(edge.client)
+    documents = await listening(edge, reader)
     await documents.stop()  # deaf for the first two
     for generation in (1, 2):
         await write(operator, KEYS, signed(jwks(), generation))
     await documents.start(edge.client)
-    await edge.client.flush()
+    for _ in range(2):
+        await edge.client.flush()
     await write(operator, KEYS, signed(jwks(), 3))
     await eventually(lambda: reader.keys == [3])
 
@@ -233,10 +240,10 @@ async def test_a_stream_that_was_lost_does_not_bring_older_documents_back(
 ) -> None:
     """Read again from its start; a generation that was in force is not undone."""
     operator, reader, edge = await bus_of("operator"), Reader(), await bus_of("edge-1")
-    documents = reader.documents(edge)
-    await documents.start(edge.client)
+    documents = await listening(edge, reader)
     await write(operator, KEYS, signed(jwks(), 1))
     await write(operator, KEYS, signed(jwks(), 5))
+    await eventually(lambda: reader.keys == [1, 5])
     await documents.catch_up(2)
     documents.seq = 40  # it had come further in the stream that is gone
 
@@ -253,8 +260,7 @@ async def test_a_stream_that_was_lost_does_not_bring_older_documents_back(
 async def test_without_an_answer_there_is_no_proof(bus_of: BusFactory) -> None:
     """The leader is asked; silence is an error, not an empty stream."""
     mailer = await bus_of("mailer")  # may not read documents
-    documents = Reader().documents(mailer)
-    await documents.start(mailer.client)
+    documents = await listening(mailer, Reader())
 
     with pytest.raises(FeedReadError):
         await documents.catch_up(1)
@@ -273,8 +279,10 @@ async def test_only_the_operator_may_write_documents(bus_of: BusFactory, name: s
         with pytest.raises((nats.errors.Error, nats.errors.TimeoutError)):
             await thief.client.request(subject, signed(jwks(), 1), timeout=0.3)
         await thief.client.publish("documents.keys", signed(jwks(), 1))
-    await thief.client.flush()
+    for client in (thief.client, thief.client, operator.client):
+        await client.flush()
 
     assert await last_seq(operator) == 0
+    assert not heard.is_set()
     await write(operator, KEYS, signed(jwks(), 1))
     await eventually(heard.is_set)

@@ -45,7 +45,7 @@ async def test_a_revoked_token_is_refused_at_once(
     await operator.publish(contract.TOKEN_REVOKED, event)
 
     await eventually(lambda: _is(edge, token, (401, "token_revoked")))
-    assert await edge.check(bearer=other) == (200, "")
+    await eventually(lambda: _is(edge, other, (200, "")))  # 503 where a proof came late
 
 
 async def test_without_a_proof_the_edge_refuses_within_its_bound_and_heals(
@@ -54,7 +54,7 @@ async def test_without_a_proof_the_edge_refuses_within_its_bound_and_heals(
     """A revocation worker that hangs: 503 and not ready, never 401; then 200 again by itself."""
     token = edge.token()
     await eventually(lambda: _is(edge, token, (200, "")), within=10)
-    assert await edge.ready() == (200, {})
+    await eventually(lambda: _is_ready(edge))
 
     worker.signal(signal.SIGSTOP)
     await eventually(lambda: _is(edge, token, (503, "stale")), within=10)
@@ -117,7 +117,7 @@ async def test_the_metrics_tell_how_fresh_and_how_busy_without_naming_anybody(
 
     allowed = 'latchwire_check_total{outcome="allow",proxy="traefik",reason="token"} 1.0'
     assert allowed in metrics
-    assert "latchwire_edge_staleness_seconds 0." in metrics
+    await eventually(lambda: _tells(edge, "latchwire_edge_staleness_seconds 0."))
     assert "latchwire_blocklist_size 0.0" in metrics
     assert "ada@" not in metrics
     assert "/demo" not in metrics
@@ -145,3 +145,11 @@ async def test_a_catalogue_with_a_mistake_refuses_to_start_and_names_it(
 
 async def _is(edge: EdgeProcess, token: bytes, expected: tuple[int, str]) -> bool:
     return await edge.check(bearer=token) == expected
+
+
+async def _is_ready(edge: EdgeProcess) -> bool:
+    return await edge.ready() == (200, {})
+
+
+async def _tells(edge: EdgeProcess, line: str) -> bool:
+    return line in await edge.metrics()

@@ -48,7 +48,7 @@ async def test_a_note_follows_its_person_and_goes_with_the_account(
         registered = UserRegistered(id=ids.ulid(NOW), at=NOW, sub=NEW, previous_sub=OLD)
         await auth.publish(USER_REGISTERED, registered)
         await eventually(after.exists)
-        answers = [await auth.ask(USER_ERASE.of("shop"), question) for _ in range(2)]
+        answers = [await auth.ask(USER_ERASE.of("shop"), question, timeout=10) for _ in range(2)]
         process.send_signal(signal.SIGTERM)
         code = await asyncio.wait_for(process.wait(), 10)
     finally:
