@@ -60,17 +60,18 @@ async def test_a_rotation_refuses_nobody(
     nats_server: NatsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Under checks without a pause, with tokens of before, of during and of after."""
-    async with open_house(nats_server, tmp_path) as house:
+    async with open_house(nats_server, tmp_path, patient=True) as house:
         before = house.signer.tokens.kid
         old, stop, seen = [house.signer.token() for _ in range(3)], asyncio.Event(), Counter[str]()
         async with asyncio.TaskGroup() as group:
             for _ in range(HANDS):
                 group.create_task(hammer(house, old, stop, seen))
-            await eventually(lambda: seen.total() > 200, within=20)
+            await eventually(lambda: seen.total() > 200, within=60)
             code = await house.keys(ROTATE)
+            await eventually(lambda: house.signer.tokens.kid != before)
             after = house.signer.tokens.kid
             done = seen.total()
-            await eventually(lambda: seen.total() > done + 200, within=20)
+            await eventually(lambda: seen.total() > done + 200, within=60)
             stop.set()
 
         assert code == exits.DONE
@@ -79,7 +80,8 @@ async def test_a_rotation_refuses_nobody(
         assert (answer["kid"], answer["before"], answer["complete"]) == (after, before, True)
         assert after != before
         assert await house.check(old[0]) == "allow"
-        assert house.heard["edge-1"].keys_generation == answer["generation"] == 2
+        assert answer["generation"] == 2
+        await eventually(lambda: house.heard["edge-1"].keys_generation == 2)
 
         # The overlap is enforced, and the start state is in step.
         with pytest.raises(KeyStateError, match=r"retire it from \d{4}-\d\d-\d\dT"):
@@ -114,8 +116,10 @@ async def test_a_compromised_key_is_dead_everywhere_and_stays_so(
         told.append((event.kid, event.change, event.generation))
 
     await (await bus_of("operator")).listen(contract.KEY_ROTATED, heard)
-    async with open_house(nats_server, tmp_path) as house:
+    async with open_house(nats_server, tmp_path, patient=True) as house:
+        first = house.signer.tokens.kid
         assert await house.keys(ROTATE) == exits.DONE
+        await eventually(lambda: house.signer.tokens.kid != first)
         killed = house.signer.tokens.kid
         bot = made_token("bot", now_ms=SystemClock().now_ms(), created_by="a-thief").row
         await vouch(nats_server, house, bot)
@@ -129,7 +133,9 @@ async def test_a_compromised_key_is_dead_everywhere_and_stays_so(
 
         answer = said(capsys)
         assert code == exits.DONE, answer
-        assert answer["signs"] == house.signer.tokens.kid != killed
+        assert answer["signs"] != killed
+        await eventually(lambda: house.signer.tokens.kid == answer["signs"])
+        await eventually(lambda: house.signer.tokens.read_expired(tokens[0].decode()) is None)
         assert answer["revoked"]["complete"] is True  # type: ignore[index]
         ended = [(row["id"], row["created_by"]) for row in answer["service_tokens"]]  # type: ignore[attr-defined]
         assert ended == [(bot.id, "a-thief")]
@@ -163,7 +169,7 @@ async def test_a_new_key_that_waited_beside_a_stolen_one_never_signs(
     nats_server: NatsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Who read signing/ has the published next key and a left-over one too: both end, a third one signs."""
-    async with open_house(nats_server, tmp_path) as house:
+    async with open_house(nats_server, tmp_path, patient=True) as house:
         killed = house.signer.tokens.kid
         desk = await house.desk()
         next_one = await desk.publish_next(None)
@@ -193,7 +199,7 @@ async def test_a_kill_comes_out_where_no_other_key_can_be_made(
     nats_server: NatsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without the operator's key nothing else can sign: that is said, exit 1; a rerun does the rest."""
-    async with open_house(nats_server, tmp_path) as house:
+    async with open_house(nats_server, tmp_path, patient=True) as house:
         killed, token = house.signer.tokens.kid, house.signer.token()
         assert await house.check(token) == "allow"
         (operator,) = (house.secrets_dir / "operator").glob("*.pem")
@@ -240,7 +246,7 @@ async def test_a_key_leaves_the_document_whatever_edges_say_of_themselves(
         await eventually(partial(_remembered, house, ghost, last))
         async with asyncio.TaskGroup() as group:
             command = group.create_task(house.keys(kill(killed), timeout=30.0))
-            await eventually(partial(gone, house, killed), within=15)
+            await eventually(partial(gone, house, killed), within=25)
             assert not command.done(), "the receipts are still awaited"
             command.cancel()
 
@@ -273,7 +279,7 @@ async def test_an_interrupted_rotation_goes_on_where_it_stopped(
     nats_server: NatsServer, tmp_path: Path
 ) -> None:
     """After each of its steps: the same new key, and never a signature that edges do not know."""
-    async with open_house(nats_server, tmp_path) as house:
+    async with open_house(nats_server, tmp_path, patient=True) as house:
         first = house.signer.tokens.kid
         desk = await house.desk()
         kid = desk.files.prepare("20261122", "RS256")  # killed before it was published
@@ -301,6 +307,8 @@ async def test_an_edge_that_is_silent_holds_the_new_key_back(
     """It may let people in and not know the key: exit 3, the old key signs; a rerun goes on."""
     async with open_house(nats_server, tmp_path) as house:
         ghost, before = await bus_of("edge-2"), house.signer.tokens.kid
+        # Made now: while it was made, the ghost could close itself.
+        (await house.desk()).files.prepare("20261122", "RS256")
         last = Heartbeat(
             edge_id="edge-2", at=1, epoch="", seq=0, ready=True, staleness_ms=0, blocklist_size=0,
             max_staleness_ms=2_000,

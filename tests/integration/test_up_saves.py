@@ -44,12 +44,12 @@ async def test_what_is_saved_while_everything_starts_is_in_force_when_it_runs(
     state, said = tmp_path / "state", []
     state.mkdir()
     (state / "services.yaml").write_text(CATALOGUE)
-    async with open_house(nats_server, tmp_path) as house:
+    async with open_house(nats_server, tmp_path, patient=True) as house:
         plan = plan_of(nats_server, state)
         (state / "services.yaml").write_text(SHOP)
         following = asyncio.ensure_future(watch.follow(plan, said.append))
         try:
-            await eventually(lambda: said)
+            await eventually(lambda: said, within=60)
         finally:
             following.cancel()
 
