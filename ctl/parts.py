@@ -14,6 +14,7 @@ ONE_SECONDS = 2.0  # where not even one did: on a busy machine
 AWAY = {
     Role.AUTH: "no auth answers: nobody can log in or renew, and Traefik is told of no routes",
     Role.MAILER: "no mailer answers: no link is sent",
+    Role.REVOCATION: "no revocation worker answers: edges will close",
 }
 
 

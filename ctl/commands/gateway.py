@@ -44,7 +44,7 @@ def register(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _run_status(arguments: argparse.Namespace) -> int:
-    """0 when every edge lets people in and auth does its work, else 1."""
+    """0 when every edge lets people in, and auth and the revocation worker do their work, else 1."""
     return operate(arguments, partial(_status, arguments=arguments))
 
 
@@ -69,8 +69,8 @@ async def _status(session: Session, *, arguments: argparse.Namespace) -> int:
     desk = DocumentDesk(session, CATALOGUE)
     await desk.open()
     told = await live_edges(session.bus, session.clock)
-    (auth,) = await ask_parts(session, Role.AUTH)
-    problems = [*auth.problems, *problems_of(told)]
+    parts = await ask_parts(session, Role.AUTH, Role.REVOCATION)
+    problems = [*(line for part in parts for line in part.problems), *problems_of(told)]
     facts: dict[str, object] = {
         "status": "unhealthy" if problems else "healthy",
         **_routes(desk),

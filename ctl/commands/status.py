@@ -9,7 +9,7 @@ from ctl.commands.edges import edge_table, problems_of, roll_of, warnings_of
 from ctl.heartbeats import live_edges
 from ctl.lost_catalogue import NO_DOCUMENT, kept_generation, lost
 from ctl.output import say, say_json, table
-from ctl.parts import Part, ask_parts
+from ctl.parts import AWAY, Part, ask_parts
 from ctl.session import Session, operate
 from shared import contract
 from shared.bus import NoAnswerError, Position
@@ -20,8 +20,10 @@ from shared.bus.overview import (
     dead_letters,
     stream_facts,
 )
+from shared.contract import Role
 from shared.messages import EdgeList, Freshness, Probe
 
+NO_PROOF = "no revocation worker proves that it is up to date: edges will close"
 _MEANING = {
     "deadletter.token.": ": revocations that are not in force",
     "deadletter.login.": ": mails that were not sent",
@@ -35,7 +37,7 @@ class Overview:
     *lost* says that a catalogue which was in force is not kept any more, and *kept* the generation that is (0:
     none, None: nobody can say). *by_up*: `up` runs it all, and publishes its file whenever that is saved.
 
-    *parts*: what auth and the mailer say of themselves.
+    *parts*: what auth, the mailer and the revocation worker say of themselves.
     *dead_letters*: how many messages rest where no retry helps, by subject.
     """
 
@@ -63,8 +65,8 @@ class Overview:
         missing += [f"consumer {c.name} is missing" for c in self.consumers if not c.present]
         if missing:
             missing.append("run `latchwire streams apply`")
-        silent = [] if self.freshness else ["no revocation worker answers: edges will close"]
         parts = [line for part in self.parts for line in part.problems]
+        silent = [] if self.freshness or AWAY[Role.REVOCATION] in parts else [NO_PROOF]
         return missing + silent + parts + list(self.lost) + problems_of(self.told)
 
     @property
@@ -104,7 +106,7 @@ async def _look(session: Session) -> Overview:
     consumers = [await consumer_facts(session.bus, durable) for durable in contract.DURABLES]
     freshness = await _freshness(session)
     told = await live_edges(session.bus, session.clock)
-    parts = await ask_parts(session, contract.Role.AUTH, contract.Role.MAILER)
+    parts = await ask_parts(session, Role.AUTH, Role.MAILER, Role.REVOCATION)
     auth = max((facts.catalogue_generation for facts in parts[0].told), default=0)
     # The last: whoever knows more than this did not learn it there.
     kept = await kept_generation(session)

@@ -71,6 +71,10 @@ WORKERS: Final[dict[str, Check]] = {
         "for new routes, and to be sure of a revocation, everybody waits until a silent edge must have closed",
         "start the edge, or take its name out of LATCHWIRE_EDGES",
     ),
+    "edge.gone": warning(
+        "nobody can say whether it is down or was taken away; a gateway that still asks it lets nobody in",
+        "start the edge; or LATCHWIRE_EDGES names those that there should be",
+    ),
     "edge.unnamed": warning(
         "after each start of a revocation worker new routes and receipts wait, as if no edge had a name",
         "LATCHWIRE_EDGES names all edges, or none",

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from ctl.doctor.addresses import NotThisMachineError, Resolve, own_addresses, resolve
 from ctl.doctor.door import Door
 from ctl.doctor.own_token import NAME
 from ctl.doctor.routes import Route
@@ -26,6 +27,7 @@ MOST_MARKS: Final = 1000  # one attempt has some hundred
 HEAD_SECONDS: Final = 10.0
 SERVED_WITHIN: Final = 120.0  # seconds: somebody has to write the lines
 PAUSE_SECONDS: Final = 0.25
+HERE: Final = "127.0.0.1"
 _PLACE: Final = re.compile(r"(?:([A-Za-z0-9][A-Za-z0-9.-]{0,252}):)?([1-9][0-9]{0,4})", re.ASCII)
 _OURS: Final = re.compile(rb"lwd[a-z0-9]{12,24}")  # as `Door` marks what it sends
 TAKE_OUT: Final = (
@@ -45,10 +47,23 @@ class Echo:
     host: str
     port: int
 
-    @property
-    def listens(self) -> str:
-        """The address."""
-        return "127.0.0.1" if self.host == "127.0.0.1" else "0.0.0.0"  # noqa: S104 - asked for by name
+    async def listens(self, ask: Resolve = resolve) -> list[str]:
+        """The addresses; those of IPv6 where the name has one, or somebody else could listen there.
+
+        Raises:
+            EchoError: the name leads to another machine too, which could hear a token.
+        """
+        if self.host == HERE:
+            return [HERE]
+        try:
+            found = await own_addresses(self.host, ask)
+        except NotThisMachineError as error:
+            raise EchoError(
+                f"no echo: {error}; give the name or the address under which the gateway reaches this "
+                "machine, and no other"
+            ) from error
+        everywhere = ["0.0.0.0"]  # noqa: S104 - asked for by name
+        return [*everywhere, "::"] if any(":" in address for address in found) else everywhere
 
     @property
     def upstream(self) -> str:
@@ -77,7 +92,7 @@ def read_echo(text: str) -> Echo:
             "--echo takes a path (/whoami), or for an echo of the doctor's own a port (9109) or name:port"
         )
     # By its name a proxy may take ::1, where somebody else can listen.
-    host = found[1] if found[1] and found[1].lower() != "localhost" else "127.0.0.1"
+    host = found[1] if found[1] and found[1].lower() != "localhost" else HERE
     return Echo(host, int(found[2]))
 
 
@@ -128,12 +143,11 @@ class Listening:
 
 @asynccontextmanager
 async def serving(echo: Echo) -> AsyncIterator[Listening]:
-    """Listen. Raises: EchoError: the port is taken."""
+    """Listen. Raises: EchoError: the port is taken, or the name is another machine's."""
     listening = Listening(echo)
+    addresses = await echo.listens()
     try:
-        server = await asyncio.start_server(
-            listening.serve, echo.listens, echo.port, limit=MAX_HEAD
-        )
+        server = await asyncio.start_server(listening.serve, addresses, echo.port, limit=MAX_HEAD)
     except OSError as error:
         raise EchoError(
             f"no echo: port {echo.port} cannot be listened on ({error.strerror}); choose another one, and "

@@ -103,13 +103,16 @@ def _judge(told: Told, now_ms: int) -> Iterator[Finding]:
 
 
 def judge_edges(told: EdgeList) -> Iterator[Finding]:
-    """Who should be there and is not, who is there and has no name, and who shares one."""
+    """Who should be there and is not, who was there, who is there and has no name, and who shares one."""
     rows = (
         ("edge.missing", told.missing, "LATCHWIRE_EDGES names it, and it is not heard"),
         ("edge.unnamed", told.unnamed, "it is not in LATCHWIRE_EDGES"),
         ("edge.twice", told.twice, "two processes speak under this name"),
     )
     yield from (Finding(check, name, seen) for check, names, seen in rows for name in names)
+    for gone in told.gone:
+        heard = f"it was heard {gone.age_ms // 60_000} min ago"
+        yield Finding("edge.gone", gone.edge_id, heard)
 
 
 def is_wide(network: str) -> bool:

@@ -70,11 +70,11 @@ def test_its_lines_are_a_service_whose_only_smell_is_that_they_stayed(host: str 
     assert judge_catalogue(catalogue, URL) == [found]
 
 
-def test_a_port_alone_is_this_machine_and_a_name_is_every_address() -> None:
-    """Where the proxy is elsewhere it needs a name, and nobody is let near it without one."""
-    assert (read_echo("9109"), read_echo("9109").listens) == (Echo("127.0.0.1", 9109), "127.0.0.1")
+def test_a_port_alone_is_this_machine_and_a_name_is_a_name() -> None:
+    """Where the proxy is elsewhere it needs one, and nobody is let near it without."""
+    assert read_echo("9109") == Echo("127.0.0.1", 9109)
     assert read_echo("localhost:9109") == Echo("127.0.0.1", 9109), "::1 may be somebody else"
-    assert (read_echo("ctl:9109"), read_echo("ctl:9109").listens) == (Echo("ctl", 9109), "0.0.0.0")
+    assert read_echo("ctl:9109") == Echo("ctl", 9109)
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,24 @@ def test_a_port_that_is_taken_ends_the_run_before_anything_is_sent(
     assert f"port {echo} cannot be listened on" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("host", ["192.0.2.7", "0.0.0.0"])  # RFC 5737: nobody has it
+def test_a_name_of_another_machine_ends_the_run_before_anything_is_sent(
+    host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever is there could hand on to the doctor what he must show, and keep the token."""
+    (tmp_path / "services.yaml").write_text("services: {}\n")
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        door.setblocking(False)
+        through = f"http://127.0.0.1:{door.getsockname()[1]}"
+        words = ["doctor", "--no-bus", "--through", through, "--echo", f"{host}:{free_port()}"]
+        code = main(["--context", str(tmp_path), *words])
+        with pytest.raises(BlockingIOError):
+            door.accept()
+
+    assert code == exits.FAILED
+    assert f"{host} leads to {host}, which is not this machine" in capsys.readouterr().err
+
+
 async def test_lines_that_lead_elsewhere_are_not_believed() -> None:
     """Of an earlier run, to another port: who listens there could hand on to the doctor what he must show."""
     written, asked = Echo("127.0.0.1", free_port()), Echo("127.0.0.1", free_port())

@@ -19,7 +19,15 @@ from ctl.doctor.tricks import climbs, spellings
 from ctl.doctor.wire import Answer
 from ctl.exits import DONE, FAILED, UNREACHABLE
 from shared.catalogue import Catalogue, load_catalogue, parse_catalogue
-from shared.messages import EdgeList, KeyFacts, RedisFacts, ServiceTokenRow, SmtpFacts, WorkerFacts
+from shared.messages import (
+    EdgeList,
+    GoneEdge,
+    KeyFacts,
+    RedisFacts,
+    ServiceTokenRow,
+    SmtpFacts,
+    WorkerFacts,
+)
 from shared.secrets import write_private
 from tests.support.servers import ROOT
 
@@ -179,6 +187,17 @@ def test_an_edge_that_is_not_as_it_is_named_is_found(which: str) -> None:
 
     assert [(f.check, f.where) for f in judge_edges(told)] == [(f"edge.{which}", "edge-2")]
     assert not list(judge_edges(EdgeList(whole=True)))
+
+
+def test_an_edge_that_was_heard_and_is_gone_is_found() -> None:
+    """Where nobody named the edges: with how long ago it spoke, and not as a leak."""
+    gone = GoneEdge(edge_id="edge-2", age_ms=7 * 60_000)
+
+    (found,) = judge_edges(EdgeList(whole=True, gone=(gone,)))
+
+    assert (found.check, found.where) == ("edge.gone", "edge-2")
+    assert "7 min ago" in found.seen
+    assert not found.is_leak
 
 
 def test_a_process_that_calls_out_and_tells_nothing_is_named() -> None:
@@ -449,7 +468,7 @@ def test_a_terminal_obeys_nothing_that_was_seen() -> None:
 def test_every_check_of_facts_is_seen_failing() -> None:
     """With the tables above; `worker.silent` and `catalogue.unread` in the tests of the whole command."""
     seen = {check for check, _ in WRONG} | {"worker.url", "worker.differs", *SMELLS}
-    seen |= {"edge.missing", "edge.unnamed", "edge.twice"}
+    seen |= {"edge.missing", "edge.gone", "edge.unnamed", "edge.twice"}
     seen |= {"catalogue.echo"}  # test_doctor_echo.py
     seen |= {"tokens.expires", "tokens.far", "tokens.unused"}
 
