@@ -1,25 +1,21 @@
-"""The command ``up``: its arguments, what stands in its way, and what it prints."""
+"""The command ``up``: what it starts and ends, in which order, and what it prints."""
 
 import argparse
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TextIO
-from urllib.parse import urlsplit
+from contextlib import AsyncExitStack
 
 from ctl.up import away, ports, refusals, watch
 from ctl.up import layout as files
 from ctl.up.certify import certify
 from ctl.up.documents import publish_at_start
-from ctl.up.layout import ROOT, Layout
+from ctl.up.layout import Layout
 from ctl.up.named import NamedFileError
+from ctl.up.obstacles import CannotStartError, alone, refuse_taken
+from ctl.up.options import Options, add_options, parse
 from ctl.up.plan import INSIDE, Plan, make_plan
 from ctl.up.streams import provision
 from ctl.up.supervisor import PartError, Supervisor
@@ -27,31 +23,9 @@ from shared.catalogue import CatalogueError
 from shared.clock import SystemClock
 from shared.secrets import SecretsError
 
-FRONT_DOOR = 8080
-MAILBOX = 8025
-
-
-class CannotStartError(Exception):
-    """Something stands in the way; the message is what to print, with the cure."""
-
 
 class _StopRequested(Exception):
     """Ctrl-C, SIGTERM, or the terminal is gone."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What was asked for. *inside*: ports wanted for parts that otherwise take free ones.
-
-    *accounts*: people have accounts, kept in SQLite in the state directory.
-    """
-
-    app: str | None
-    port: int
-    mail_port: int
-    state: Path
-    inside: Mapping[str, int]
-    accounts: bool = False
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -59,20 +33,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser(
         "up", help="run the whole product on this machine, with a mailbox and a demo"
     )
-    parser.add_argument("--app", help="put your application behind it at /: http://localhost:3000")
-    parser.add_argument("--port", type=int, help=f"the front door (default {FRONT_DOOR})")
-    parser.add_argument("--mail-port", type=int, help=f"the mailbox's page (default {MAILBOX})")
-    parser.add_argument("--state", type=Path, help="where state is kept (default .latchwire)")
-    parser.add_argument(
-        "--accounts", action="store_true", help="people have accounts, kept in the state directory"
-    )
-    parser.add_argument(
-        "--inside",
-        action="append",
-        default=[],
-        metavar="NAME=PORT",
-        help=f"a fixed port for a part that else takes a free one: {', '.join(INSIDE)}",
-    )
+    add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -84,27 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"latchwire up: {error}\n")
         return 2
     try:
-        with _alone(Layout(options.state)) as layout:
+        with alone(Layout(options.state)) as layout:
             return asyncio.run(_up(options, layout))
     except (CannotStartError, CatalogueError, NamedFileError, SecretsError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-
-
-def parse(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Options:
-    """The options; APP, PORT, MAIL_PORT and ACCOUNTS of ``make up`` stand in for arguments.
-
-    Raises:
-        ValueError: a value does not fit.
-    """
-    return Options(
-        app=_app(arguments.app or environ.get("APP") or None),
-        port=_port("the front door", arguments.port or environ.get("PORT") or FRONT_DOOR),
-        mail_port=_port("the mailbox", arguments.mail_port or environ.get("MAIL_PORT") or MAILBOX),
-        state=(arguments.state or ROOT / ".latchwire").resolve(),
-        inside=dict(_inside(pair) for pair in arguments.inside),
-        accounts=arguments.accounts or _switch("ACCOUNTS", environ.get("ACCOUNTS", "")),
-    )
 
 
 def say(text: str) -> None:
@@ -140,7 +85,7 @@ def _prepare(options: Options, layout: Layout, clock: SystemClock) -> Plan:
     demo = files.demo_port_of(layout)
     if demo is not None:
         wanted["demo"] = demo
-    _refuse_taken(options, wanted, layout)
+    refuse_taken(options, wanted, layout)
     layout.run.unlink(missing_ok=True)
     files.rotate_logs(layout)
     files.make_secrets(layout, clock)
@@ -224,75 +169,3 @@ def _stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     return stopping
-
-
-@contextmanager
-def _alone(layout: Layout) -> Iterator[Layout]:
-    """Hold the state directory; two at once would write into the same stores.
-
-    Raises:
-        CannotStartError: another `up` holds it.
-    """
-    layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (layout.root / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise CannotStartError(_already_running(layout, lock)) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield layout
-
-
-def _already_running(layout: Layout, lock: TextIO) -> str:
-    lock.seek(0)
-    pid = lock.read().strip() or "?"
-    return f"Latchwire is already running from {layout.root} (process {pid}).\nEnd it, or use another --state."
-
-
-def _refuse_taken(options: Options, inside: Mapping[str, int], layout: Layout) -> None:
-    cures = {"demo": f"change the port of services.demo in {layout.services}"}
-    asked = [
-        ("front door", options.port, "make up PORT={free}"),
-        ("mailbox", options.mail_port, "make up MAIL_PORT={free}"),
-        *((n, port, cures.get(n, f"--inside {n}={{free}}")) for n, port in inside.items()),
-    ]
-    taken = [row for row in asked if not ports.is_free(row[1])]
-    if taken:
-        raise CannotStartError("\n".join(_cure(*row) for row in taken))
-
-
-def _cure(name: str, port: int, cure: str) -> str:
-    free = next((p for p in range(port + 1, min(port + 100, 65536)) if ports.is_free(p)), 0)
-    how = cure.format(free=free)
-    return f"Port {port} ({name}) is taken. End what uses it, or: {how}"
-
-
-def _app(url: str | None) -> str | None:
-    if url is None:
-        return None
-    address = urlsplit(url)
-    plain = address.path in {"", "/"} and not address.query and not address.fragment
-    if address.scheme not in {"http", "https"} or not address.hostname or not plain:
-        raise ValueError(f"--app must be an address such as http://localhost:3000, not {url}")
-    return url.rstrip("/")
-
-
-def _switch(name: str, value: str) -> bool:
-    if value.lower() not in {"", "on", "off"}:
-        raise ValueError(f"{name} must be on or off, not {value}")
-    return value.lower() == "on"
-
-
-def _port(name: str, value: str | int) -> int:
-    if not str(value).isdigit() or not 1 <= int(value) <= 65535:
-        raise ValueError(f"the port of {name} must be a number from 1 to 65535, not {value}")
-    return int(value)
-
-
-def _inside(pair: str) -> tuple[str, int]:
-    name, _, port = pair.partition("=")
-    if name not in INSIDE:
-        raise ValueError(f"--inside {pair}: the parts are {', '.join(INSIDE)}")
-    return name, _port(name, port)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import pytest
 
-from ctl.up import command
+from ctl.up import command, options
 from ctl.up.layout import Layout, write_accounts
 from ctl.up.named import NamedFileError
 from ctl.up.plan import INSIDE, Plan, make_plan
@@ -16,11 +16,11 @@ from shared.secrets import create_secrets
 INSIDE_PORTS = {name: 20000 + number for number, name in enumerate(INSIDE)}
 
 
-def asked(*words: str, environ: Mapping[str, str]) -> command.Options:
+def asked(*words: str, environ: Mapping[str, str]) -> options.Options:
     """The options of this command line."""
     parser = argparse.ArgumentParser()
     command.register(parser.add_subparsers())
-    return command.parse(parser.parse_args(["up", *words]), environ)
+    return options.parse(parser.parse_args(["up", *words]), environ)
 
 
 @pytest.mark.parametrize(
