@@ -67,8 +67,7 @@ async def test_the_account_page_lists_devices_and_ends_them(
         await page.get_by_role("button", name="End the session").click()
         await expect(page.get_by_role("button", name="End the session")).to_have_count(0)
 
-        await other.go("/demo")
-        await expect(other.page.get_by_role("heading", name="Log in")).to_be_visible()
+        await other.is_sent_to_log_in("/demo")
         await window.press("Sign out everywhere")
         out = page.get_by_role("heading", name="You are signed out everywhere")
         await expect(out).to_be_visible()
@@ -96,8 +95,7 @@ async def test_the_notice_of_a_new_browser_ends_that_session(
         await owner.press("End that session")
         await expect(owner.page.get_by_role("heading", name="That session is over")).to_be_visible()
 
-        await thief.go("/demo")
-        await expect(thief.page.get_by_role("heading", name="Log in")).to_be_visible()
+        await thief.is_sent_to_log_in("/demo")
         await owner.go("/demo")
         await expect(owner.page.locator("#who")).to_have_text(email)
 
@@ -119,6 +117,35 @@ async def test_send_it_again_appears_after_a_pause_and_sends(
         await again.click()
 
         await stack.mail_to(email, count=2)
+
+
+async def test_back_and_reload_after_a_mistake_send_no_form_again(
+    chromium: Browser, stack: Stack, email: str
+) -> None:
+    """A page that answers a form is in the history as the form's page: nothing to confirm, no error."""
+    async with open_window(chromium, stack) as window:
+        page = window.page
+        methods: list[str] = []
+        page.on(
+            "request", lambda r: methods.append(r.method) if r.is_navigation_request() else None
+        )
+        await window.ask(email)
+        sent = page.url
+        for step in ("reload", "back"):
+            await page.get_by_label("Code from the mail").fill("AAAA-AAAA")
+            await window.press("Sign in")
+            await expect(page.get_by_role("alert")).to_contain_text("That code does not work")
+            await expect(page).to_have_url(sent)
+            methods.clear()
+            if step == "reload":
+                await page.reload()
+            else:
+                await window.go("/auth/login")
+                await page.go_back()
+            await expect(page.get_by_role("heading", name="Check your mail")).to_be_visible()
+            await expect(page.get_by_role("alert")).to_have_count(0)
+            assert set(methods) <= {"GET"}, step
+        assert window.complaints == []
 
 
 async def test_a_session_survives_a_click_on_another_site(

@@ -15,12 +15,10 @@ from aiohttp import ClientResponse
 
 from services.auth.adapters.sql import Database
 from services.auth.adapters.sql_orgs import SQLOrgs
-from services.auth.http.form_tokens import FormTokens
 from services.auth.http.policy import ROWS
 from shared.ids import SystemIds
-from shared.secrets import load_symmetric
-from tests.support.auth_workers import ORIGIN, AuthWorkers, running_workers
-from tests.support.people import Person, account_of, everybody, organisation_of
+from tests.support.auth_workers import AuthWorkers, running_workers
+from tests.support.people import Person, account_of, browse, everybody, organisation_of
 from tests.support.servers import NatsServer, RedisServer
 
 IN_IT = {"owner": ["owner"], "admin": ["admin"], "member": ["member"], "bare": [], "root": ["root"]}
@@ -86,6 +84,7 @@ SHOWN = {
         200,
     ],  # without the forms one may not use
     "/auth/account/orgs/{org}/members/{sub}": [200, 200, 200, 404, 404],
+    "/auth/account/orgs/{org}/service-tokens": [200, 200, 404, 404, 404],
 }
 UP_TO_ADMIN, OWNER_ONLY = [True, True, False, False, False], [True, False, False, False, False]
 MAIL = {"email": "new@acme.com"}
@@ -102,6 +101,7 @@ FORMS: dict[tuple[str, str], tuple[dict[str, str], list[bool]]] = {
     ("org-withdraw", "another's"): ({"invitation": "{foreign}"}, [False] * 5),
     ("org-leave", ""): ({}, [True] * 5),
     ("org-delete", ""): ({}, OWNER_ONLY),
+    ("org-end-token", "another's"): ({"token": "{foreign}"}, [False] * 5),
 }
 SAME_ROUTE = {"{self}": "{sub}", "{spare}": "{sub}", "{outsider}": "{sub}", "{foreign}": "{id}"}
 
@@ -254,7 +254,7 @@ async def check_pages(world: World) -> list[str]:
         expected = dict(zip(MEMBERS, statuses, strict=True)) | dict.fromkeys(OUTSIDE, 404)
         for name, status in (expected | {"signed out": 303}).items():
             cell = await open_cell(world, name)
-            answer = await browse(world, cell, "GET", cell.fill(path))
+            answer = await browse_as(world, cell, "GET", cell.fill(path))
             if answer.status != status:
                 wrong.append(f"{path} for {name}: {answer.status}, not {status}")
     for (form, about), (fields, allowed) in FORMS.items():
@@ -262,7 +262,7 @@ async def check_pages(world: World) -> list[str]:
             cell = await open_cell(world, name)
             filled = {key: cell.fill(value) for key, value in fields.items()}
             data = {"org": cell.fields["org"], **filled}
-            answer = await browse(world, cell, "POST", f"/auth/form/{form}", data)
+            answer = await browse_as(world, cell, "POST", f"/auth/form/{form}", data)
             may = dict(zip(MEMBERS, allowed, strict=True)).get(name, False)
             if await cell.changed() != may or answer.status >= 500:
                 wrong.append(f"{form} ({about}) for {name}: {answer.status}, changed is not {may}")
@@ -271,15 +271,11 @@ async def check_pages(world: World) -> list[str]:
     return wrong
 
 
-async def browse(
+async def browse_as(
     world: World, cell: Cell, method: str, path: str, data: dict[str, str] | None = None
 ) -> ClientResponse:
     """As a browser that was shown the form, with the newest cookies."""
-    nonce, keys = SystemIds().secret(), FormTokens(load_symmetric(world.site.secrets_dir, "csrf"))
-    token = {"form_token": keys.issue(path.rpartition("/")[2], nonce)}
-    cookies = {"latchwire-dev-login": nonce}
     if cell.person:
         await cell.person.me()  # renewed where it was revoked
-        cookies["latchwire-dev"] = cell.person.access
-    options: dict[str, Any] = {"data": data | token} if data is not None else {}
-    return await world.site.call(method, path, cookies=cookies, headers=ORIGIN, **options)
+    access = cell.person.access if cell.person else ""
+    return await browse(world.site, access, method, path, data)

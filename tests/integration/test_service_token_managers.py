@@ -18,13 +18,14 @@ from shared.service_tokens import is_service_token
 from tests.support.auth_workers import bearer
 from tests.support.command_line import CommandLine
 from tests.support.house import House, running_house
-from tests.support.people import Person, everybody, organisation_of
+from tests.support.html import Page, parse_page
+from tests.support.people import Person, browse, everybody, organisation_of
 from tests.support.revocation import environment
 from tests.support.service_tokens import kept_token
 from tests.support.waiting import eventually
 
 IDS = SystemIds()
-PATH = "/auth/service-tokens"
+PATH, END = "/auth/service-tokens", "/auth/form/org-end-token"
 ROLES = f"""\
 installation:
   clerk: [{MANAGE}]
@@ -293,6 +294,58 @@ async def test_who_owns_an_organisation_ends_its_tokens_also_those_of_who_was_re
     assert await office.says("nobody", "DELETE", f"{path}/{made['id']}") == (204, "")
     await answers(office, made["token"], "/tenants", (401, "token_revoked"))
     assert (await (await owner.call("GET", path)).json())["tokens"] == []
+
+
+async def page_of(office: Office, who: Person, org: str) -> tuple[int, Page]:
+    """The page of the organisation's service tokens, as *who* has it in a browser."""
+    path = f"/auth/account/orgs/{org}/service-tokens"
+    answer = await browse(office.house.auth, who.access, "GET", path)
+    return answer.status, parse_page(await answer.text())
+
+
+async def ends(office: Office, who: Person, org: str, token_id: str) -> int:
+    """The status when *who* sends the form of the page's button."""
+    fields = {"org": org, "token": token_id}
+    return (await browse(office.house.auth, who.access, "POST", END, fields)).status
+
+
+async def test_a_page_shows_who_may_remove_members_the_organisations_tokens_and_ends_them(
+    office: Office,
+) -> None:
+    """What it may, when it was used, until when; none of the installation's, none of another one's."""
+    owner, stranger, bus = office.people["nobody"], office.people["clerk"], office.house.bus
+    org, elsewhere = await founded(owner), await founded(stranger)
+    token = await kept_token(bus, "bot", "books.read", org=org)
+    foreign, of_none = await kept_token(bus, "bot", org=elsewhere), await office.made("ledger")
+    await answers(office, token, "/tenants", (200, ""))
+
+    async def told() -> bool:
+        return "Last used just now" in (await page_of(office, owner, org))[1].text
+
+    await eventually(told)
+    status, page = await page_of(office, owner, org)
+    assert (status, page.text.count("bot …")) == (200, 1)
+    assert {f"…{token[-4:]}", "books.read"} <= set(page.text.split())
+    assert "Made just now, runs out in 23 hours" in page.text
+    assert (await page_of(office, stranger, org))[0] == 404
+
+    (theirs,) = (
+        form.fields["token"] for form in (await page_of(office, stranger, elsewhere))[1].forms
+    )
+    ours = page.form(END).fields["token"]
+    assert await ends(office, stranger, org, ours) == 404
+    for other in (theirs, of_none, "x"):
+        assert await ends(office, owner, org, other) == 303, "as one that is gone already"
+    assert (await page_of(office, owner, org))[1].form(END).fields["token"] == ours
+    for living in (token, foreign):
+        await answers(office, living, "/tenants", (200, ""))
+
+    assert await ends(office, owner, org, ours) == 303
+    await answers(office, token, "/tenants", (401, "token_revoked"))
+    assert "There are none." in (await page_of(office, owner, org))[1].text
+    await answers(office, foreign, "/tenants", (200, ""))
+    for row in (await (await office.people["boss"].call("GET", PATH)).json())["tokens"]:
+        await office.says("boss", "DELETE", f"{PATH}/{row['id']}")
 
 
 async def test_an_operator_binds_a_token_and_ends_all_of_an_organisation(

@@ -16,9 +16,11 @@ from services.auth.adapters.sql_schema import (
     organisations,
 )
 from services.auth.domain.org import INVITATION_MS
+from services.auth.http.form_tokens import FormTokens
 from shared.clock import SystemClock
 from shared.ids import SystemIds
-from tests.support.auth_workers import AuthWorkers, bearer
+from shared.secrets import load_symmetric
+from tests.support.auth_workers import ORIGIN, AuthWorkers, bearer
 
 IDS, CLOCK = SystemIds(), SystemClock()
 
@@ -55,6 +57,17 @@ class Person:
         assert answer.status == 200, await answer.text()
         found: dict[str, Any] = await answer.json()
         return found
+
+
+async def browse(
+    site: AuthWorkers, access: str, method: str, path: str, data: Mapping[str, str] | None = None
+) -> ClientResponse:
+    """As a browser that has the cookie *access* ("": none) and was shown the form that *data* is typed into."""
+    nonce, keys = IDS.secret(), FormTokens(load_symmetric(site.secrets_dir, "csrf"))
+    token = {"form_token": keys.issue(path.rpartition("/")[2], nonce)}
+    cookies = {"latchwire-dev-login": nonce} | ({"latchwire-dev": access} if access else {})
+    options: dict[str, Any] = {"data": {**data, **token}} if data is not None else {}
+    return await site.call(method, path, cookies=cookies, headers=ORIGIN, **options)
 
 
 async def signed_in(site: AuthWorkers, name: str) -> Person:

@@ -46,6 +46,40 @@ def test_what_is_not_known_is_left_out_or_said() -> None:
     assert phrases.origin(NOW, NOW, Client()) == "just now, from an unknown browser"
 
 
+@pytest.mark.parametrize(
+    ("left_ms", "said"),
+    [
+        (-5_000, "less than a minute"),
+        (59_999, "less than a minute"),
+        (60_000, "1 minute"),
+        (3_599_999, "59 minutes"),
+        (3_600_000, "1 hour"),
+        (2 * 86_400_000 - 1, "47 hours"),
+        (90 * 86_400_000 - 1, "89 days"),
+    ],
+)
+def test_a_token_is_never_said_to_live_longer_than_it_does(left_ms: int, said: str) -> None:
+    """Who makes the next one before that is in time."""
+    made = phrases.token_times(NOW - 2 * 86_400_000, NOW + left_ms, NOW)
+
+    assert made == f"Made 2 days ago, runs out in {said}"
+
+
+@pytest.mark.parametrize(
+    ("uses", "said"),
+    [
+        ({"t": NOW - 180_000, "u": NOW}, "Last used 3 minutes ago"),
+        ({"u": NOW}, "Not used yet"),
+        (None, "When it was last used cannot be said now"),
+    ],
+)
+def test_a_token_that_is_not_known_to_be_used_is_not_said_to_be_unused(
+    uses: dict[str, int] | None, said: str
+) -> None:
+    """What was used is kept in Redis, which can be away."""
+    assert phrases.last_used(uses, "t", NOW) == said
+
+
 def test_a_session_is_told_by_when_it_began_and_was_used() -> None:
     """A person recognises an old session by these."""
     said = phrases.session_times(NOW - 2 * 86_400_000, NOW, NOW)

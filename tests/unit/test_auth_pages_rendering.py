@@ -11,6 +11,7 @@ from services.auth.pages import (
     Renderer,
     View,
     account_views,
+    messages,
     org_views,
     social_views,
     views,
@@ -56,11 +57,12 @@ MEMBERS = (
     org_views.MemberRow("bob@acme.com", "member", href=f"/auth/account/orgs/{ID}/members/{ID}"),
 )
 INVITED = org_views.InvitationRow(ID, "eve@acme.com", "member", "Invited 2 days ago")
+TOKEN = org_views.TokenRow(ID, "bot", "Zz09", "Made just now", "Not used yet", "books.read")
 TOKENS = {f"{form}_token": "t" for form in ("invite", "withdraw", "leave")}
 PAGES: dict[str, View] = {
     "log in": views.LogIn("t", next="/demo"),
     "log in after a form": views.LogIn("t", logged_in=views.LoggedIn(unsent=True)),
-    "not sent": views.not_sent("/demo"),
+    "not sent": messages.not_sent("/demo"),
     "log in while logged in": views.LogIn("t", logged_in=views.LoggedIn("ada@acme.com", "/demo")),
     "log in again": views.LogIn("t", email="ada@", problem="That is not an e-mail address."),
     "check your mail": views.CheckMail("t", "t2", "01J" + "0" * 23, "ada@acme.com", "/demo"),
@@ -75,15 +77,15 @@ PAGES: dict[str, View] = {
     "notice": views.EndThatSession("t", "tok", "ada@acme.com", "just now, from curl"),
     "account": views.Account("t", "t2", "ada@acme.com", (ROW, replace(ROW, current=True))),
     "hop": views.Hop("/demo"),
-    "spent": views.LinkSpent(),
-    "cancelled": views.LinkCancelled(),
-    "signed out": views.SignedOut(),
-    "signed out everywhere": views.SignedOutEverywhere(),
-    "signed out, unsure": views.SignOutUnsure(),
-    "signed out, others untold": views.Untold(views.SignedOut.title),
-    "session ended": views.SessionEnded(),
-    "cookie": views.CookieDidNotStick(),
-    "too old": views.FormTooOld(),
+    "spent": messages.LinkSpent(),
+    "cancelled": messages.LinkCancelled(),
+    "signed out": messages.SignedOut(),
+    "signed out everywhere": messages.SignedOutEverywhere(),
+    "signed out, unsure": messages.SignOutUnsure(),
+    "signed out, others untold": messages.Untold(messages.SignedOut.title),
+    "session ended": messages.SessionEnded(),
+    "cookie": messages.CookieDidNotStick(),
+    "too old": messages.FormTooOld(),
     "log in any way": account_views.LogInAnyWay("t", next="/demo", providers=(GOOGLE,)),
     "log in any way while logged in": account_views.LogInAnyWay(
         "t", logged_in=views.LoggedIn("ada@acme.com", "/demo")
@@ -150,6 +152,7 @@ PAGES: dict[str, View] = {
         (INVITED,),
         CHOICES,
         settings=True,
+        tokens=True,
         more="/auth/account/orgs/x?after=y",
         **TOKENS,
     ),
@@ -159,6 +162,8 @@ PAGES: dict[str, View] = {
     "organisation of others": org_views.Organisation(ID, "Robotics", MEMBERS, leave_token="t"),
     "member": org_views.Member(ID, "Robotics", ID, "bob@acme.com", CHOICES, "t", "t2", "No."),
     "organisation settings": org_views.OrgSettings(ID, "Robotics", "t", "t2", "", "No."),
+    "no service tokens": org_views.OrgTokens(ID, "Robotics", "t"),
+    "service tokens": org_views.OrgTokens(ID, "Robotics", "t", (TOKEN, replace(TOKEN, scopes=""))),
     "open an invitation": org_views.OpenInvitation("t", "t2", ID, join="/auth/account/join?id=x"),
     "join": org_views.Join("t", "tok", "ada@acme.com", "Robotics"),
     "join after log in": org_views.JoinAfterLogIn(
@@ -178,7 +183,7 @@ PAGES: dict[str, View] = {
     "login not finished": social_views.LoginNotFinished(),
     "login taken": social_views.LoginTaken(),
     "linking spent": social_views.LinkingSpent(),
-    "problem": views.problem_page(503, "unavailable", "01JREQUEST"),
+    "problem": messages.problem_page(503, "unavailable", "01JREQUEST"),
 }
 
 
@@ -300,6 +305,16 @@ def test_text_from_outside_never_becomes_markup(renderer: Renderer, name: str, a
     assert [(t, sorted(a)) for t, a in plain.tags] == [(t, sorted(a)) for t, a in attacked.tags]
 
 
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_where_a_page_is_never_becomes_markup(renderer: Renderer, attack: str) -> None:
+    """The address that a script puts into the history is one attribute, whatever is in it."""
+    view = views.LogIn("t", problem="No.")
+
+    assert parse_page(renderer.render(view)).all("script") == []
+    (script,) = parse_page(renderer.render(view, at=attack)).all("script")
+    assert (script["data-at"], script.keys()) == (attack, {"src", "data-at"})
+
+
 def test_an_attack_is_shown_to_the_reader_as_the_text_it_is(renderer: Renderer) -> None:
     """Escaping keeps the text readable: nothing is silently cut."""
     html = renderer.render(views.Confirm("t", "t2", "tok", ATTACKS[1]))
@@ -312,7 +327,7 @@ def test_the_site_name_is_escaped_too(renderer: Renderer) -> None:
     """A site called "Fish & Chips" is spelled that way, and cannot open a tag."""
     odd = Renderer(site_name="Fish & <b>Chips", url="https://a.example", assets=Assets.load())
 
-    page = parse_page(odd.render(views.SignedOut()))
+    page = parse_page(odd.render(messages.SignedOut()))
 
     assert "Fish & <b>Chips" in page.text
     assert not page.all("b")

@@ -102,11 +102,11 @@ async def test_who_comes_on_top_of_many_is_served_without_waiting() -> None:
     watching = Watching(cast("Signals", None), FakeClock())
     async with AsyncExitStack() as stack:
         for _ in range(AT_ONCE):
-            assert watching.has_room
+            assert watching.room.is_left
             await stack.enter_async_context(watching.begin(1))
-        assert not watching.has_room
+        assert not watching.room.is_left
 
-    assert watching.has_room
+    assert watching.room.is_left
 
 
 @pytest.mark.parametrize("safe_at_ms", [10**18, -(10**18), 1 << 70])

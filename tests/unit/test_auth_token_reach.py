@@ -61,12 +61,12 @@ async def test_who_comes_on_top_of_many_is_not_kept_waiting_and_there_is_room_ag
     worker.open.clear()
     async with asyncio.TaskGroup() as waiting:
         for _ in range(AT_ONCE):
-            assert reach.has_room
+            assert reach.room.is_left
             waiting.create_task(reach.reached(1, MINUTE))
             await asyncio.sleep(0)
-        assert not reach.has_room
+        assert not reach.room.is_left
         worker.open.set()
-    assert reach.has_room
+    assert reach.room.is_left
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from services.auth.flows.revoke import RevokeFlow
 from services.auth.flows.service_access import Granted, NotGranted, ServiceAccess
 from services.auth.flows.service_tokens import Kept, ServiceTokenFlow, Struck
 from services.auth.flows.token_keeper import TokenKeeper
+from services.auth.flows.token_reader import TokenReader
 from services.auth.handlers.service_tokens import on_used
 from services.auth.ports import BusUnavailableError, FeedStaleError
 from services.auth.ports.accounts import AccountsUnavailableError
@@ -76,14 +77,13 @@ def world(*rows: ServiceToken) -> World:
     revocations, events, clock = FakeRevocations(), FakeEvents(), FakeClock(NOW_MS)
     if rows:
         registers.store(rows)
+    reader = TokenReader(registers, revocations, "http://localhost:8080", "latchwire", clock)
     flow = ServiceTokenFlow(
+        reader=reader,
         registers=registers,
-        known=registers,
         uses=uses,
         revocations=revocations,
         events=events,
-        issuer="http://localhost:8080",
-        audience="latchwire",
         clock=clock,
         ids=FakeIds(),
     )
@@ -326,7 +326,7 @@ async def test_a_token_made_after_all_of_its_service_s_were_revoked_is_good() ->
     assert isinstance(kept, Kept)
     assert kept.row.created_at == NOW_MS + 2_001
     assert kept.row.expires_at - kept.row.created_at == WANTED.lifetime_ms
-    assert w.flow.accepts(kept.row)
+    assert w.flow.reader.accepts(kept.row)
     await w.flow.tidy()
     assert (counting(w), revoked(w)) == ((kept.row,), {BOT.row.id: NOW_MS})
 
@@ -396,9 +396,9 @@ async def test_whoever_revoked_it_and_however_it_stays_revoked(scope: str, name:
     assert w.uses.at == {BOT.row.id: 1, ELSE.id: 2}  # when a leaked one was last used
     w.clock.advance(2 * DAY_MS)  # the record has lapsed
     await w.flow.tidy()
-    row = w.flow.known.find(BOT.text)
+    row = w.flow.reader.known.find(BOT.text)
     assert row is not None
-    assert w.flow.refusal(row) == NotSignedIn("token_revoked")
+    assert w.flow.reader.refusal(row) == NotSignedIn("token_revoked")
     w.clock.advance(90 * DAY_MS)  # the token would have run out
     await w.flow.tidy()
     assert w.registers.register.rows == ()
@@ -457,7 +457,7 @@ REVOKED = NotGranted("invalid_client", "token_revoked")
 def access(w: World) -> tuple[ServiceAccess, Signing]:
     """The exchange over *w*."""
     signing = Signing()
-    return ServiceAccess(w.flow, signing, w.clock, FakeIds()), signing  # type: ignore[arg-type]
+    return ServiceAccess(w.flow.reader, w.uses, signing, w.clock, FakeIds()), signing  # type: ignore[arg-type]
 
 
 async def test_an_access_token_never_outlives_what_it_was_made_of() -> None:

@@ -19,7 +19,7 @@ from services.auth.domain.introspect import (
 )
 from services.auth.domain.session import FIRST_PARTY, RefreshToken, parse_refresh_token
 from services.auth.flows.revoked import is_revoked
-from services.auth.flows.service_tokens import ServiceTokenFlow
+from services.auth.flows.token_reader import TokenReader
 from services.auth.flows.tokens import Issuer
 from services.auth.ports import AccessTokens, Revocations, Sessions
 from shared.clock import Clock
@@ -34,7 +34,7 @@ class IntrospectFlow:
     access_tokens: AccessTokens
     issuer: Issuer
     clock: Clock
-    services: ServiceTokenFlow
+    services: TokenReader
 
     async def introspect(self, token: str, client_id: str) -> Active | Inactive:
         """What *token* says, for the confidential client *client_id*."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from services.auth.domain.reach import Place, Reached, furthest
+from services.auth.flows.room import Room
 from services.auth.ports import BusUnavailableError, NoAnswerError, Signals
 from shared.clock import Clock
 from shared.contract import BLOCKLIST_PROBE, REVOCATION_APPLIED, REVOCATION_RECEIPTS, TOKEN_BY
@@ -21,7 +22,7 @@ log = structlog.get_logger()
 
 SPARE_SECONDS = 0.1  # of what is left, kept for the way of an answer
 UNKNOWN = Reached(0, 0, complete=False, safe_at_ms=None)
-AT_ONCE = 256  # waiting requests of one process; who comes on top is served without waiting
+AT_ONCE = 256  # waiting requests of one process
 
 
 @dataclass
@@ -95,24 +96,16 @@ class EdgeWatch:
 
 @dataclass
 class Watching:
-    """Begins watches, `AT_ONCE` of them at a time."""
+    """Begins watches, each in its place of the *room*."""
 
     signals: Signals
     clock: Clock
-    _under_way: int = field(default=0, init=False)
-
-    @property
-    def has_room(self) -> bool:
-        """Whether one more request may wait."""
-        return self._under_way < AT_ONCE
+    room: Room = field(default_factory=lambda: Room(AT_ONCE))
 
     @asynccontextmanager
     async def begin(self, seconds: float) -> AsyncIterator[EdgeWatch]:
         """A watch that is over so many *seconds* from now."""
-        self._under_way += 1
         deadline = self.clock.monotonic() + seconds
-        try:
+        with self.room.taken():
             async with AsyncExitStack() as stack:
                 yield EdgeWatch(self.signals, self.clock, deadline, stack)
-        finally:
-            self._under_way -= 1

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import structlog
 
 from services.auth.domain.service_tokens import ACCESS_SECONDS, narrowed
-from services.auth.flows.service_tokens import ServiceTokenFlow
+from services.auth.flows.token_reader import TokenReader
 from services.auth.ports import AccessTokens, StoreUnavailableError
+from services.auth.ports.service_tokens import TokenUses
 from shared.clock import Clock
 from shared.ids import Ids
 from shared.messages import ServiceToken
@@ -39,7 +40,8 @@ class NotGranted:
 class ServiceAccess:
     """May raise the errors of `services.auth.ports`."""
 
-    tokens: ServiceTokenFlow
+    tokens: TokenReader
+    uses: TokenUses
     access_tokens: AccessTokens
     clock: Clock
     ids: Ids
@@ -86,6 +88,6 @@ class ServiceAccess:
 
     async def _used(self, token_id: str, now_ms: int) -> None:
         try:
-            await self.tokens.uses.note({token_id: now_ms})
+            await self.uses.note({token_id: now_ms})
         except StoreUnavailableError:
             log.info("service_token.use_not_noted")  # the token works without Redis

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from latchwire.claims import Claims
-from services.auth.domain.outcomes import NotSignedIn
 from services.auth.domain.service_tokens import (
     Added,
     NotDone,
@@ -21,21 +19,19 @@ from services.auth.domain.service_tokens import (
     add,
     alive,
     marked,
-    unexpired,
     without_oldest,
 )
 from services.auth.domain.session import revocation_id
+from services.auth.flows.token_reader import TokenReader
 from services.auth.ports import (
     NOBODY,
     BusUnavailableError,
     Events,
-    FeedStaleError,
     Revocations,
     StoreUnavailableError,
     Watch,
 )
 from services.auth.ports.service_tokens import (
-    KnownTokens,
     Organisations,
     Register,
     Registers,
@@ -46,7 +42,6 @@ from shared.clock import Clock
 from shared.contract import SERVICE_TOKEN_ISSUED, TOKEN_REVOKED
 from shared.ids import Ids
 from shared.messages import ServiceToken, ServiceTokenIssued, TokenRevoked
-from shared.service_tokens import claims_of, is_service_token
 
 log = structlog.get_logger()
 
@@ -81,66 +76,22 @@ class Struck:
 
 @dataclass(frozen=True)
 class ServiceTokenFlow:
-    """*issuer* and *audience* as in access tokens. May raise the errors of `services.auth.ports`."""
+    """What *reader* judges, this one changes. May raise the errors of `services.auth.ports`."""
 
+    reader: TokenReader
     registers: Registers
-    known: KnownTokens
     uses: TokenUses
     revocations: Revocations
     events: Events
-    issuer: str
-    audience: str
     clock: Clock
     ids: Ids
-
-    def claims(self, row: ServiceToken, kid: str | None = None) -> Claims:
-        """What *row*'s token says, vouched for by *kid* (None: as the rows in force here)."""
-        voucher = self.known.kid if kid is None else kid
-        return claims_of(row, issuer=self.issuer, audience=self.audience, kid=voucher)
-
-    def accepts(self, row: ServiceToken) -> bool:
-        """Whether *row*'s token counts now. Raises: FeedStaleError."""
-        return self.refusal(row) is None
-
-    def refusal(self, row: ServiceToken) -> NotSignedIn | None:
-        """Why *row*'s token does not count now; None: it does. Raises: FeedStaleError."""
-        now_ms = self.clock.now_ms()
-        if row.revoked_at is not None or self._is_revoked(row, now_ms, self.known.kid):
-            return NotSignedIn("token_revoked")
-        if now_ms >= row.expires_at:
-            return NotSignedIn("token_expired")
-        self.revocations.require_fresh()
-        return None
-
-    def find(self, token: str) -> ServiceToken | None:
-        """The row of *token*; None when it is surely nobody's.
-
-        Raises:
-            FeedStaleError: it has the form of one, and may be one that is not known here yet.
-        """
-        row = self.known.find(token)
-        if row is None and is_service_token(token.encode("utf-8", "surrogatepass")):
-            self.revocations.require_fresh()
-            if self.known.lags:
-                raise FeedStaleError
-        return row
-
-    def identify(self, token: str) -> Claims | NotSignedIn | None:
-        """Whose service token this is, or why it does not count; None: no service token that is known."""
-        row = self.known.find(token)
-        return None if row is None else self.refusal(row) or self.claims(row)
-
-    def living(self, token_id: str) -> ServiceToken | None:
-        """The row named *token_id*, unless it was revoked."""
-        row = self.known.by_id(token_id)
-        return row if row is not None and row.revoked_at is None else None
 
     async def listed(self, service: str | None = None, *, revoked: bool = False) -> Listed:
         """All living tokens, or those of *service*, as the document's leader has them.
 
         With *revoked* also those that were revoked and would not have run out yet.
         """
-        known = self._vouched_for(await self.registers.read(), now_ms := self.clock.now_ms())
+        known = self.reader.vouched_for(await self.registers.read(), now_ms := self.clock.now_ms())
         counted = known if revoked else alive(known, now_ms)
         rows = tuple(row for row in counted if service in {None, row.service})
         try:
@@ -153,12 +104,12 @@ class ServiceTokenFlow:
         self.revocations.require_fresh()
         for _ in range(TRIES):
             register = await self.registers.read()
-            rows = self._vouched_for(register, self.clock.now_ms())
+            rows = self.reader.vouched_for(register, self.clock.now_ms())
             now_ms = self._after_the_cutoff(wanted.service)
             added = add(rows, wanted, self.ids.ulid(now_ms), now_ms)
             if isinstance(added, NotDone):
                 return added
-            if self.revocations.refuses(self.claims(added.new, ""), now_ms):
+            if self.revocations.refuses(self.reader.claims(added.new, ""), now_ms):
                 return NotDone("service_revoked")
             try:
                 written = await self._write(added.rows, register)
@@ -204,7 +155,7 @@ class ServiceTokenFlow:
         self.revocations.require_fresh()
         register = await self.registers.read()
         now_ms = self.clock.now_ms()
-        rows = self._vouched_for(register, now_ms)
+        rows = self.reader.vouched_for(register, now_ms)
         unsigned = bool(register.generation) and register.kid != self.registers.signs_with
         if rows == register.rows and not unsigned:
             return
@@ -227,7 +178,7 @@ class ServiceTokenFlow:
         try:
             for _ in range(TRIES):
                 now_ms = self.clock.now_ms()
-                rows = self._vouched_for(register, now_ms)
+                rows = self.reader.vouched_for(register, now_ms)
                 rows = marked(rows, lambda row: row.id == token_id, now_ms)
                 written = await self._write(rows, register)
                 if written is not None:
@@ -273,19 +224,6 @@ class ServiceTokenFlow:
         except BusUnavailableError:
             # It is in force, and whoever made it has to be shown it: the event is for the record.
             log.warning("service_token.untold", token_id=new.id)
-
-    def _vouched_for(self, register: Register, now_ms: int) -> Rows:
-        """Its rows that have not run out, the revoked ones marked: the next write vouches for them anew.
-
-        None where the key that vouches for them is revoked: whoever had it could have written any of them.
-        """
-        if register.voucher and self.revocations.refuses_key(register.voucher, now_ms):
-            return ()
-        rows = unexpired(register.rows, now_ms)
-        return marked(rows, lambda row: self._is_revoked(row, now_ms, register.voucher), now_ms)
-
-    def _is_revoked(self, row: ServiceToken, now_ms: int, voucher: str) -> bool:
-        return self.revocations.refuses(self.claims(row, voucher), now_ms)
 
     def _revoked(self, row: ServiceToken, reason: str, actor: str) -> TokenRevoked:
         return TokenRevoked(

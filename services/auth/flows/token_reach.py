@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from services.auth.domain.reach import Reached
+from services.auth.flows.room import Room
 from services.auth.ports import BusUnavailableError, NoAnswerError, Signals
 from shared.clock import Clock
 from shared.contract import OP_EDGES_LIST
@@ -17,7 +18,7 @@ log = structlog.get_logger()
 # An edge tells at once that it has the token: the pauses are short at first, then each is twice the last.
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.8
 SPARE_SECONDS = 0.05  # of what is left, kept for the way of the last answer
-AT_ONCE = 32  # waiting requests of one process; who comes on top is served without waiting
+AT_ONCE = 32  # waiting requests of one process
 NOBODY_TOLD = Reached(0, 0, complete=False, safe_at_ms=None)
 
 
@@ -28,20 +29,12 @@ class TokenReach:
     signals: Signals
     clock: Clock
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-    _under_way: int = field(default=0, init=False)
-
-    @property
-    def has_room(self) -> bool:
-        """Whether one more request may wait."""
-        return self._under_way < AT_ONCE
+    room: Room = field(default_factory=lambda: Room(AT_ONCE))
 
     async def reached(self, generation: int, seconds: float) -> Reached:
         """Which live edges have *generation* of the tokens: as soon as all have, or after so many *seconds*."""
-        self._under_way += 1
-        try:
+        with self.room.taken():
             return await self._reached(generation, self.clock.monotonic() + seconds)
-        finally:
-            self._under_way -= 1
 
     async def _reached(self, generation: int, deadline: float) -> Reached:
         pause = FIRST_PAUSE_SECONDS

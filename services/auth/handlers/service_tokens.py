@@ -56,7 +56,7 @@ async def on_create(request: CreateServiceToken, *, tokens: ServiceTokenFlow) ->
 async def on_used(told: TokensUsed, *, tokens: ServiceTokenFlow) -> None:
     """An edge's word; lost without harm. None is believed about the future: the latest time stays."""
     now_ms = tokens.clock.now_ms()
-    known = {i: min(at, now_ms) for i, at in told.used.items() if tokens.known.by_id(i)}
+    known = {i: min(at, now_ms) for i, at in told.used.items() if tokens.reader.known.by_id(i)}
     try:
         await tokens.uses.note(known)
     except StoreUnavailableError:

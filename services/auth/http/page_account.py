@@ -27,7 +27,7 @@ from services.auth.http.reading import read_client
 from services.auth.pages import account_views
 from services.auth.pages.account_phrases import NOT_YOURS, password_problem
 from services.auth.pages.account_views import At
-from services.auth.pages.views import WayOn
+from services.auth.pages.messages import WayOn
 from services.auth.ports.deletions import SoleOwner
 
 PASSWORD = f"{ACCOUNT}/password"
@@ -85,7 +85,7 @@ async def show_password(
         problem=problem,
         at="password" if stored.password_hash and not problem else at,
     )
-    return browser.show(view, status=422 if problem else None)
+    return browser.show_form(view, problem, PASSWORD)
 
 
 async def change_password(request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ from services.auth.http import (
     page_accounts,
     page_invitations,
     page_org_actions,
+    page_org_tokens,
     page_orgs,
 )
 
@@ -26,6 +27,7 @@ SHOWN: dict[str, Handler] = {
     f"{page_orgs.ORGS}/{{org}}": page_orgs.organisation,
     f"{page_orgs.ORGS}/{{org}}/settings": page_orgs.settings,
     f"{page_orgs.ORGS}/{{org}}/members/{{sub}}": page_orgs.member,
+    f"{page_orgs.ORGS}/{{org}}/service-tokens": page_org_tokens.service_tokens,
     **dict.fromkeys(page_accounts.MESSAGES, page_accounts.say),
 }
 POSTED: dict[str, Handler] = {
@@ -47,4 +49,5 @@ POSTED: dict[str, Handler] = {
     "/auth/form/org-leave": page_org_actions.leave,
     "/auth/form/org-rename": page_org_actions.rename,
     "/auth/form/org-delete": page_org_actions.delete,
+    "/auth/form/org-end-token": page_org_tokens.end,
 }

@@ -16,7 +16,7 @@ from services.auth.http.cookies import read_browser
 from services.auth.http.page_context import Browser, show
 from services.auth.http.page_log_in import NOBODY, logged_in
 from services.auth.http.pages import login_url, read_login_id, read_next
-from services.auth.pages import account_views, org_views, views
+from services.auth.pages import account_views, messages, org_views, views
 from services.auth.pages.account_views import At, ProviderLogin
 
 REGISTER_SENT = "/auth/register/sent"
@@ -24,7 +24,7 @@ JOIN = "/auth/account/join"
 FORGOT_SENT = "/auth/password/forgot/sent"
 
 # Pages that only say something; forms lead to them.
-MESSAGES: Mapping[str, views.Message] = {
+MESSAGES: Mapping[str, messages.Message] = {
     "/auth/password/set": account_views.PasswordSet(),
     "/auth/deleted": account_views.AccountDeleted(),
 }
@@ -57,7 +57,7 @@ def show_log_in(
         register=_with_next("/auth/register", next_),
         providers=provider_logins(request, next_),
     )
-    return browser.show(view, status=422 if problem else None)
+    return browser.show_form(view, problem, login_url(next_))
 
 
 async def register(request: web.Request) -> web.Response:
@@ -80,7 +80,7 @@ def show_register(
         log_in=login_url(next_),
         providers=provider_logins(request, next_),
     )
-    return browser.show(view, status=422 if problem else None)
+    return browser.show_form(view, problem, _with_next("/auth/register", next_))
 
 
 async def register_sent(request: web.Request) -> web.Response:
@@ -102,7 +102,7 @@ async def show_register_sent(
         start_again=_with_next("/auth/register", attempt.next if attempt else ""),
         problem=problem,
     )
-    return browser.show(view, status=422 if problem else None)
+    return browser.show_form(view, problem, f"{REGISTER_SENT}?id={login_id}")
 
 
 async def forgot(request: web.Request) -> web.Response:
@@ -114,7 +114,7 @@ def show_forgot(request: web.Request, *, email: str = "", problem: str = "") -> 
     """The form; 422 with a *problem*."""
     browser = Browser(request)
     view = account_views.Forgot(browser.form_token("forgot"), email, problem)
-    return browser.show(view, status=422 if problem else None)
+    return browser.show_form(view, problem, "/auth/password/forgot")
 
 
 async def forgot_sent(request: web.Request) -> web.Response:
@@ -137,7 +137,7 @@ async def show_forgot_sent(
         problem=problem,
         at=at,
     )
-    return browser.show(view, status=422 if problem else None)
+    return browser.show_form(view, problem, f"{FORGOT_SENT}?id={login_id}")
 
 
 async def open_link(request: web.Request) -> web.Response:

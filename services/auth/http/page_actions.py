@@ -15,9 +15,15 @@ from services.auth.http.page_context import Browser, see_other, show
 from services.auth.http.page_entering import NO_ADDRESS, WRONG_CODE, ask_about, exchange, go_on
 from services.auth.http.page_errors import too_many_requests
 from services.auth.http.page_forms import is_same_origin, read_form
-from services.auth.http.pages import ACCOUNT, continue_url, read_login_id, show_check_mail
+from services.auth.http.pages import (
+    ACCOUNT,
+    continue_url,
+    login_url,
+    read_login_id,
+    show_check_mail,
+)
 from services.auth.http.reading import read_client, read_credentials, read_every_credential
-from services.auth.pages import views
+from services.auth.pages import messages, views
 from services.auth.pages.account_phrases import NOT_THE_CHOSEN, TYPE_THE_CHOSEN
 from services.auth.ports import BusUnavailableError, NotAnnouncedError, StoreUnavailableError
 from shared.emails import InvalidEmailError, canonical_email
@@ -52,7 +58,7 @@ async def code(request: web.Request) -> web.Response:
     adds = fields["login"] == ADD
     result = await exchange(request, CodeProof(login_id, fields["code"]), link_login=adds)
     if isinstance(result, LinkSpent | WrongChoice):
-        return await show_check_mail(request, login_id, problem=WRONG_CODE, status=422)
+        return await show_check_mail(request, login_id, problem=WRONG_CODE)
     return await go_on(request, result)
 
 
@@ -74,7 +80,7 @@ async def link(request: web.Request) -> web.Response:
     if isinstance(result, WrongChoice):
         return await ask_about(request, fields["token"], problem=NOT_THE_CHOSEN)
     if isinstance(result, LinkSpent):
-        return show(request, views.LinkSpent())
+        return show(request, messages.LinkSpent())
     return await go_on(request, result)
 
 
@@ -90,7 +96,7 @@ async def notice(request: web.Request) -> web.Response:
     fields = await read_form(request, "notice")
     if await context_of(request).links.end_by_notice(fields["token"]):
         return see_other(request, "/auth/session-ended")
-    return show(request, views.LinkSpent())
+    return show(request, messages.LinkSpent())
 
 
 async def logout(request: web.Request) -> web.Response:
@@ -103,10 +109,10 @@ async def logout(request: web.Request) -> web.Response:
     try:
         await context_of(request).sessions.logout(*read_every_credential(request))
     except NotAnnouncedError:
-        response = show(request, views.Untold(views.SignedOut.title))
+        response = show(request, messages.Untold(messages.SignedOut.title))
     except (BusUnavailableError, StoreUnavailableError) as error:
         log.warning("logout.incomplete", reason=type(error).__name__)
-        response = show(request, views.SignOutUnsure())
+        response = show(request, messages.SignOutUnsure())
     else:
         response = see_other(request, "/auth/signed-out")
     clear_session(request, response)
@@ -126,7 +132,7 @@ async def sessions(request: web.Request) -> web.Response:
     try:
         await flow.end_all(signed_in.claims)
     except NotAnnouncedError:
-        response = show(request, views.Untold(views.SignedOutEverywhere.title))
+        response = show(request, messages.Untold(messages.SignedOutEverywhere.title))
     else:
         response = see_other(request, "/auth/signed-out-everywhere")
     clear_session(request, response)
@@ -139,4 +145,4 @@ def _login_again(request: web.Request, typed: str, next_: str) -> web.Response:
     browser = Browser(request)
     token = browser.form_token("login")
     view = views.LogIn(token, next=next_, email=typed, problem=NO_ADDRESS)
-    return browser.show(view, status=422)
+    return browser.show_form(view, NO_ADDRESS, login_url(next_))

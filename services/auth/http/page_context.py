@@ -46,16 +46,30 @@ class Browser:
         """A token for the form *form* in this browser."""
         return self._request.app[PAGES].tokens.issue(form, self._nonce)
 
-    def show(self, view: View, *, status: int | None = None) -> web.Response:
+    def show(self, view: View) -> web.Response:
         """The page of *view*, and the cookie that its forms need."""
-        response = show(self._request, view, status=status)
+        return self._with_cookie(show(self._request, view))
+
+    def show_form(self, view: View, problem: str, at: str) -> web.Response:
+        """The same for a page whose form may have been sent: 422 with a *problem*.
+
+        *at* is where a GET shows the page. A script of ours puts that into the history: Back and Reload go
+        there, and do not send the form again.
+        """
+        if not problem:
+            return self.show(view)
+        return self._with_cookie(show(self._request, view, status=422, at=at))
+
+    def _with_cookie(self, response: web.Response) -> web.Response:
         set_browser(self._request, response, self._nonce)
         return response
 
 
-def show(request: web.Request, view: View, *, status: int | None = None) -> web.Response:
-    """A page without a form."""
-    return request.app[PAGES].responses.page(view, status=status)
+def show(
+    request: web.Request, view: View, *, status: int | None = None, at: str = ""
+) -> web.Response:
+    """A page without a form; *at* as in `PageResponses.page`."""
+    return request.app[PAGES].responses.page(view, status=status, at=at)
 
 
 def see_other(request: web.Request, location: str) -> web.Response:

@@ -16,7 +16,7 @@ from services.auth.http.page_context import see_other, show
 from services.auth.http.pages import ACCOUNT, UNSENT, continue_url, login_url, read_next
 from services.auth.http.problems import Problem
 from services.auth.http.reading import read_bound_refresh, read_client
-from services.auth.pages import views
+from services.auth.pages import messages, views
 
 HOPS_SECONDS = 10
 HOPS_ENOUGH = 5
@@ -31,7 +31,7 @@ async def continue_(request: web.Request) -> web.Response:
     target = read_next(request) or ACCOUNT
     refresh = read_bound_refresh(request)
     if _count_hops(request, target) > HOPS_ENOUGH:
-        return show(request, views.CookieDidNotStick())
+        return show(request, messages.CookieDidNotStick())
     result = await context_of(request).sessions.continue_(
         refresh, target=target, client=read_client(request), may_hop=_may_hop(request)
     )
@@ -46,7 +46,7 @@ async def continue_(request: web.Request) -> web.Response:
 def _renewed(request: web.Request, result: ContinueTo) -> web.Response:
     if _is_unsent(request):
         # Not straight back: they would look at the page as it was and take what they sent for saved.
-        response = show(request, views.not_sent(result.next))
+        response = show(request, messages.not_sent(result.next))
     else:
         response = see_other(request, result.next)
     set_session(request, response, result.tokens)

@@ -19,7 +19,7 @@ from services.auth.http.page_errors import too_many_requests
 from services.auth.http.page_invitations import ask_to_join
 from services.auth.http.pages import ACCOUNT
 from services.auth.http.reading import read_client, read_credentials
-from services.auth.pages import View, account_views, phrases, views
+from services.auth.pages import View, account_views, messages, phrases, views
 
 NO_ADDRESS = "That is not an address we can send a message to."
 WRONG_CODE = "That code does not work. Check it, or open the link in the mail."
@@ -71,12 +71,12 @@ async def ask_about(request: web.Request, token: str, *, problem: str = "") -> w
     held = await context.sessions.held_sessions(read_credentials(request))
     seen = await context.links.inspect_link(token, browser=read_browser(request), held=held)
     if seen is None or (isinstance(seen, LinkView) and seen.purpose == "invitation"):
-        return show(request, views.LinkSpent())
+        return show(request, messages.LinkSpent())
     if isinstance(seen, AlreadySignedIn):
         return see_other(request, _target(request, seen))
     browser = Browser(request)
     view = _question(request, browser, seen, token, problem)
-    return browser.show(view, status=422 if problem else None)
+    return browser.show_form(view, problem, "/auth/link")
 
 
 def _question(

@@ -12,7 +12,8 @@ from services.auth.http.page_context import see_other, show
 from services.auth.http.problems import AWAY, REQUEST_ID, Problem, away, count_refusal
 from services.auth.pages import View, phrases
 from services.auth.pages.account_views import DoneUntold, LogInAgain
-from services.auth.pages.views import Hop, Untold, problem_page
+from services.auth.pages.messages import Untold, problem_page
+from services.auth.pages.views import Hop
 from services.auth.ports import NotAnnouncedError
 
 log = structlog.get_logger()

@@ -11,7 +11,7 @@ from services.auth.http.cookies import ensure_browser, read_browser
 from services.auth.http.page_context import PAGES
 from services.auth.http.page_errors import Refused
 from services.auth.http.problems import Problem
-from services.auth.pages.views import CookieDidNotStick, FormTooOld
+from services.auth.pages.messages import CookieDidNotStick, FormTooOld
 
 FORM = "application/x-www-form-urlencoded"
 MAX_FIELDS = 8

@@ -15,7 +15,7 @@ from services.auth.http.page_forms import read_form
 from services.auth.http.page_orgs import ORGS
 from services.auth.http.page_renewing import acting_person
 from services.auth.http.pages import login_url, read_login_id, require_person
-from services.auth.pages import org_views, views
+from services.auth.pages import messages, org_views
 from services.auth.pages.account_phrases import org_problem
 
 
@@ -47,7 +47,7 @@ async def join(request: web.Request) -> web.Response:
     token = flow.token_of(invitation, person.email)
     invited = await flow.inspect(token)
     return (
-        show(request, views.LinkSpent())
+        show(request, messages.LinkSpent())
         if invited is None
         else ask_to_join(request, invited, token)
     )

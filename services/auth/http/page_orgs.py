@@ -56,7 +56,7 @@ async def show_organisations(
         name=name,
         problem=problem,
     )
-    return browser.show(view, status=422 if problem else None)
+    return browser.show_form(view, problem, ORGS)
 
 
 async def organisation(request: web.Request) -> web.Response:
@@ -93,11 +93,12 @@ async def show_organisation(
         withdraw_token=browser.form_token("org-withdraw") if INVITE in may else "",
         leave_token=browser.form_token("org-leave"),
         settings=bool(may & {RENAME, DELETE}),
+        tokens=REMOVE_MEMBERS in may,
         email=email,
         problem=problem,
         at_email=problem != ROLES_MISSING,
     )
-    return browser.show(view, status=422 if problem else None)
+    return browser.show_form(view, problem, f"{ORGS}/{org}")
 
 
 async def member(request: web.Request) -> web.Response:
@@ -125,7 +126,7 @@ async def show_member(
         remove_token=browser.form_token("org-remove") if REMOVE_MEMBERS in may else "",
         problem=problem,
     )
-    return browser.show(view, status=422 if problem else None)
+    return browser.show_form(view, problem, member_address(org, sub))
 
 
 async def settings(request: web.Request) -> web.Response:
@@ -148,7 +149,7 @@ async def show_settings(
         typed=typed,
         problem=problem,
     )
-    return browser.show(view, status=422 if problem else None)
+    return browser.show_form(view, problem, f"{ORGS}/{org}/settings")
 
 
 async def place_of(request: web.Request, person: Claims, org: str) -> Place:
@@ -157,6 +158,11 @@ async def place_of(request: web.Request, person: Claims, org: str) -> Place:
     if place is None:
         raise Problem(404, "not_found")
     return place
+
+
+def member_address(org: str, sub: str) -> str:
+    """Where the page of a member is."""
+    return f"{ORGS}/{org}/members/{quote(sub, safe='')}"
 
 
 def read_id(text: str) -> str:
@@ -201,7 +207,7 @@ def _member_row(member: Member, person: Claims, org: str, may: set[str]) -> org_
         email=member.email,
         roles=words(member.roles),
         me=member.sub == person.sub,
-        href=f"{ORGS}/{org}/members/{quote(member.sub, safe='')}" if may_change else "",
+        href=member_address(org, member.sub) if may_change else "",
     )
 
 

@@ -24,10 +24,13 @@ class PageResponses:
         self._renderer = renderer
         self._headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY % form_targets}
 
-    def page(self, view: View, *, status: int | None = None) -> web.Response:
-        """The page of *view*: never stored, never framed, nothing from elsewhere in it."""
+    def page(self, view: View, *, status: int | None = None, at: str = "") -> web.Response:
+        """The page of *view*: never stored, never framed, nothing from elsewhere in it.
+
+        *at* as in `Renderer.render`.
+        """
         return web.Response(
-            text=self._renderer.render(view),
+            text=self._renderer.render(view, at=at),
             status=status or view.status,
             content_type="text/html",
             charset="utf-8",

@@ -16,7 +16,7 @@ from services.auth.http.cookies import read_browser
 from services.auth.http.page_context import PAGES, Browser, now_ms, person_of, show
 from services.auth.http.page_errors import Elsewhere
 from services.auth.http.problems import Problem
-from services.auth.pages import phrases, views
+from services.auth.pages import messages, phrases, views
 from services.auth.ports import FeedStaleError
 
 ACCOUNT = "/auth/account"
@@ -24,11 +24,11 @@ AGAIN = "again"  # of the login form: `services.auth.http.page_log_in`
 UNSENT = "unsent"  # they sent a form to a service, where their login had run out: it is lost
 
 # Pages that only say something; forms lead to them.
-MESSAGES: dict[str, views.Message] = {
-    "/auth/cancelled": views.LinkCancelled(),
-    "/auth/signed-out": views.SignedOut(),
-    "/auth/signed-out-everywhere": views.SignedOutEverywhere(),
-    "/auth/session-ended": views.SessionEnded(),
+MESSAGES: dict[str, messages.Message] = {
+    "/auth/cancelled": messages.LinkCancelled(),
+    "/auth/signed-out": messages.SignedOut(),
+    "/auth/signed-out-everywhere": messages.SignedOutEverywhere(),
+    "/auth/session-ended": messages.SessionEnded(),
 }
 
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
@@ -40,7 +40,7 @@ async def check_mail(request: web.Request) -> web.Response:
 
 
 async def show_check_mail(
-    request: web.Request, login_id: str, *, problem: str = "", status: int | None = None
+    request: web.Request, login_id: str, *, problem: str = ""
 ) -> web.Response:
     """The page with the code field; the address is shown to the browser that typed it, only."""
     browser = Browser(request)
@@ -58,7 +58,7 @@ async def show_check_mail(
         problem=problem,
         offer=offered.title if offered else "",
     )
-    return browser.show(view, status=status)
+    return browser.show_form(view, problem, f"/auth/login/sent?id={login_id}")
 
 
 async def open_link(request: web.Request) -> web.Response:

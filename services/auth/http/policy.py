@@ -182,6 +182,7 @@ ROWS: Mapping[Route, Policy] = {
     ("GET", "/auth/account/orgs/{org}"): _page("member"),
     ("GET", "/auth/account/orgs/{org}/settings"): _page("member"),
     ("GET", "/auth/account/orgs/{org}/members/{sub}"): _page("member"),
+    ("GET", "/auth/account/orgs/{org}/service-tokens"): _page("member"),
     ("POST", "/auth/form/login"): _form("public"),
     ("POST", "/auth/form/code"): _form("proof"),
     ("POST", "/auth/form/inspect"): _form("proof"),
@@ -208,6 +209,7 @@ ROWS: Mapping[Route, Policy] = {
     ("POST", "/auth/form/org-leave"): _form("signed_in"),
     ("POST", "/auth/form/org-rename"): _form("signed_in"),
     ("POST", "/auth/form/org-delete"): _form("signed_in"),
+    ("POST", "/auth/form/org-end-token"): _form("signed_in"),
 }
 
 CLAIMS = web.RequestKey("CLAIMS", Claims)

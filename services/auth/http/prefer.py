@@ -40,7 +40,7 @@ async def end_and_wait(
 ) -> web.Response:
     """Await *end*, then answer *otherwise*; with the preference, say how far the revocation has come."""
     seconds, watching = read_wait(request), context_of(request).watching
-    if not seconds or not watching.has_room:
+    if not seconds or not watching.room.is_left:
         await end(NOBODY)
         return otherwise
     async with watching.begin(seconds) as watch:

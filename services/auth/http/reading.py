@@ -119,7 +119,7 @@ def require_bearer(request: web.Request) -> Claims:
         FeedStaleError: it cannot be said for now.
     """
     context, token = context_of(request), read_bearer(request)
-    known = context.services.identify(token)
+    known = context.services.reader.identify(token)
     if isinstance(known, NotSignedIn):
         raise unauthorized(known.code)
     if known is not None:

@@ -50,6 +50,7 @@ REFUSED = {
     "token_revoked": "The service token was revoked.",
     "token_expired": "The service token has run out.",
 }
+BY_ORGANISATION = "revoked_by_organisation"
 Lifetime = Annotated[str, Field(max_length=8)]
 
 
@@ -119,10 +120,10 @@ async def list_of_org(request: web.Request) -> web.Response:
 
 async def revoke_of_org(request: web.Request) -> web.Response:
     """DELETE /auth/orgs/{org}/service-tokens/{id}: as `revoke`, one that is bound to it."""
-    row = context_of(request).services.living(request.match_info["id"])
+    row = context_of(request).services.reader.living(request.match_info["id"])
     if row is None or row.org != request.match_info["org"]:
         raise Problem(404, "not_found")
-    return await _ended(request, row, "revoked_by_organisation")
+    return await _ended(request, row, BY_ORGANISATION)
 
 
 @answers_oauth
@@ -198,7 +199,7 @@ async def _kept(request: web.Request, org: str | None, **wanted: Any) -> web.Res
     shown = {"token": token, "variable": variable_of(kept.row.service)}
     answer = {**_described(kept.row, {}), **shown}
     seconds = read_wait(request)
-    if not seconds or not context.token_reach.has_room:
+    if not seconds or not context.token_reach.room.is_left:
         return web.json_response(answer, status=201)
     reached = await context.token_reach.reached(kept.generation, seconds)
     answer |= {
@@ -208,7 +209,7 @@ async def _kept(request: web.Request, org: str | None, **wanted: Any) -> web.Res
 
 
 def _named(request: web.Request) -> ServiceToken:
-    row = context_of(request).services.living(request.match_info["id"])
+    row = context_of(request).services.reader.living(request.match_info["id"])
     if row is None:
         raise Problem(404, "not_found")
     _require_may(request, row.service, row.org)

@@ -8,8 +8,8 @@ from aiohttp import web
 from services.auth.domain.provider import FailureCode, SocialFailed
 from services.auth.http.page_context import show
 from services.auth.http.problems import REASON, Problem
+from services.auth.pages.messages import WayOn
 from services.auth.pages.social_views import LoginNotFinished
-from services.auth.pages.views import WayOn
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ As in `services.auth.pages.views`: a form token for each form, and nothing that 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from services.auth.pages.views import Account, LinkSpent, LogIn, Message, OpenLink, View, WayOn
+from services.auth.pages.messages import LinkSpent, Message, WayOn
+from services.auth.pages.views import Account, LogIn, OpenLink, View
 
 LOG_IN = WayOn("Log in", "/auth/login")
 LOG_IN_AGAIN = WayOn("Log in again", "/auth/login?next=/auth/account&again=1")

@@ -6,7 +6,8 @@ What a person may do in an organisation is decided by the flows; a view is told 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from services.auth.pages.views import Message, OpenLink, View, WayOn
+from services.auth.pages.messages import Message, WayOn
+from services.auth.pages.views import OpenLink, View
 
 ORGANISATIONS = WayOn("Your organisations", "/auth/account/orgs")
 
@@ -65,7 +66,8 @@ class RoleChoice:
 class Organisation(View):
     """Members and invitations. A form token that is "" hides its form.
 
-    *problem* is the invitation's; *at_email* says whether it is about the address.
+    *problem* is the invitation's; *at_email* says whether it is about the address. *settings* and *tokens*:
+    whether there are links to those pages.
     """
 
     template: ClassVar[str] = "organisation.html"
@@ -78,6 +80,7 @@ class Organisation(View):
     withdraw_token: str = ""
     leave_token: str = ""
     settings: bool = False
+    tokens: bool = False
     email: str = ""
     problem: str = ""
     at_email: bool = True
@@ -110,6 +113,29 @@ class OrgSettings(View):
     delete_token: str = ""
     typed: str = ""
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class TokenRow:
+    """A service token: *used* "Last used 3 hours ago", *times* "Made 2 days ago, runs out in 88 days"."""
+
+    token: str
+    service: str
+    last_four: str
+    times: str
+    used: str
+    scopes: str = ""
+
+
+@dataclass(frozen=True)
+class OrgTokens(View):
+    """The service tokens that are bound to the organisation, each with a button that ends it."""
+
+    template: ClassVar[str] = "org_tokens.html"
+    org: str
+    name: str
+    end_token: str
+    tokens: tuple[TokenRow, ...] = ()
 
 
 @dataclass(frozen=True)

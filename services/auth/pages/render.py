@@ -39,8 +39,7 @@ class Renderer:
             lstrip_blocks=True,
         )
 
-    def render(self, view: View) -> str:
-        """The page of *view*."""
-        return (
-            self._templates.get_template(view.template).render(view=view, site=self._site).lstrip()
-        )
+    def render(self, view: View, *, at: str = "") -> str:
+        """The page of *view*; *at*: it answers a form, and the browser shall take it for that page."""
+        template = self._templates.get_template(view.template)
+        return template.render(view=view, site=self._site, at=at).lstrip()

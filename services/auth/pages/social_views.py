@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from services.auth.pages.views import Message, View, WayOn
+from services.auth.pages.messages import Message, WayOn
+from services.auth.pages.views import View
 
 LOG_IN = WayOn("Log in another way", "/auth/login")
 BACK = WayOn("Back to your account", "/auth/account")

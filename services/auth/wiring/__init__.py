@@ -236,10 +236,12 @@ def make_context(
             ports.access_tokens,
             core.issuer,
             ports.clock,
-            core.services,
+            core.services.reader,
         ),
         services=core.services,
-        service_access=ServiceAccess(core.services, ports.access_tokens, ports.clock, ports.ids),
+        service_access=ServiceAccess(
+            core.services.reader, core.services.uses, ports.access_tokens, ports.clock, ports.ids
+        ),
         watching=Watching(ports.signals, ports.clock),
         token_reach=TokenReach(ports.signals, ports.clock),
         issuer=core.issuer,

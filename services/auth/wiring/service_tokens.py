@@ -8,6 +8,7 @@ from services.auth.adapters.redis_scripts import Scripts
 from services.auth.adapters.redis_token_uses import RedisTokenUses
 from services.auth.flows.service_tokens import ServiceTokenFlow
 from services.auth.flows.token_keeper import TokenKeeper
+from services.auth.flows.token_reader import TokenReader
 from services.auth.handlers.service_tokens import answer_service_tokens
 from services.auth.ports.service_tokens import Organisations, ServiceTokenPorts
 from services.auth.settings import AuthSettings
@@ -29,14 +30,13 @@ def service_token_ports(
 def make_service_tokens(settings: AuthSettings, ports: Ports) -> ServiceTokenFlow:
     """The one place that changes the register."""
     own = ports.service_tokens
+    reader = TokenReader(own.known, ports.revocations, settings.url, settings.audience, ports.clock)
     return ServiceTokenFlow(
+        reader=reader,
         registers=own.registers,
-        known=own.known,
         uses=own.uses,
         revocations=ports.revocations,
         events=ports.events,
-        issuer=settings.url,
-        audience=settings.audience,
         clock=ports.clock,
         ids=ports.ids,
     )
