@@ -17,10 +17,12 @@ from services.auth.adapters.pyjwt_tokens import PyJWTTokens
 from services.auth.http import page_account_routes, social_routes
 from services.auth.http.form_tokens import FormTokens
 from services.auth.http.throttles import PER_ACTOR
+from shared.clock import SystemClock
 from shared.secrets import load_symmetric
 from tests.support.auth_site import AuthSite, running_auth
 from tests.support.html import Form
 from tests.support.page_visitor import Answer, Visitor, visiting
+from tests.support.waiting import eventually
 
 ACCESS, REFRESH, LOGIN = "latchwire-dev", "latchwire-dev-refresh", "latchwire-dev-login"
 PASSWORD, ANOTHER = "violet anchors under tin", "seven quiet lanterns burn"
@@ -320,6 +322,44 @@ async def test_an_organisation_of_many_shows_a_page_at_a_time(
     assert "Save the roles" in one.text
 
 
+async def test_a_page_that_answers_a_form_is_a_page_with_an_address(
+    site: AuthSite, ada: Visitor, email: str
+) -> None:
+    """Its script puts that into the history: a GET of it shows the form again, empty, and sends nothing."""
+    sent = (await register(ada, f"new-{email}")).login_id
+    await enrol(site, ada, email)
+    org = (await ada.submit(form_of(site, ada, "/auth/form/org-create", name="Robotics"))).location
+    org_id, sub = org.rpartition("/")[2], claims_of(ada)["sub"]
+    forgot = (await ada.submit(form_of(site, ada, "/auth/form/forgot", email=email))).login_id
+    token, short = site.token_of(forgot, email, "reset_password"), {"new_password": "short"}
+    code, member = {"code": "AAAA-AAAA"}, {"org": org_id, "member": sub}
+    table: list[tuple[str, dict[str, str], str]] = [
+        ("login", {"email": "x", "next": "/demo"}, "/auth/login?next=%2Fdemo"),
+        ("login", {"email": email, "way": "password"}, "/auth/login"),
+        ("code", {"login_id": sent, **code}, f"/auth/login/sent?id={sent}"),
+        ("register", {"email": "x", "next": "/demo"}, "/auth/register?next=%2Fdemo"),
+        ("register-code", {"login_id": sent, **code}, f"/auth/register/sent?id={sent}"),
+        ("forgot", {"email": "x"}, "/auth/password/forgot"),
+        ("reset-code", {"login_id": forgot, **code, **short}, f"/auth/password/forgot/sent?id={forgot}"),
+        ("reset", {"token": token, **short}, "/auth/link"),
+        ("password", {"password": PASSWORD, **short}, "/auth/account/password"),
+        ("org-create", {"name": ""}, "/auth/account/orgs"),
+        ("org-invite", {"org": org_id, "email": "x"}, org),
+        ("org-roles", member, f"{org}/members/{sub}"),
+        ("org-rename", {"org": org_id, "name": ""}, f"{org}/settings"),
+    ]  # fmt: skip
+    for form, typed, at in table:
+        answer = await ada.submit(form_of(site, ada, f"/auth/form/{form}", **typed))
+        (script,) = (s for s in answer.page.all("script") if "posted.js" in (s["src"] or ""))
+        assert (answer.status, script["data-at"]) == (422, at), form
+        shown = await ada.get(at)
+        assert shown.status == 200, form
+        assert "posted.js" not in shown.body, form
+        # The link of a mail is in no address: who reloads there is told to open it again.
+        has_it = f'action="/auth/form/{form}"' in shown.body
+        assert has_it != (form == "reset"), form
+
+
 async def test_an_invitation_without_a_role_keeps_the_address(
     site: AuthSite, ada: Visitor, email: str
 ) -> None:
@@ -497,6 +537,12 @@ async def test_what_is_done_but_not_told_yet_is_said_so(
     assert "We could not tell every other service yet." in answer.page.text
     assert not ada.cookie(ACCESS)
 
+    async def back() -> bool:
+        """Auth has heard the bus again: the next test begins where this one did."""
+        return (await other.get("/auth/account")).status == 200
+
+    await eventually(back, within=30)
+
 
 async def test_forms_of_one_person_have_a_budget_and_a_page_says_so(
     site: AuthSite, ada: Visitor, other: Visitor, email: str
@@ -505,12 +551,16 @@ async def test_forms_of_one_person_have_a_budget_and_a_page_says_so(
     await enrol(site, ada, email)
     await enrol(site, other, f"other-{email}")
     form = form_of(site, ada, "/auth/form/unlink", login="none")
-    for _ in range(PER_ACTOR.count + 1):
-        answer = await ada.submit(form)
-        if answer.status != 303:
-            break
+    began = SystemClock().monotonic()
+    answers = [await ada.submit(form)]
+    while answers[-1].status == 303 and len(answers) < 2 * PER_ACTOR.count:
+        answers.append(await ada.submit(form))
+    answer = answers[-1]
 
     assert answer.status == 429
+    one_more_ms = PER_ACTOR.window_ms / PER_ACTOR.count  # a slow machine makes room meanwhile
+    passed_ms = (SystemClock().monotonic() - began) * 1000
+    assert len(answers) <= PER_ACTOR.count + 1 + passed_ms / one_more_ms
     assert "You changed a lot in a short time." in answer.body
     assert 1 <= int(answer.headers["Retry-After"]) <= 12
     made = form_of(site, other, "/auth/form/org-create", name="Robotics")
