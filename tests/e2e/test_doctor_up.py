@@ -6,11 +6,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ctl import exits
 from tests.support.command_forks import forked_words
 from tests.support.servers import free_port
 from tests.support.stack import Stack
 from tests.support.visitor import log_in, open_client
+
+pytestmark = pytest.mark.timeout(300)  # some hundred attempts, and the waits between them
 
 
 def test_nothing_leaks_from_a_fresh_installation(stack: Stack) -> None:
@@ -42,7 +46,7 @@ async def test_nothing_leaks_with_real_tokens_and_an_echo(stack: Stack, tmp_path
     try:
         lines = await asyncio.to_thread(_lines_it_asks_for, doctor)
         services.write_text(before + lines)
-        out, err = await asyncio.to_thread(doctor.communicate, timeout=60)
+        out, err = await asyncio.to_thread(doctor.communicate, timeout=200)
     finally:
         doctor.kill()
         services.write_text(before)

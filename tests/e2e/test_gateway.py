@@ -280,7 +280,7 @@ async def test_a_mistake_in_a_running_file_is_one_line_and_changes_nothing(
     before = services.read_text()
     services.write_text(before.replace("rate_limit: 1/hour", "rate_limt: 1/hour"))
 
-    line = await asyncio.to_thread(gateway.up.wait_for, "not used", 10)
+    line = await asyncio.to_thread(gateway.up.wait_for, "not used")
 
     assert "services.yaml:10: services.limited.rate_limt" in line
     assert "did you mean rate_limit?" in line

@@ -83,10 +83,10 @@ async def test_a_refusal_is_told_in_the_terminal_of_up(stack: Stack) -> None:
     """One line, with what it means; a second with more than twenty refusals keeps some to itself."""
     line = ""
     async with open_client(stack.url) as client:
-        for _second in range(5):
+        for _second in range(20):
             await client.get("/demo", "not.a.token")
             with contextlib.suppress(AssertionError):
-                line = stack.up.wait_for("token_invalid", within=1.1)
+                line = stack.up.wait_for("refused  demo  token_invalid", within=1.1)
                 break
 
     assert line.startswith("refused  demo  token_invalid: not a token of this installation")

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-DEADLINE = 10.0  # seconds
+DEADLINE = 60.0  # seconds
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,7 +29,8 @@ from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN = 60.0  # seconds
-END_WITHIN = 15.0  # seconds
+END_WITHIN = 60.0  # seconds: each wave of parts may take as long as it is given
+MAIL_WITHIN = 60.0  # seconds
 
 
 class Inbox:
@@ -47,7 +48,9 @@ class Inbox:
             found: list[dict[str, Any]] = await answer.json()
             return found
 
-    async def mail_to(self, address: str, *, count: int = 1, within: float = 15) -> dict[str, Any]:
+    async def mail_to(
+        self, address: str, *, count: int = 1, within: float = MAIL_WITHIN
+    ) -> dict[str, Any]:
         """The newest mail to *address* once there are at least *count*."""
 
         async def newest() -> dict[str, Any] | None:
@@ -61,21 +64,34 @@ class Inbox:
 
 @dataclass
 class Up:
-    """One ``./latchwire up``: a process group's head, its output line by line."""
+    """One ``./latchwire up``: a process group's head, its output line by line.
+
+    What it prints is taken at once, looked at or not: a pipe that nobody empties would hold it up.
+    """
 
     process: subprocess.Popen[bytes]
     state: Path
     output: list[str] = field(default_factory=list)
-    _rest: bytes = b""
+    _more: threading.Condition = field(default_factory=threading.Condition)
+    _ended: bool = False
+
+    def __post_init__(self) -> None:
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     @classmethod
     def start(cls, state: Path, *arguments: str, **environment: str) -> "Up":
-        """Start it with *arguments*; nothing is waited for."""
+        """Start it with *arguments*; nothing is waited for.
+
+        Its parts are given ports of this test process: those that the system would offer are offered to
+        others too, in the seconds until a part listens.
+        """
         clean = {n: v for n, v in os.environ.items() if not n.startswith("LATCHWIRE_")}
-        for name in ("APP", "PORT", "MAIL_PORT"):
+        for name in ("APP", "PORT", "MAIL_PORT", "ACCOUNTS"):
             clean.pop(name, None)
+        inside = [f"--inside={name}={free_port()}" for name in INSIDE]
         running = subprocess.Popen(
-            [ROOT / "latchwire", "up", "--state", state, *arguments],
+            [ROOT / "latchwire", "up", "--state", state, *inside, *arguments],
             env={**clean, **environment},
             cwd=state.parent,
             stdin=subprocess.DEVNULL,
@@ -93,13 +109,14 @@ class Up:
         """Read until a line contains *text*; that line."""
         deadline = time.monotonic() + within
         seen = 0
-        while True:
-            for line in self.output[seen:]:
-                if text in line:
-                    return line
-            seen = len(self.output)
-            if not self._read(deadline):
-                raise AssertionError(f"{text!r} was not printed:\n{self.text}")
+        with self._more:
+            while True:
+                for line in self.output[seen:]:
+                    if text in line:
+                        return line
+                seen = len(self.output)
+                if self._ended or not self._more.wait(max(0.0, deadline - time.monotonic())):
+                    raise AssertionError(f"{text!r} was not printed:\n{self.text}")
 
     def run(self) -> dict[str, Any]:
         """run.json."""
@@ -109,8 +126,7 @@ class Up:
     def wait(self, within: float = END_WITHIN) -> int:
         """Read to the end; the exit code."""
         deadline = time.monotonic() + within
-        while self._read(deadline):
-            pass
+        self._reader.join(within)
         return self.process.wait(max(0.1, deadline - time.monotonic()))
 
     def end(self, number: int = signal.SIGINT, within: float = END_WITHIN) -> int:
@@ -123,19 +139,20 @@ class Up:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self._reader.join(END_WITHIN)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
-    def _read(self, deadline: float) -> bool:
-        """Take what has been printed; False at the end of the output or at the deadline."""
+    def _read(self) -> None:
+        """Take lines to the end of the output."""
         assert self.process.stdout is not None
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
-            return False
-        chunk = os.read(self.process.stdout.fileno(), 65536)
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        self.output += [line.decode() for line in lines]
-        return bool(chunk)
+        for line in self.process.stdout:
+            with self._more:
+                self.output.append(line.decode().rstrip("\n"))
+                self._more.notify_all()
+        with self._more:
+            self._ended = True
+            self._more.notify_all()
 
 
 @dataclass
@@ -162,7 +179,7 @@ class Stack:
         return (self.up.state / "logs" / f"{part}.log").read_text()
 
     async def mail_to(
-        self, address: str, *, count: int = 1, within: float = 15.0
+        self, address: str, *, count: int = 1, within: float = MAIL_WITHIN
     ) -> dict[str, Any]:
         """The newest mail to *address*, once there are *count*."""
         return await self.inbox.mail_to(address, count=count, within=within)
@@ -174,7 +191,7 @@ class Stack:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=110,
             check=False,
         )
 
@@ -225,7 +242,7 @@ class Lab:
         return dict(self._parts[name].program.env)
 
     async def mail_to(
-        self, address: str, *, count: int = 1, within: float = 15.0
+        self, address: str, *, count: int = 1, within: float = MAIL_WITHIN
     ) -> dict[str, Any]:
         """The newest mail to *address*, once there are *count*."""
         return await self.inbox.mail_to(address, count=count, within=within)
@@ -246,12 +263,12 @@ class Lab:
         """Start *name* without waiting until it is ready."""
         self._running[name] = await process.start(self._parts[name].program)
 
-    async def ready(self, name: str, within: float = 30.0) -> None:
+    async def ready(self, name: str, within: float = READY_WITHIN) -> None:
         """Wait until *name* is ready."""
         reason = await probes.until_ready(self._parts[name].probe, within)
         assert reason is None, f"{name}: {reason}\n{self.logs(name)[-3000:]}"
 
-    async def start(self, name: str, within: float = 30.0) -> None:
+    async def start(self, name: str, within: float = READY_WITHIN) -> None:
         """Start *name* and wait until it is ready."""
         await self.launch(name)
         await self.ready(name, within)
