@@ -104,10 +104,8 @@ async def test_a_session_that_ended_keeps_times_and_a_reason(
 ) -> None:
     """The field names of every tombstone are known here."""
     await use_everything(auth)
-    fields = [
-        {name.decode() for name in await redis.hkeys(key)}
-        async for key in redis.scan_iter("lw:session:*")
-    ]
+    keys = {key async for key in redis.scan_iter("lw:session:*")}  # SCAN may tell of one twice
+    fields = [{name.decode() for name in await redis.hkeys(key)} for key in keys]
 
     ended = [names for names in fields if "ended" in names]
     assert [{"ended", "expires_at", "counter", "sst"}] * 2 == ended

@@ -155,7 +155,7 @@ async def test_a_wrong_password_pauses_the_queue_and_heals_by_itself(
         info = await mailer.js.consumer_info(MAILER.stream.name, MAILER.name)
         assert info.num_pending + info.num_ack_pending == 5
         smtp.heal()
-        await eventually(lambda: len(told.sent) == 5, within=10)
+        await eventually(lambda: len(told.sent) == 5)
 
     assert told.failed == []
     assert sorted(smtp.data_count.values()) == [1] * 5
@@ -175,7 +175,7 @@ async def test_a_full_record_of_mails_stops_no_mail(
     async with running_mailer(await bus_of("mailer"), redis_server.url, smtp.port):
         for number in range(6):
             await ask(auth, f"user{number}@d{number}.example")
-        await settled(await bus_of("mailer"), within=20)
+        await settled(await bus_of("mailer"))
 
     assert len(smtp.accepted) == 6
     state = (await provisioner.js.stream_info(OPS.name)).state
@@ -205,7 +205,7 @@ async def test_a_redis_that_is_away_delays_the_mail(
     async with running_mailer(await bus_of("mailer"), redis_server.url, smtp.port):
         await ask(auth)
         await start_in_thread(redis_server)
-        await eventually(lambda: told.sent, within=15)
+        await eventually(lambda: told.sent, within=60)
 
     assert list(smtp.data_count.values()) == [1]
 
@@ -241,7 +241,8 @@ async def test_a_thousand_recipients_refused_for_now_leave_room_for_the_next(
             raise Retry(600.0, "refused for now")
         served.set()
 
-    await asyncio.gather(*(ask(auth, f"user{n}@slow.example") for n in range(1_001)))
+    for some in range(0, 1_001, 91):
+        await asyncio.gather(*(ask(auth, f"user{some + n}@slow.example") for n in range(91)))
     await ask(auth)
     async with asyncio.TaskGroup() as group:
         group.create_task(
@@ -269,11 +270,11 @@ def problem(room: Mailroom) -> str | None:
     return room.health.problem(int(room.clock.monotonic() * 1000))
 
 
-async def settled(bus: Bus, within: float = 5.0) -> None:
+async def settled(bus: Bus) -> None:
     """Every message of the durable is acknowledged."""
 
     async def nothing_left() -> bool:
         info = await bus.js.consumer_info(MAILER.stream.name, MAILER.name)
         return info.num_pending == 0 and info.num_ack_pending == 0
 
-    await eventually(nothing_left, within=within)
+    await eventually(nothing_left)

@@ -57,7 +57,7 @@ async def ready(door: str, status: int) -> str:
         found, body = await get(f"{door}/ready")
         return body if found == status else ""
 
-    return await eventually(looked, within=20)
+    return await eventually(looked, within=60)
 
 
 async def test_a_refused_password_is_said_at_the_admin_door_and_heals(

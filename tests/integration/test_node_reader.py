@@ -37,7 +37,7 @@ class Service:
         process = await asyncio.create_subprocess_exec(
             NODE, READER, self.redis_url, self.blocklist_key, stdin=-1, stdout=-1, stderr=-1
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             told, errors = await process.communicate(json.dumps(verified).encode())
         assert (process.returncode, errors) == (0, b"")
         return told.decode().strip()
@@ -67,15 +67,14 @@ async def service(
 
 async def test_a_reader_in_another_language_refuses_what_is_revoked(service: Service) -> None:
     """By session and by person, and only those; and knows when it knows nothing."""
-    await eventually(lambda: _says(service, "allowed", sid="s-1"), within=15)
+    await eventually(lambda: _says(service, "allowed", sid="s-1"), within=60)
 
     await service.revoke(scope="session", sid="s-1")
-    await eventually(lambda: _says(service, "refused session", sid="s-1"), within=10)
+    await eventually(lambda: _says(service, "refused session", sid="s-1"))
     old = SystemClock().now_ms() - 60_000
     await service.revoke(scope="subject", sub="Grace@Example.com")
     await eventually(
-        lambda: _says(service, "refused subject", sub="u", email="grace@example.com", sst=old),
-        within=10,
+        lambda: _says(service, "refused subject", sub="u", email="grace@example.com", sst=old)
     )
 
     assert "allowed" == await service.ask(sid="s-2")

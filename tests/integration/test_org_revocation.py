@@ -134,6 +134,7 @@ async def check_every_way_to_lose_a_role(site: Site) -> None:
     await site.ada.renew()
     assert (await site.ada.me())["org"] == ""
 
+    await eventually(lambda: len(site.changed) == 4)
     assert [event.sub for event in site.changed] == [bob.sub] * 3 + [site.ada.sub]
     assert {event.org for event in site.changed} == {site.org}
     said = site.house.auth.said(TOKEN_REVOKED)

@@ -24,6 +24,7 @@ from tests.support import outbox_crash
 from tests.support.outbox_crash import Change, Fuse, Site, Way
 from tests.support.servers import NatsServer, RedisServer
 from tests.support.trust import vouch_for
+from tests.support.waiting import eventually
 
 WRITTEN = 4  # steps of the transaction; at the fourth it is committed
 AT_A_TIME = 6
@@ -50,7 +51,7 @@ def killed_at_their_steps(site: Site, changes: list[Change]) -> None:
         for process in processes:
             process.start()
         for process in processes:
-            process.join(30)
+            process.join(60)
         assert [process.exitcode for process in processes] == [-signal.SIGKILL] * len(few)
 
 
@@ -112,6 +113,8 @@ async def test_a_process_killed_at_any_step_loses_and_doubles_nothing(
             await relay.look()
 
     assert await SQLOutbox(database).pending(1) == []
+    told = len([change for change in changes if change.at >= WRITTEN - 1]) + 1
+    await eventually(lambda: sum(map(len, heard.said.values())) == 3 * told)
     for change in changes:
         account = await SQLAccounts(database, KEY).by_sub(change.sub)
         assert account is not None

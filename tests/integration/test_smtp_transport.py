@@ -40,7 +40,7 @@ async def send(
     timing: Timing = SHORT,
     context: ssl.SSLContext | None = None,
     letter: Letter = LETTER,
-    within: float = 5.0,
+    within: float = 60.0,
 ) -> Reply:
     """One conversation."""
     transport = SMTPTransport(server, timing, greeting_name="auth.acme.com", tls_context=context)
@@ -103,9 +103,11 @@ async def test_a_server_that_drips_or_hangs_holds_nobody(smtp: ScriptedSMTP, ver
 
 async def test_the_whole_conversation_ends_when_the_link_does(smtp: ScriptedSMTP) -> None:
     """However patient each step may be; after the text was handed over that is an unknown outcome."""
-    smtp.once("DOT", Answer(gate=asyncio.Event()))
-
-    reply = await send(local_server(smtp.port), within=0.3)
+    for within in (0.3, 3.0, 30.0):  # a busy machine may take that long to come to the text
+        smtp.always("DOT", Answer(gate=asyncio.Event()))
+        reply = await send(local_server(smtp.port), within=within)
+        if reply.stage is Stage.DOT:
+            break
 
     assert reply == Reply(Stage.DOT, broken=Broken.TIMEOUT)
 

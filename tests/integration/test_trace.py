@@ -106,15 +106,19 @@ async def test_a_request_is_one_trace_through_every_worker(
     heard: dict[str, dict[str, str]] = {}
     operator = await bus_of("operator")
     async with everything(nats_server, redis_server, bus_of) as (workers, smtp):
-        tokens = await workers.sign_in()
-        await eventually(lambda: smtp.accepted)
         for name in HEARD:
             await operator.client.subscribe(name, cb=noting(heard))
+        for _ in range(2):  # the first may be answered before all is written
+            await operator.client.flush()
+        tokens = await workers.sign_in()
+        await eventually(lambda: smtp.accepted and "mail.sent" in heard)
+        heard.clear()
         asked = await workers.call("POST", "/auth/login", {"email": ADA}, headers=SENT)
         await eventually(lambda: "mail.sent" in heard)
         ended = bearer(tokens["access_token"]) | SENT
         left = await workers.call("POST", "/auth/logout", headers=ended)
         await eventually(lambda: "revocation.applied" in lines.getvalue())
+        await eventually(lambda: set(heard) == set(HEARD))
 
     assert (asked.status, left.status) == (202, 204)
     assert asked.headers["X-Request-Id"] == "proxy-7f3a9c"
