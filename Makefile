@@ -21,12 +21,12 @@ test: .venv/.dev ## every test, against the real servers
 
 lint: .venv/.dev ## ruff, mypy --strict, import contracts
 	$(V)/ruff check . && $(V)/ruff format --check .
-	$(V)/mypy
-	PYTHONPATH=.:sdk/src $(V)/lint-imports
+	$(V)/mypy && PYTHONPATH=.:sdk/src $(V)/lint-imports
 
 faults: .venv/.dev ## only the fault tests: whatever dies, stops, is cut off or full
 	$(V)/pytest -q -n 2 $(BY_FILE) tests/faults
-
+explore: .venv/.dev ## only the properties, with random inputs, 20 times as many (EXPLORE=200: more)
+	EXPLORE=$(or $(EXPLORE),20) $(V)/pytest -q -n 2 --timeout=0 -m hypothesis tests/unit tests/integration
 bench: .venv/.dev ## the figures, as ratios of paired runs on this machine
 	PYTHONPATH=.:sdk/src $(V)/python -m tests.bench
 
@@ -37,4 +37,4 @@ lock: .venv/.dev ## pin requirements/*.in again, with hashes and without index a
 	@sh requirements/install.sh "$(PYTHON)" embedded $@
 .venv/.dev: requirements/dev.txt requirements/install.sh
 	@sh requirements/install.sh "$(PYTHON)" dev $@
-.PHONY: help up check test lint faults bench lock
+.PHONY: help up check test lint faults explore bench lock

@@ -1,12 +1,11 @@
 """The life of a session, played by hypothesis against a plain model, on fakes and a clock that obeys."""
 
 import asyncio
-import gc
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -30,6 +29,7 @@ from shared.links import link_token
 from shared.messages import SetUser
 from tests.support.auth_flows import ADA, ANYBODY, Auth, PlainTokens
 from tests.support.fakes.auth_store import FakeSessions
+from tests.support.properties import examples
 
 GRACE_MS = 10_000
 
@@ -126,23 +126,13 @@ class SessionLife(RuleBasedStateMachine):
         assert len(ids) == len(set(ids))
 
 
-LIVES = settings(
-    max_examples=60,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+LIVES = settings(max_examples=examples(60), stateful_step_count=30)
 
 
+@pytest.mark.hypothesis
 def test_a_session_lives_as_the_model_says() -> None:
     """Any order of sign-ins, renewals, logouts and revocations."""
-    # hypothesis parses this file first; a finalizer in the middle of that trips CPython (gh-106905), so
-    # what other tests left behind is not collected meanwhile.
-    gc.freeze()
-    try:
-        run_state_machine_as_test(SessionLife, settings=LIVES)
-    finally:
-        gc.unfreeze()
+    run_state_machine_as_test(SessionLife, settings=LIVES)
 
 
 async def test_the_grace_window_does_not_slide() -> None:

@@ -10,6 +10,7 @@ from latchwire._table import Table, hash_of
 from latchwire.blocklist import Blocklist, entry_bytes
 from latchwire.claims import build_claims
 from latchwire.records import SCOPE_LETTERS, Record, record_key
+from tests.support.properties import examples
 from tests.support.tokens import NOW_MS, make_claims
 
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -51,7 +52,7 @@ def whole_sweep(blocklist: Blocklist, now_ms: int) -> None:
         blocklist.sweep(now_ms, 1_000_000)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120))
 @given(STEPS)
 def test_it_equals_a_dictionary(steps: list[tuple[object, ...]]) -> None:
     """Applying, merging, growing and partial sweeps; lapsed records may stay for a while, live ones do."""
@@ -76,7 +77,7 @@ def test_it_equals_a_dictionary(steps: list[tuple[object, ...]]) -> None:
     assert dict(blocklist.records()) == {k: r for k, r in model.items() if r.until_ms >= 20}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.integers(0, 600), st.integers(0, 600), st.integers(1, 40))
 def test_a_walk_misses_nothing_that_was_there_all_along(
     before: int, during: int, every: int
@@ -105,7 +106,7 @@ def record_key_digest(key: str) -> bytes:
     return next(blob[:16] for _, blob in alone.pieces())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.lists(st.integers(0, 2_000), max_size=600), st.integers(0, 3_000))
 def test_loading_packed_entries_equals_applying_them(numbers: list[int], reserved: int) -> None:
     """Whether room was made for too few or too many; duplicates merge."""

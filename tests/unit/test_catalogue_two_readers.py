@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.edge.domain.routes import RouteTable
 from shared.catalogue import Catalogue, CatalogueError, parse_catalogue
 from shared.traefik import Gateway, render
+from tests.support.properties import examples
 
 _PATHS = st.lists(st.sampled_from(["s", "t", "st"]), max_size=3).map(
     lambda parts: "/" + "/".join(parts)
@@ -71,7 +72,7 @@ def _matches(rule: str, host: str, path: str) -> bool:
 
 @given(entries=_CATALOGUES, host=st.sampled_from(["a.x", "b.x", "c.x"]), path=_PATHS)
 @example(entries=_STRAYING, host="a.x", path="/s/t/s")
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 def test_gateway_and_edge_choose_the_same_service(
     entries: list[dict[str, Any]], host: str, path: str
 ) -> None:
@@ -85,7 +86,7 @@ def test_gateway_and_edge_choose_the_same_service(
 
 
 @given(entries=_CATALOGUES, host=st.sampled_from(["a.x", "c.x"]), path=_PATHS)
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_the_order_of_the_file_decides_nothing(
     entries: list[dict[str, Any]], host: str, path: str
 ) -> None:

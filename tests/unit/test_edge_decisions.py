@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from latchwire.records import Record
 from services.edge.domain.decision import Allowed, Denied
 from tests.support.edge import COOKIE, ORIGIN, Desk, code_of, make_desk, request, token
+from tests.support.properties import examples
 from tests.support.tokens import NOW_MS, make_claims
 
 DAY = 86_400_000
@@ -192,7 +193,7 @@ def test_what_is_no_bearer_token_is_invalid_and_nothing_worse(desk: Desk, value:
 
 
 @given(st.lists(st.binary(max_size=60), max_size=3), st.lists(st.binary(max_size=60), max_size=3))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_no_bytes_in_credentials_break_the_check_or_open_it(
     authorization: list[bytes], cookies: list[bytes]
 ) -> None:

@@ -16,6 +16,7 @@ from services.edge.http.contracts import CONTRACTS, Contract
 from services.edge.http.fields import FieldReader
 from shared.catalogue import IDENTITY_HEADERS
 from tests.support.edge import COOKIE, code_of, make_desk, token
+from tests.support.properties import examples
 from tests.support.tokens import NOW_MS
 
 CATALOGUE = """
@@ -172,7 +173,7 @@ def test_each_header_alone_leaves_a_near_miss_refused(contract: Contract, client
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.proxy)
 @given(client=_CLIENTS, extra=_EXTRA)
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_no_other_header_turns_a_refusal_into_an_allow(
     contract: Contract, client: Client, extra: list[tuple[str, bytes]]
 ) -> None:

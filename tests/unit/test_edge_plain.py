@@ -15,6 +15,7 @@ from services.edge.http.doors import Check
 from services.edge.http.fields import MAX_FIELD_BYTES
 from services.edge.http.plain import MAX_HEAD, MAX_LINES, MAX_REMEMBERED, PlainReader
 from services.edge.http.server import MAX_LINE_BYTES
+from tests.support.properties import examples
 
 GO = (
     b"GET /check/traefik/demo.0123456789abcdef HTTP/1.1\r\nHost: 127.0.0.1:9000\r\nUser-Agent: curl/8\r\n"
@@ -252,7 +253,7 @@ def heads(draw: st.DrawFn) -> bytes:
 
 
 @given(heads())
-@settings(max_examples=800)
+@settings(max_examples=examples(800))
 @example(GO)
 @example(LINE + HOST + b"X: a\x00\r\n\r\n")
 def test_whatever_is_taken_for_plain_aiohttp_reads_in_the_same_way(data: bytes) -> None:

@@ -11,6 +11,7 @@ from services.edge.domain.decision import STATUS, Denied
 from services.edge.domain.rules import judge
 from shared.catalogue import Service, parse_catalogue
 from tests.support.edge import Desk, make_desk, request, token
+from tests.support.properties import examples
 from tests.support.tokens import NOW_MS, make_claims
 
 NOW = NOW_MS // 1000
@@ -238,7 +239,7 @@ def test_a_page_may_use_the_visitors_cookie_only_where_it_is_listed_with_credent
 _NAMES = st.lists(st.sampled_from(["a", "b", "c", "org:a"]), max_size=3, unique=True)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(any_of=_NAMES, all_of=_NAMES, held=_NAMES, more=_NAMES)
 def test_more_roles_never_keep_anybody_out_and_fewer_never_let_anybody_in(
     any_of: list[str], all_of: list[str], held: list[str], more: list[str]

@@ -15,6 +15,7 @@ from services.auth.adapters.argon2_hasher import Argon2Hasher, Argon2Parameters
 from services.auth.domain.foreign_hashes import ForeignHash, HashProblem
 from services.auth.domain.hash_formats import judge_import, read_hash
 from services.auth.ports.accounts import PasswordVerdict
+from tests.support.properties import examples
 
 PASSWORD = "correct horse"
 SALT = b"a salt of sixteen"[:16]
@@ -332,7 +333,7 @@ async def test_a_stored_hash_that_a_library_refuses_is_nobodys() -> None:
 SOME = sorted([*MADE.values(), *(text for _, text in PUBLISHED.values())])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.data())
 def test_no_text_makes_the_reader_fail(data: st.DataObject) -> None:
     """Whatever stands at any place of any hash, the answer is a hash or a problem."""

@@ -16,6 +16,7 @@ from latchwire.claims import Claims
 from latchwire.keys import InvalidJWKSError, KeyRing
 from latchwire.tokens import Refused, decode_access_token, verify_access_token
 from shared.ids import b64url
+from tests.support.properties import examples
 from tests.support.tokens import (
     AUDIENCE,
     ISSUER,
@@ -65,7 +66,7 @@ plain_text = st.text(
 )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=examples(2000))
 @given(mutated_tokens())
 def test_a_mutated_token_is_refused_and_never_crashes_the_verifier(token: bytes) -> None:
     """Flipping, inserting, deleting and splicing bytes gives no token that passes and no exception."""
@@ -74,7 +75,7 @@ def test_a_mutated_token_is_refused_and_never_crashes_the_verifier(token: bytes)
     assert isinstance(outcome, Claims if token in originals() else Refused)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(st.binary(max_size=300), st.binary(max_size=300), st.binary(max_size=80))
 def test_arbitrary_bytes_in_every_segment_are_refused(
     header: bytes, payload: bytes, end: bytes
@@ -87,7 +88,7 @@ def test_arbitrary_bytes_in_every_segment_are_refused(
         assert isinstance(outcome, Refused)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000))
 @given(st.dictionaries(claim_names, json_values, max_size=3))
 def test_what_passes_here_passes_in_pyjwt_with_the_same_claims(over: dict[str, Any]) -> None:
     """A genuine signature over odd claims: our verdict is PyJWT's or stricter, never laxer."""
@@ -100,7 +101,7 @@ def test_what_passes_here_passes_in_pyjwt_with_the_same_claims(over: dict[str, A
 
 
 @pytest.mark.parametrize("alg", ["RS256", "ES256", "EdDSA"])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(
     sub=plain_text,
     roles=st.lists(st.from_regex(r"[a-z:]{1,12}", fullmatch=True), max_size=5),
@@ -119,7 +120,7 @@ def test_an_honest_token_passes_here_and_in_pyjwt(
     assert by_oracle(token, signing_key(alg)) == as_payload(outcome)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(
     st.dictionaries(st.sampled_from([*jwks()["keys"][0], "crv", "x", "y", "key_ops"]), json_values)
 )
@@ -131,7 +132,7 @@ def test_an_odd_key_set_is_loaded_or_refused_with_our_own_error(over: dict[str, 
             assert len(KeyRing.from_jwks(document)) == 1
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(st.binary(max_size=60))
 def test_base64url_has_one_spelling_for_every_value(data: bytes) -> None:
     """What encodes decodes again, and no padded spelling of it does."""
@@ -141,7 +142,7 @@ def test_base64url_has_one_spelling_for_every_value(data: bytes) -> None:
     assert decode_base64url(spelling + b"=") is None
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()))
 def test_parsing_json_answers_an_object_or_nothing(data: bytes) -> None:
     """The strict parser raises nothing, whatever the bytes."""

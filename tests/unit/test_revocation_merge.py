@@ -14,6 +14,7 @@ from shared.bus import BusUnavailableError
 from shared.messages import TokenRevoked
 from tests.support.fakes.blocklist import FakeBlocklist
 from tests.support.fakes.clock import FakeClock
+from tests.support.properties import examples
 
 NOW = FakeClock().now_ms()
 HASH_KEY = bytes(32)
@@ -63,7 +64,7 @@ async def after(events: list[tuple[TokenRevoked, int]]) -> dict[str, Record]:
     return stored(blocklist)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=examples(150))
 @given(events=EVENTS, data=st.data())
 def test_any_order_and_repetition_comes_to_the_same(
     events: list[tuple[TokenRevoked, int]], data: st.DataObject
@@ -77,7 +78,7 @@ def test_any_order_and_repetition_comes_to_the_same(
     assert asyncio.run(after([*events, *shuffled])) == expected
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=examples(150))
 @given(events=EVENTS)
 def test_no_event_undoes_or_shortens_a_revocation(events: list[tuple[TokenRevoked, int]]) -> None:
     """Every write of a key is at least what was there before, in each field."""
@@ -202,7 +203,7 @@ async def test_a_hint_of_the_own_copy_costs_a_read_and_is_never_believed(there: 
     assert stored(blocklist)[key].until_ms > NOW
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(events=EVENTS, seed=st.randoms(use_true_random=False))
 def test_two_workers_in_any_interleaving_come_to_the_greatest(
     events: list[tuple[TokenRevoked, int]], seed: Random

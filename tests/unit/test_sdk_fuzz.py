@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from latchwire import Claims, Refused
 from latchwire._bearer import Refusal, authenticate
 from latchwire.testing import FakeFeed, FakeIssuer
+from tests.support.properties import examples
 
 ISSUER = FakeIssuer()
 FEED = FakeFeed(clock=ISSUER.clock)
@@ -41,7 +42,7 @@ CHARACTERS = st.characters() | st.characters(categories=["Cs"])
 
 
 @given(authorization=HEADERS, protocols=HEADERS)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 def test_only_one_credential_that_is_exactly_a_good_token_opens(
     authorization: list[bytes], protocols: list[bytes]
 ) -> None:
@@ -64,7 +65,7 @@ def test_only_one_credential_that_is_exactly_a_good_token_opens(
 
 
 @given(token=st.binary(max_size=5000) | st.text(CHARACTERS, max_size=100))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 def test_a_verifier_refuses_whatever_is_no_token(token: bytes | str) -> None:
     """It raises nothing, also for text that is no UTF-8."""
     outcome = VERIFIER.verify(token)

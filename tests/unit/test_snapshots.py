@@ -6,7 +6,7 @@ import json
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from latchwire.blocklist import Blocklist
@@ -74,7 +74,6 @@ def load(head: SnapshotHead, parts: list[bytes]) -> Blocklist:
     return blocklist
 
 
-@settings(deadline=None)
 @given(ENTRIES)
 def test_a_list_survives_its_snapshot(entries: list[tuple[str, int, int, int, int]]) -> None:
     """Every scope, every time, with and without a head; and the head survives its packing."""
