@@ -19,7 +19,7 @@ from tests.support.house import SHOP, TILL, basic, write_clients
 from tests.support.lying_provider import LyingProvider, person, running_provider
 from tests.support.servers import make_nats, make_redis, make_secrets, start_in_thread
 from tests.support.social import FROM_ELSEWHERE
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -96,7 +96,7 @@ async def _known(town: Town, email: str) -> None:
 async def _disabled(town: Town, email: str) -> None:
     """``latchwire users block``."""
     await register(town.auth, email)
-    await town.operator.ask(OP_USERS_SET, SetUser(email=email, action="block"))
+    await town.operator.ask(OP_USERS_SET, SetUser(email=email, action="block"), timeout=PATIENCE)
 
 
 async def _unverified(town: Town, email: str) -> None:

@@ -541,7 +541,7 @@ async def test_what_is_done_but_not_told_yet_is_said_so(
         """Auth has heard the bus again: the next test begins where this one did."""
         return (await other.get("/auth/account")).status == 200
 
-    await eventually(back, within=30)
+    await eventually(back)
 
 
 async def test_forms_of_one_person_have_a_budget_and_a_page_says_so(

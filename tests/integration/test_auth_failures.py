@@ -59,8 +59,8 @@ async def test_without_redis_nothing_begins_and_nobody_is_logged_out(
         """The link, unused until it opens: a worker may doubt a store that was restarted for a moment."""
         return (await auth.call("POST", "/auth/link", {"token": link})).status == 200
 
-    await eventually(renews, within=30)
-    await eventually(opens, within=30)
+    await eventually(renews)
+    await eventually(opens)
 
 
 async def test_without_redis_a_logout_still_reaches_the_edges(
@@ -114,8 +114,8 @@ async def test_without_nats_a_logout_is_503_and_its_repetition_succeeds(
         answer = await auth.call("GET", "/auth/me", headers=bearer(tokens["access_token"]))
         return answer.status == 401
 
-    await eventually(logged_out, within=20)
-    await eventually(revoked, within=10)
+    await eventually(logged_out)
+    await eventually(revoked)
 
 
 async def test_without_nats_a_login_is_not_acknowledged(
@@ -145,7 +145,7 @@ async def test_a_stale_feed_refuses_sessions_but_keeps_the_cookies(
         auth.runtimes[0].stop("the only revocation worker goes away")
         await auth.runtimes[0].drain(0.1)
         nats_server.kill()
-        await eventually(lambda: "feed" in auth.runtimes[1].health.problems(), within=30)
+        await eventually(lambda: "feed" in auth.runtimes[1].health.problems())
 
         refresh = await auth.call("POST", "/auth/refresh", headers=ORIGIN, cookies=cookies)
         exchange = await auth.call("POST", "/auth/link", {"token": link})

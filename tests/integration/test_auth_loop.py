@@ -19,7 +19,7 @@ from tests.support.auth_workers import (
     running_workers,
 )
 from tests.support.servers import NatsServer, RedisServer
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 ACCESS, REFRESH, CSRF = "latchwire-dev", "latchwire-dev-refresh", "latchwire-dev-csrf"
 LOGIN = "latchwire-dev-login"
@@ -210,7 +210,7 @@ async def test_revoking_a_person_kills_the_unopened_link_and_the_refresh_token(
     tokens, link = await auth.sign_in(), auth.token_of(await auth.ask())
     async with nats_server.connect("operator") as bus:
         body = b'{"scope":"subject","sub":"Ada@acme.com","reason":"laptop stolen"}'
-        await bus.client.request("token.revoked", body, timeout=2)
+        await bus.client.request("token.revoked", body, timeout=PATIENCE)
 
     async def refresh_refused() -> bool:
         answer = await auth.call(

@@ -731,7 +731,7 @@ async def test_a_store_that_is_away_is_said_and_nobody_is_logged_out(
     async def back() -> bool:
         return (await ada.get("/auth/continue?next=/demo")).status == 303
 
-    await eventually(back, within=30)
+    await eventually(back)
 
 
 async def test_no_secret_of_a_page_reaches_the_log(

@@ -28,7 +28,7 @@ NEVER_SO_LONG = 30.0  # seconds: who waits for an edge that says nothing waits f
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """One for all; every test has a person of its own."""
     async with running_house(tmp_path_factory.mktemp("house"), max_staleness=4.0) as running:
-        await eventually(running.knows_every_edge, within=15)
+        await eventually(running.knows_every_edge)
         yield running
 
 

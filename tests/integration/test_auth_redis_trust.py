@@ -40,7 +40,7 @@ async def doubted(house: House) -> AsyncIterator[None]:
     async def withdrawn() -> bool:
         return not await house.redis.exists(TRUSTED)
 
-    await eventually(withdrawn, within=15)
+    await eventually(withdrawn)
     try:
         yield
     finally:

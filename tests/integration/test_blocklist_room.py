@@ -76,7 +76,7 @@ async def test_what_is_no_record_is_seen_and_can_be_taken_out(bus_of: BusFactory
 
     for number in range(SOME):
         await bus.js.publish(f"bl.left-behind-{number}", b"", headers={"Nats-TTL": "1"})
-    await eventually(lambda: gone(bus), within=10)
+    await eventually(lambda: gone(bus))
 
     await room.look()
     assert room.trouble() is None

@@ -25,7 +25,7 @@ from shared.messages import (
 )
 from tests.conftest import BusFactory
 from tests.support.servers import NatsServer
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 NOW = 1_795_312_000_000
 
@@ -250,7 +250,7 @@ async def test_what_is_said_of_an_event_is_heard_by_who_listened_before_publishi
             assert event.id
             async with auth.hear_once(contract.REVOCATION_APPLIED.of(event.id)) as heard:
                 await auth.publish(contract.TOKEN_REVOKED, event)
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE):
                     assert (event.id, "stored") == ((await heard).event, heard.result().outcome)
         stopping.set()
 

@@ -331,9 +331,7 @@ async def test_an_import_that_was_interrupted_is_begun_again(office: Office) -> 
     users = [json.loads(line) for line in answer.out.splitlines()]
     assert [user["sub"] for user in users] == sorted(user["sub"] for user in users)
     assert {user["email"] for user in users} == {person["email"] for person in people}
-    await eventually(
-        lambda: sorted(told.values()) == sorted(user["sub"] for user in users), within=30
-    )
+    await eventually(lambda: sorted(told.values()) == sorted(user["sub"] for user in users))
 
 
 async def test_a_role_counts_at_once_and_is_gone_at_once(office: Office) -> None:
@@ -422,7 +420,7 @@ async def test_whose_data_is_still_being_erased_is_listed(offices: Offices) -> N
             own, shop = row.services
             return own.answered_at is not None and shop.note != ""
 
-        await eventually(asked, within=15)
+        await eventually(asked)
         waiting = await office.run("deletions", "list", "--all")
 
     assert (empty.code, empty.out) == (exits.DONE, "no deletion is waiting\n")

@@ -84,7 +84,7 @@ class Site:
             rows = await self.ledger()
             return len(rows) == 1 and rows[0].complete
 
-        await eventually(complete, within=30)
+        await eventually(complete)
         return (await self.ledger())[0]
 
 

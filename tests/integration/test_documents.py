@@ -19,7 +19,7 @@ from tests.conftest import BusFactory
 from tests.support.documents import SUBJECTS, operators, signed, write
 from tests.support.feed import HASH_KEY, Writer
 from tests.support.tokens import jwks, signing_key
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 STRANGER = signing_key("EdDSA", "stranger")
 
@@ -161,7 +161,7 @@ async def test_what_is_aimed_at_the_deltas_and_is_no_document_brings_a_reader_no
     thief = (await bus_of("edge-2")).client
     for reply in ("documents.keys", "documents.x", "documents.last"):
         await thief.publish("CORE.API.DIRECT.GET.BLOCKLIST", b'{"seq":1}', reply=reply)
-    await asyncio.wait_for(arrived.wait(), 5)
+    await asyncio.wait_for(arrived.wait(), PATIENCE)
     await edge.client.flush()
 
     assert (documents.seq, documents.refused) == (0, 0)

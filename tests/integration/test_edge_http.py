@@ -14,6 +14,7 @@ from shared.unreadable import refuse_by, refuse_plainly
 from tests.support.edge import COOKIE, ORIGIN, token
 from tests.support.edge_http import HEAD, IDENTITY, Door, open_door, parse
 from tests.support.tokens import NOW_MS, make_claims
+from tests.support.waiting import PATIENCE
 
 GOOD = token()
 BEARER = b"Authorization: Bearer " + GOOD + b"\r\n"
@@ -209,7 +210,7 @@ async def test_connections_are_kept_and_pipelined_requests_answered_in_order(doo
     """Two checks in one packet: two answers."""
     reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
     writer.write(LINE + HEAD + BEARER + b"\r\n" + LINE + HEAD + b"\r\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         first = parse(await reader.readuntil(b"\r\n\r\n"))
         second = parse(await reader.readuntil(b"\r\n\r\n"))
     writer.close()
@@ -224,7 +225,7 @@ async def test_a_client_that_wants_the_end_gets_it(door: Door, line: bytes, extr
     """HTTP/1.0 (nginx's default) and Connection: close."""
     reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
     writer.write(b"GET /check/traefik HTTP/" + line + b"\r\n" + HEAD + BEARER + extra + b"\r\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         reply = parse(await reader.read())
     writer.close()
 

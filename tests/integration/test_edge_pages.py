@@ -10,6 +10,7 @@ from shared.setting_types import LOOPBACK
 from tests.support.door_heads import head_of, line_of
 from tests.support.edge import COOKIE, ORIGIN, token
 from tests.support.edge_http import Door, Reply, open_door, parse
+from tests.support.waiting import PATIENCE
 
 PROXIES = [contract.proxy for contract in CONTRACTS]
 WITH_PAGES = {
@@ -87,7 +88,7 @@ async def test_the_next_answer_on_the_connection_is_not_mixed_up_with_the_page(d
     try:
         for _ in range(2):
             writer.write(page + check("traefik", "/demo", SESSION))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 refused = parse(await reader.readuntil(b"\r\n\r\n"))
                 body = await reader.readexactly(int(refused.get("content-length")))
                 allowed = parse(await reader.readuntil(b"\r\n\r\n"))
@@ -178,7 +179,7 @@ async def test_a_head_request_for_the_page_gets_its_length_and_no_byte_of_it(doo
     try:
         writer.write(b"HEAD /refused HTTP/1.1\r\nHost: edge\r\n" + NAVIGATION + b"\r\n")
         writer.write(check("traefik", "/demo", SESSION))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             head = parse(await reader.readuntil(b"\r\n\r\n"))
             following = parse(await reader.readuntil(b"\r\n\r\n"))
         assert (head.status, following.status) == (403, 200)

@@ -13,7 +13,7 @@ from shared.ids import SystemIds
 from shared.messages import EraseUser, UserRegistered
 from tests.conftest import BusFactory
 from tests.support.servers import ROOT, NatsServer
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 NOW = SystemClock().now_ms()
 OLD, NEW = "ada@acme.com", "01J00000000000000000000ADA"
@@ -50,7 +50,7 @@ async def test_a_note_follows_its_person_and_goes_with_the_account(
         await eventually(after.exists)
         answers = [await auth.ask(USER_ERASE.of("shop"), question, timeout=10) for _ in range(2)]
         process.send_signal(signal.SIGTERM)
-        code = await asyncio.wait_for(process.wait(), 10)
+        code = await asyncio.wait_for(process.wait(), PATIENCE)
     finally:
         if process.returncode is None:
             process.kill()

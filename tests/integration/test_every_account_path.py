@@ -52,7 +52,7 @@ async def test_refused_access_tokens_end_no_session(house: House) -> None:
     sub = said_by(house, held.access[-1]).sub
     event = TokenRevoked(scope="subject", sub=sub, applies_to="access")
     await house.bus.publish(TOKEN_REVOKED, event)
-    await eventually(lambda: is_out(house, held), within=10)
+    await eventually(lambda: is_out(house, held))
 
     page, there = "/auth/continue?next=/demo", {**SAME_ORIGIN, "Sec-Fetch-Site": "none"}
     answer = await house.auth.call("GET", page, headers=there, cookies=held.cookies)
@@ -75,7 +75,7 @@ async def test_an_operator_may_name_an_account_by_id_or_by_address(house: House)
     for name in (sub, held.email):
         held = await sign_in(house, held.email)
         await house.bus.publish(TOKEN_REVOKED, TokenRevoked(scope="subject", sub=name))
-        await eventually(lambda held=held: is_out(house, held), within=10)  # type: ignore[misc]
+        await eventually(lambda held=held: is_out(house, held))  # type: ignore[misc]
 
 
 async def test_a_service_that_asks_is_told_the_id_and_the_address(house: House) -> None:

@@ -124,7 +124,7 @@ async def test_without_the_stream_of_snapshots_the_list_is_read_all_the_same(
     (stream,) = (tmp_path / "nats" / "js").rglob("streams/SNAPSHOT")
     shutil.rmtree(stream)
     await start_in_thread(nats_server)
-    await eventually(lambda: edge.connected and writer.bus.connected, within=10)
+    await eventually(lambda: edge.connected and writer.bus.connected)
 
     async with make_feed(edge) as feed:
         await eventually(lambda: feed.staleness_seconds() < 5)
@@ -185,8 +185,8 @@ async def test_a_snapshot_that_cannot_be_read_at_once_is_asked_for_again(
         await join.read(into, state)
 
     await start_in_thread(nats_server)
-    await eventually(lambda: edge.connected, within=10)
-    await eventually(lambda: _reads(join, into, state), within=10)
+    await eventually(lambda: edge.connected)
+    await eventually(lambda: _reads(join, into, state))
     assert len(into) == 2
 
 
