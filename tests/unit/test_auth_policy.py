@@ -119,7 +119,7 @@ async def test_who_is_not_signed_in_gets_nowhere() -> None:
     vars(app[CONTEXT]).update(
         cookies=SimpleNamespace(access="a", refresh="r", login="l"),
         sessions=SimpleNamespace(identify=lambda _shown, **_: NotSignedIn("no_credentials")),
-        services=SimpleNamespace(identify=lambda _token: None),
+        services=SimpleNamespace(reader=SimpleNamespace(identify=lambda _token: None)),
     )
     async with TestClient(TestServer(app)) as client:
         for method, path in GUARDED:
