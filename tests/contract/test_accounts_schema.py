@@ -209,6 +209,26 @@ async def test_more_who_ask_than_connections_take_turns(database: Database) -> N
                 await connection.execute(accounts.insert().values(**row))
 
 
+@pytest.mark.parametrize("accounts_url", ["sqlite"], indirect=True)
+async def test_writers_of_a_file_come_in_the_order_of_asking(database: Database) -> None:
+    """And hold nothing while they wait: none sleeps and asks again until it is refused."""
+    row = {"sub": "1", "email": "a@acme.com", "created_at": 1, "password_hash": ""}
+    came, held = list[int](), set[int]()
+
+    async def write(number: int) -> None:
+        async with database.writing() as connection:
+            came.append(number)
+            held.add(database.engine.pool.checkedout())  # type: ignore[attr-defined]
+            await connection.execute(accounts.update().values(**row))
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(30):
+            tasks.create_task(write(number))
+
+    assert came == list(range(30))
+    assert held == {1}
+
+
 async def test_writers_that_read_first_come_one_after_the_other(database: Database) -> None:
     """What they read is still so when they write: no change is lost, and none is refused for it."""
     row = {"sub": "1", "email": "a@acme.com", "created_at": 0, "password_hash": ""}

@@ -46,6 +46,7 @@ from shared.contract import LOGIN_REQUESTED
 from shared.links import link_token, login_code
 from shared.secrets import SymmetricKeys
 from tests.support.auth_flows import PlainTokens
+from tests.support.databases import forget_the_disk
 from tests.support.fakes.auth_ports import FakeEvents, FakeRevocations
 from tests.support.fakes.auth_store import FakeAttempts, FakeAuthStore, FakePeople, FakeSessions
 from tests.support.fakes.auth_tries import FakeTries
@@ -296,6 +297,7 @@ async def open_world(directory: Path, **settings: Any) -> AsyncIterator[World]:
     path = directory / "accounts.db"
     path.write_bytes(_empty_store())
     database = Database(f"sqlite:///{path}")
+    forget_the_disk(database)
     world = World(database, **settings)
     try:
         yield world

@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy import event
 
 from services.auth.adapters.sql import Database
 from services.auth.adapters.sql_migrations import migrate
@@ -70,7 +71,22 @@ async def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
 async def database(accounts_url: str) -> AsyncIterator[Database]:
     """The store with its schema, open."""
     async with Database(accounts_url) as database:
+        forget_the_disk(database)
         yield database
+
+
+def forget_the_disk(database: Database) -> None:
+    """Commit without waiting for the disk, as our PostgreSQL does: no test here cuts the power.
+
+    Else a disk that others keep busy decides how long a hundred commits take.
+    """
+    if database.is_sqlite:
+
+        @event.listens_for(database.engine.sync_engine, "connect")
+        def _connected(connection: Any, _record: Any) -> None:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA synchronous=OFF")
+            cursor.close()
 
 
 def in_a_loop_of_its_own(work: Coroutine[Any, Any, None]) -> None:

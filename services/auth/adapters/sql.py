@@ -1,5 +1,6 @@
 """The one door to SQL: connections, transactions, errors. Imported only when accounts are switched on."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -24,7 +25,7 @@ from shared.accounts_url import AccountsStore, PostgreSQLStore, SQLiteStore, par
 ASKERS = 6  # connections that single SELECTs share
 FILE_ASKERS = 2  # threads for them with SQLite; a SELECT of ours takes 30 us there
 POOL_SIZE = 10 + ASKERS  # of each process of auth
-POOL_WAIT = 3.0  # seconds to wait for a free connection: a crowd that comes at once takes turns
+POOL_WAIT = 3.0  # seconds to wait for a free connection, or for a file: a crowd that comes at once takes turns
 CONNECT_TIMEOUT = 3.0  # seconds
 LOCK_MS = 2000  # waiting for another writer
 STATEMENT_MS = 3000
@@ -64,6 +65,7 @@ class Database:
         snapshot = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._snapshots = self.engine.execution_options(**snapshot)
         self._writes = self.engine.execution_options(**{WRITES: True})
+        self._writers = asyncio.Semaphore(1 if self.is_sqlite else POOL_SIZE)
         self._asker = _make_asker(store, self.engine)
 
     @property
@@ -100,9 +102,23 @@ class Database:
                 whose answer was lost).
         """
         with translate_sql_errors():
-            async with self._writes.begin() as connection:
+            async with self._turn(), self._writes.begin() as connection:
                 yield connection
                 await enqueue(connection, entries)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """A file has one writer: this process's come one after the other, in the order of asking.
+
+        SQLite itself would have each of them sleep and ask again, ever more seldom: in a crowd that a slow disk
+        takes `LOCK_MS` for, whoever was unlucky would be refused.
+        """
+        async with asyncio.timeout(POOL_WAIT):
+            await self._writers.acquire()
+        try:
+            yield
+        finally:
+            self._writers.release()
 
     async def close(self) -> None:
         """Close every connection."""
