@@ -91,7 +91,7 @@ async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Offi
     (folder / "roles.yaml").write_text(ROLES)
     url = f"sqlite:///{folder / 'accounts.db'}"
     settings = {"services": SERVICES, "accounts_url": url, "roles": folder / "roles.yaml"}
-    async with running_house(folder, 3.0, **settings) as house:
+    async with running_house(folder, named=True, **settings) as house:
         people = await everybody(house.auth, "nobody", "clerk", "wages", "boss")
         for name in ("clerk", "wages", "boss"):
             request = SetRoles(email=f"{name}@acme.com", grant=(name,))

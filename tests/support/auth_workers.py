@@ -49,6 +49,7 @@ class AuthWorkers:
     secrets_dir: Path
     http: ClientSession
     events: list[tuple[str, Any]] = field(default_factory=list)
+    _heard: set[tuple[str, str | None]] = field(default_factory=set)
 
     def said(self, subject: Subject[Any]) -> list[Any]:
         """What was heard on *subject* until now, in order."""
@@ -66,7 +67,10 @@ class AuthWorkers:
             await bus.listen(subject, partial(self._hear, subject.name))
 
     async def _hear(self, name: str, message: Any) -> None:
-        self.events.append((name, message))
+        # Said again under its id (a PubAck came late) it is the same one: a stream stores it once.
+        if message.id is None or (name, message.id) not in self._heard:
+            self.events.append((name, message))
+            self._heard.add((name, message.id))
 
     def token_of(self, login_id: str, email: str = ADA, purpose: str = "sign_in") -> str:
         """The token of the mail's link."""
@@ -143,6 +147,7 @@ async def running_workers(
         await revocation_wiring.start(
             RevocationSettings(**common, revocation_admin=admin, **revocation), worker
         )
+        worker.started = True  # as the lifecycle says it
         await vouched_for(redis.url)  # before auth starts: it looks but once a second
         workers = AuthWorkers([], [worker], secrets_dir, http)
         await workers.listen(await stack.enter_async_context(nats.connect("operator")))

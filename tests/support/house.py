@@ -43,6 +43,7 @@ services:
     upstream: http://127.0.0.1:9100
 """
 SHOP, TILL = "shop", "till"  # confidential clients
+EDGE = "edge-1"
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ async def running_house(
     max_staleness: float = 10.0,
     services: str = CATALOGUE,
     *,
+    named: bool = False,
     prepare: Callable[[Path], Mapping[str, Any]] = lambda _: {},
     **settings: Any,
 ) -> AsyncIterator[House]:
@@ -105,7 +107,7 @@ async def running_house(
     secrets and answers with further ones.
 
     *max_staleness* (seconds) of edge and worker: so long, and two seconds more, the worker's roll of edges
-    may have gaps (`House.knows_every_edge`).
+    may have gaps (`House.knows_every_edge`), unless it knows the edge's name: *named*.
     """
     secrets_dir = make_secrets(directory / "secrets")
     write_clients(secrets_dir)
@@ -116,7 +118,7 @@ async def running_house(
     catalogue = directory / "one.yaml"
     catalogue.write_text(services)
     staleness = {"max_staleness": str(max_staleness)}
-    edge = make_edge(nats, directory, catalogue=str(catalogue), **staleness)
+    edge = make_edge(nats, directory, edge_id=EDGE, catalogue=str(catalogue), **staleness)
     async with AsyncExitStack() as stack:
         for server in (nats, redis_server, edge):
             stack.callback(server.kill)
@@ -129,7 +131,11 @@ async def running_house(
                 redis_server,
                 secrets_dir,
                 doors=1,
-                revocation={"revokers": revokers, "max_staleness": max_staleness},
+                revocation={
+                    "revokers": revokers,
+                    "max_staleness": max_staleness,
+                    "edges": (EDGE,) if named else (),
+                },
                 limit_address="1000/h",
                 limit_network="100000/m",
                 **settings,
