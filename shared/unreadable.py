@@ -57,30 +57,32 @@ def refuse_by(server: web.Server, refuse: Refuse, clock: Clock) -> None:
     server = getattr(server, "behind", server)
     budget = LineBudget(clock)
 
-    class Connection(web.RequestHandler):
-        __slots__ = ()
+    def handle_error(
+        connection: web.RequestHandler,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG001 - it quotes the request
+    ) -> web.StreamResponse:
+        if isinstance(exc, HttpProcessingError):
+            if (withheld := budget.spend()) is not None:
+                log.info("request.unreadable", withheld=withheld)
+        else:
+            connection.log_exception("Error handling request", exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already")
+        return refuse(status)
 
-        def handle_error(
-            self,
-            request: web.BaseRequest,
-            status: int = 500,
-            exc: BaseException | None = None,
-            message: str | None = None,  # noqa: ARG002 - it quotes the request
-        ) -> web.StreamResponse:
-            if isinstance(exc, HttpProcessingError):
-                if (withheld := budget.spend()) is not None:
-                    log.info("request.unreadable", withheld=withheld)
-            else:
-                self.log_exception("Error handling request", exc_info=exc)
-            if request.writer.output_size > 0:
-                raise ConnectionError("an answer has begun already")
-            return refuse(status)
+    make, kinds = type(server).__call__, dict[type, type]()
+    own = {"__slots__": (), "handle_error": handle_error}
 
-    class Server(web.Server):
-        def __call__(self) -> Any:
-            # aiohttp has no setting for the class of a connection, and makes it nowhere else.
-            connection = super().__call__()
-            connection.__class__ = Connection
-            return connection
+    def call(server: web.Server) -> Any:
+        # aiohttp has no setting for the class of a connection, and makes it nowhere else.
+        connection = make(server)
+        kind = type(connection)
+        if kind not in kinds:
+            kinds[kind] = type("Connection", (kind,), own)
+        connection.__class__ = kinds[kind]
+        return connection
 
-    server.__class__ = Server
+    server.__class__ = type("Server", (type(server),), {"__call__": call})

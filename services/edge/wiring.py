@@ -30,7 +30,7 @@ from services.edge.http.doors import Doors
 from services.edge.http.peers import TrustedPeers
 from services.edge.http.refusals import RefusalLog
 from services.edge.http.refused_page import Pages
-from services.edge.http.server import make_server
+from services.edge.http.server import make_server, open_connections
 from services.edge.settings import EdgeSettings
 from shared.bus import Bus
 from shared.bus.permissions import EDGE_API
@@ -79,13 +79,14 @@ async def start(
         on_applied=applied.set,
         on_certified=partial(_take_key, settings, assertions),
     )
-    REGISTRY.register(EdgeCollector(counts, tokens, revocations, documents))
+    server = make_server(door, fast=settings.edge_fast_path == "on")
+    connections = partial(open_connections, server)
+    REGISTRY.register(EdgeCollector(counts, tokens, revocations, documents, connections))
     runtime.health.note("edge key", partial(key_remark, settings.edge_id, assertions, checker))
     for name in (KEYS, CATALOGUE, EDGES, TOKENS):
         runtime.health.note(f"{name} document", partial(documents.problems.get, name))
     runtime.health.check("blocklist", partial(_staleness_problem, checker, revocations))
     await runtime.serve_admin(settings.edge_admin)
-    server = make_server(door, fast=settings.edge_fast_path == "on")
     await runtime.serve_http(server, settings.edge_listen)
     bus = await runtime.connect_bus(Role.EDGE, settings, settings.edge_id)
     feed = make_feed(bus, settings, runtime, documents)

@@ -32,6 +32,7 @@ from services.edge.flows.counts import CheckCounts
 from services.edge.flows.passing import Passing
 from services.edge.flows.tokens import VerifiedTokens
 from services.edge.http.answers import Answers
+from services.edge.http.behind import ANSWERS
 from services.edge.http.doors import Doors
 from services.edge.http.peers import TrustedPeers
 from services.edge.http.refusals import RefusalLog
@@ -58,7 +59,9 @@ GOAL = 0.75
 NEW_ROUNDS, NEW_REQUESTS, NEW_AT_ONCE = 12, 1_000, 16
 NEW_GOAL = 0.85
 HASH_KEY = b"b" * 32
-BARE, EDGE, WITHOUT = "bare aiohttp", "edge", "without fast"
+BARE, EDGE, WITHOUT, STAYING = "bare aiohttp", "edge", "without fast", "never ending"
+ODD_ONE_IN = 100
+CLOSE = b"\r\nConnection: close\r\n"
 
 IDENTITY = {
     "X-User-Id": "ada@example.com",
@@ -90,7 +93,13 @@ async def serve_bare(port: int) -> None:
 
 
 async def serve_edge(
-    port: int, kid: str, jwk_set: str, revoked: int = REVOKED, *, fast: bool = True
+    port: int,
+    kid: str,
+    jwk_set: str,
+    revoked: int = REVOKED,
+    *,
+    fast: bool = True,
+    answers_behind: int = ANSWERS,
 ) -> None:
     """The edge's own door, a blocklist of *revoked* records, everything checked on every request."""
     clock = SystemClock()
@@ -122,7 +131,7 @@ async def serve_edge(
         counts=CheckCounts(),
         pages=Pages(Origins(ORIGIN), "Acme"),
     )
-    await _serve(make_server(door, fast=fast), port)
+    await _serve(make_server(door, fast=fast, answers_behind=answers_behind), port)
 
 
 async def _serve(server: web.Server, port: int) -> None:
@@ -146,7 +155,10 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if not data.startswith(b"HTTP/1.1 200 OK\r\n") or not data.endswith(b"\r\n\r\n"):
             self.load.fail(data)
-        self.load.next(self)
+        if CLOSE in data:
+            self.load.replace(self)
+        else:
+            self.load.next(self)
 
 
 @dataclass
@@ -159,6 +171,7 @@ class Load:
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
     open: int = 0
+    ended: "asyncio.Queue[bool]" = field(default_factory=asyncio.Queue)
 
     def __post_init__(self) -> None:
         self.wheel = cycle(self.requests)
@@ -173,11 +186,21 @@ class Load:
         self.open -= 1
         if self.open == 0 and not self.done.done():
             self.done.set_result(None)
+            self.ended.put_nowait(False)
+
+    def replace(self, connection: Connection) -> None:
+        """The server ends it: another one goes on, as a gateway's would."""
+        if self.left > 0:
+            connection.transport.close()
+            self.ended.put_nowait(True)
+        else:
+            self.next(connection)
 
     def fail(self, data: bytes) -> None:
         """An answer that is not the expected one makes the figure meaningless."""
         if not self.done.done():
             self.done.set_exception(RuntimeError(f"unexpected answer {data[:200]!r}"))
+            self.ended.put_nowait(False)
 
 
 class Once(asyncio.Protocol):
@@ -220,6 +243,8 @@ class Server:
         load = Load(requests, count, open=CONNECTIONS)
         cpu, wall = self.cpu_seconds(), time.perf_counter()
         for _ in range(CONNECTIONS):
+            await loop.create_connection(lambda: Connection(load), "127.0.0.1", self.port)
+        while await load.ended.get():
             await loop.create_connection(lambda: Connection(load), "127.0.0.1", self.port)
         await load.done
         seconds = time.perf_counter() - wall
@@ -274,7 +299,7 @@ async def compare(name: str, servers: dict[str, Server], requests: list[bytes]) 
     for kind in servers:
         print(f"  {kind:14} CPU us/request {summary(costs[kind])}  "
               f"{statistics.median(rates[kind]):.0f} requests/s on one core")  # fmt: skip
-    for kind in (EDGE, WITHOUT):
+    for kind in [kind for kind in servers if kind != BARE]:
         ratios = [b / e for b, e in zip(costs[BARE], costs[kind], strict=True)]
         print(f"  bare / {kind:14}{summary(ratios)}", end="")
         verdict = "met" if statistics.median(ratios) >= GOAL else "MISSED"
@@ -321,6 +346,11 @@ async def main() -> None:
         await compare("one session cookie", servers, cookie)
         await compare(f"{TOKENS} bearer tokens in turn", servers, bearer)
         await compare_anew(servers, bearer[0])
+        servers[STAYING] = start("staying", *keys)
+        odd = _request(b"X-Note: a\tb\r\nAuthorization: Bearer " + tokens[0])
+        for share in (ODD_ONE_IN, 1):
+            one_odd = [odd, *bearer[:1] * (share - 1)]
+            await compare(f"one bearer token, one request in {share} odd", servers, one_odd)
     finally:
         for server in servers.values():
             server.process.kill()
@@ -340,5 +370,7 @@ if __name__ == "__main__":
                 runner.run(serve_edge(int(port), kid, jwk_set, *map(int, revoked)))
             case ["slow", port, kid, jwk_set]:
                 runner.run(serve_edge(int(port), kid, jwk_set, fast=False))
+            case ["staying", port, kid, jwk_set]:
+                runner.run(serve_edge(int(port), kid, jwk_set, answers_behind=sys.maxsize))
             case _:
                 runner.run(main())

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from functools import partial
 from types import SimpleNamespace
 from typing import cast
 
@@ -12,6 +13,7 @@ from latchwire.documents import Documents
 from services.edge.adapters.feed_revocations import FeedRevocations
 from services.edge.adapters.prometheus_metrics import EdgeCollector
 from services.edge.flows.times import BOUNDS, CheckTimes
+from services.edge.http.server import open_connections
 from shared import contract
 from shared.bus import Delivery
 from shared.bus.backlog import PENDING, measured
@@ -23,7 +25,7 @@ from tests.support.mailer import login
 from tests.support.waiting import eventually
 
 NOW = 1_795_312_000_000
-LABELS = {"proxy", "outcome", "reason", "result", "name", "le"}
+LABELS = {"proxy", "outcome", "reason", "result", "name", "le", "way"}
 
 
 def scraped(door: Door) -> str:
@@ -31,7 +33,13 @@ def scraped(door: Door) -> str:
     registry = CollectorRegistry()
     documents = cast("Documents", SimpleNamespace(refused=0, generation=lambda _name: 0))
     registry.register(
-        EdgeCollector(door.counts, door.desk.tokens, FeedRevocations(HASH_KEY), documents)
+        EdgeCollector(
+            door.counts,
+            door.desk.tokens,
+            FeedRevocations(HASH_KEY),
+            documents,
+            partial(open_connections, door.server),
+        )
     )
     return generate_latest(registry).decode()
 
@@ -58,6 +66,8 @@ async def test_an_edges_figures_are_by_proxy_outcome_and_reason_and_name_nobody(
         ("caddy", "deny", "no_credentials"): 1.0,
         ("traefik", "deny", "token_invalid"): 1.0,
     }
+    ways = families["latchwire_edge_connections"].samples
+    assert {s.labels["way"] for s in ways} == {"plain", "aiohttp"}
     times = families["latchwire_check_seconds"].samples
     counts = [s.value for s in times if s.name.endswith("_bucket")]
     assert len(counts) == len(BOUNDS) + 1

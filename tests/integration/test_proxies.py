@@ -1,6 +1,7 @@
 """One contract, five real proxies, each with the configuration we ship: the same request ends the same way."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from services.edge.http.server import open_connections
 from shared.traefik import IDENTITY_HEADERS
 from tests.support.assertions import assert_, members
 from tests.support.edge import ORIGIN
@@ -201,6 +203,47 @@ async def test_who_may_not_sees_so_and_is_not_sent_round(world: World, proxy: st
     # And whoever reports it reads out which line of the log it was.
     assert re.search(rb"Reference for support: not_allowed \xc2\xb7 [0-9A-Za-z-]{8,}<", page.rest)
     assert b"This is not for you" not in script.rest
+
+
+ODD = "Accept: text/html;\tq=0.5"  # a tab is allowed, and rare
+
+
+async def _hundreds(world: World, proxy: str, numbers: range) -> None:
+    """One after the other on one connection: every tenth by nobody, every hundredth odd."""
+    async with world.connection(proxy) as connection:
+        for number in numbers:
+            lines = [ODD] * (number % 100 == 50) + [bearer()] * (number % 10 != 9)
+            reply = await world.ask_on(connection, f"/private/{number}", *lines)
+            if number % 10 == 9:
+                assert (reply.status, reply.get("X-Latchwire-Reason")) == (401, "no_credentials")
+            else:
+                seen = json.loads(reply.rest)
+                assert (reply.status, seen["line"]) == (200, f"GET /private/{number} HTTP/1.1")
+                assert ["ada@example.com"] == [
+                    v for n, v in seen["headers"] if n.lower() == "x-user-id"
+                ]
+
+
+async def test_odd_requests_slow_a_gateway_for_a_while_and_lose_nothing(
+    world: World, proxy: str
+) -> None:
+    """A thousand, one in a hundred odd: the edge ends connections after them, which no client sees."""
+    assert world.edge is not None
+    behind = world.edge.behind
+    async with asyncio.TaskGroup() as group:
+        for first in range(4):
+            group.create_task(_hundreds(world, proxy, range(first * 250, (first + 1) * 250)))
+    async with world.connection(proxy) as connection:
+        before = behind.requests_count
+        await world.ask_on(connection, "/private", bearer(), ODD)
+        assert behind.requests_count > before
+        in_a_row, asked = 0, 0
+        while in_a_row < 8:
+            assert (asked := asked + 1) < 500  # some connections of 64 answers, one after the other
+            before = behind.requests_count
+            assert (await world.ask_on(connection, "/private", bearer())).status == 200
+            in_a_row = in_a_row + 1 if behind.requests_count == before else 0
+        assert open_connections(world.edge)["plain"] > 0
 
 
 async def test_an_open_path_reaches_the_service_as_nobody(world: World, proxy: str) -> None:

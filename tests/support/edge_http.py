@@ -10,6 +10,7 @@ from aiohttp import web
 from services.edge.flows.assertions import Assertions
 from services.edge.flows.counts import CheckCounts
 from services.edge.http.answers import Answers
+from services.edge.http.behind import ANSWERS
 from services.edge.http.doors import Doors
 from services.edge.http.peers import Network, TrustedPeers
 from services.edge.http.refusals import RefusalLog
@@ -137,6 +138,7 @@ async def open_door(
     *,
     fast: bool = True,
     idle_seconds: float = KEEPALIVE_SECONDS,
+    answers_behind: int = ANSWERS,
 ) -> AsyncIterator[Door]:
     """An edge that listens on *port*, or on a free one, believes proxies in *trusted* and signs with *key*.
 
@@ -154,7 +156,7 @@ async def open_door(
         counts=counts,
         pages=Pages(Origins(ORIGIN), "Acme"),
     )
-    server = make_server(door, fast=fast, idle_seconds=idle_seconds)
+    server = make_server(door, fast=fast, idle_seconds=idle_seconds, answers_behind=answers_behind)
     runner = web.ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)

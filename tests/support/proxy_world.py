@@ -1,13 +1,15 @@
 """All five proxies in front of one edge and two services: what a client sends, and what arrives."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from services.edge.domain.routes import RouteTable
+from services.edge.http.fast import FastServer
 from shared.catalogue import parse_catalogue
 from tests.support.edge import COOKIE, Desk, make_desk, token
 from tests.support.edge_http import Reply, open_door, parse
@@ -17,7 +19,7 @@ from tests.support.upstreams import Upstream, running_upstream
 from tests.support.waiting import eventually
 
 HOST = "localhost:8080"  # of the public address, whichever port a proxy listens on
-DEADLINE = 10.0  # seconds
+DEADLINE = 30.0  # seconds
 NAVIGATION = ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Accept: text/html")
 
 
@@ -25,7 +27,7 @@ NAVIGATION = ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Accept: t
 class World:
     """*app* is protected but for /public, *status* is open; *auth* only listens.
 
-    *servers* are the proxies by name.
+    *servers* are the proxies by name; *edge* is what they ask.
     """
 
     desk: Desk
@@ -34,6 +36,7 @@ class World:
     auth: Upstream
     ports: Ports
     servers: dict[str, Server] = field(default_factory=dict)
+    edge: FastServer | None = None
     _edge: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def ask(self, proxy: str, target: str, *lines: str, method: str = "GET") -> Reply:
@@ -48,13 +51,34 @@ class World:
             async with asyncio.timeout(DEADLINE):
                 return await _read(reader, has_body=method != "HEAD")
 
+    async def ask_on(
+        self,
+        connection: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        target: str,
+        *lines: str,
+    ) -> Reply:
+        """One more request on a *connection* to a proxy, which stays."""
+        reader, writer = connection
+        writer.write(
+            "\r\n".join([f"GET {target} HTTP/1.1", f"Host: {HOST}", *lines, "", ""]).encode()
+        )
+        async with asyncio.timeout(DEADLINE):
+            return await _read(reader, has_body=True)
+
     async def send(self, proxy: str, *parts: bytes) -> bytes:
-        """The status line of the answer to *parts*, which are sent one by one."""
-        async with self.connection(proxy) as (reader, writer), asyncio.timeout(DEADLINE):
-            for part in parts:
-                writer.write(part)
-                await writer.drain()
-            return await reader.readline()
+        """The status line of the answer to *parts*, which are sent one by one.
+
+        A proxy may have refused and closed before it has taken all: what it said then is still to be read.
+        """
+        loop = asyncio.get_running_loop()
+        with socket.socket() as sock:
+            sock.setblocking(False)
+            async with asyncio.timeout(DEADLINE):
+                await loop.sock_connect(sock, ("127.0.0.1", self.servers[proxy].port))
+                with suppress(ConnectionError):
+                    for part in parts:
+                        await loop.sock_sendall(sock, part)
+                return await _first_line(sock)
 
     @asynccontextmanager
     async def connection(
@@ -96,11 +120,20 @@ class World:
 
     async def open_edge(self) -> None:
         """Listen, on the same port as before."""
-        await self._edge.enter_async_context(open_door(self.desk, self.ports["edge"]))
+        door = await self._edge.enter_async_context(open_door(self.desk, self.ports["edge"]))
+        assert isinstance(door.server, FastServer)
+        self.edge = door.server
 
     def _use(self, text: str) -> None:
         catalogue = parse_catalogue(text.format(**self.ports))
         self.desk.checker.use_routes(RouteTable(catalogue), 1)
+
+
+async def _first_line(sock: socket.socket) -> bytes:
+    loop, said = asyncio.get_running_loop(), b""
+    while b"\n" not in said and (more := await loop.sock_recv(sock, 4096)):
+        said += more
+    return said.partition(b"\n")[0]
 
 
 async def _read(reader: asyncio.StreamReader, *, has_body: bool) -> Reply:
@@ -142,7 +175,7 @@ async def running_world(directory: Path) -> AsyncIterator[World]:
             for server in world.servers.values():
                 group.create_task(start_in_thread(server))
         # It listens before it has read its routes.
-        await eventually(partial(_has_routes, world), message="Traefik has no routes")
+        await eventually(partial(_has_routes, world), within=60, message="Traefik has no routes")
         yield world
 
 

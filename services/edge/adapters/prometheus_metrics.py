@@ -1,6 +1,6 @@
 """The edge's figures for Prometheus, read when scraped; no label names a user, a path or a host."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from math import inf
 
 from prometheus_client.core import (
@@ -18,7 +18,7 @@ from services.edge.flows.tokens import VerifiedTokens
 
 
 class EdgeCollector(Collector):
-    """Register once per process."""
+    """Register once per process. *connections*: how many are open, by the way that they go."""
 
     def __init__(
         self,
@@ -26,11 +26,13 @@ class EdgeCollector(Collector):
         tokens: VerifiedTokens,
         revocations: FeedRevocations,
         documents: Documents,
+        connections: Callable[[], Mapping[str, int]],
     ) -> None:
         self._counts = counts
         self._tokens = tokens
         self._revocations = revocations
         self._documents = documents
+        self._connections = connections
 
     def collect(self) -> Iterator[Metric]:
         """One family after the other."""
@@ -73,6 +75,12 @@ class EdgeCollector(Collector):
         yield GaugeMetricFamily(
             "latchwire_blocklist_seq", "Applied stream sequence.", revocations.seq
         )
+        connections = GaugeMetricFamily(
+            "latchwire_edge_connections", "Open connections of gateways.", labels=["way"]
+        )
+        for way, number in self._connections().items():
+            connections.add_metric([way], number)
+        yield connections
 
     def _of_documents(self) -> Iterator[Metric]:
         yield CounterMetricFamily(

@@ -28,13 +28,14 @@ BROKEN = (
 
 
 class Answer(web.StreamResponse):
-    """A *whole* answer of `Answers`, for aiohttp to send."""
+    """A *whole* answer of `Answers`, for aiohttp to send. *is_last*: the connection ends with it."""
 
     def __init__(self, whole: bytes) -> None:
         # The base class prepares dictionaries that nobody would read; `prepare` and `write_eof` are all
         # that the server calls, and both are ours.
         self._whole = whole
         self._alive = False
+        self.is_last = False
 
     @property
     def status(self) -> int:
@@ -45,17 +46,28 @@ class Answer(web.StreamResponse):
         return self._alive
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send it; to HTTP/1.0 (nginx's default) and to whoever asks for it, with a close."""
+        """Send it; to HTTP/1.0 (nginx's default) and to whoever asks for it, with a close.
+
+        And where aiohttp does not wait for the rest of the body, or drops what it has read behind a request:
+        whoever sent that must not take the next answer for its own.
+        """
         transport = request.transport
         if transport is None:
             return None
-        keeps = request.keep_alive and request.version == HttpVersion11
-        self._alive = keeps and is_read(transport)
+        keeps = request.keep_alive and request.version == HttpVersion11 and not self.is_last
+        whole = request.content.is_eof() and not _drops_behind(request)
+        self._alive = keeps and whole and is_read(transport)
         transport.write(sent(self._whole, request.method, alive=self._alive))
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing is left to send."""
+
+
+def _drops_behind(request: web.BaseRequest) -> bool:
+    """Whether it asks for a protocol that aiohttp does not know: what came with it is lost without a word."""
+    protocol = request.headers.get("Upgrade", "websocket")
+    return not (protocol.isascii() and protocol.lower() == "websocket")
 
 
 def is_read(transport: asyncio.WriteTransport) -> bool:

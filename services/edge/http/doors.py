@@ -197,7 +197,7 @@ class Doors:
             for contract in contracts
         }
 
-    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def __call__(self, request: web.BaseRequest) -> Answer:
         """The handler of a low-level aiohttp server."""
         check = Check(request.remote, request.method, request.raw_path, request.raw_headers)
         return Answer(self.answer(check))

@@ -2,8 +2,8 @@
 
 A connection of ours owns each fresh socket. As long as it hears plain requests, one after the other
 (`services.edge.http.plain`), it asks the doors and writes what they say: no parser, no task, no request object.
-With the first thing that is not one it makes aiohttp's own handler, gives it the socket and all bytes that are
-not answered yet, and is out of it for good. Both ways end in `Doors.answer`.
+With the first thing that is not one it makes aiohttp's own handler (`services.edge.http.behind`), gives it the
+socket and all bytes that are not answered yet, and is out of it for good. Both ways end in `Doors.answer`.
 """
 
 import asyncio
@@ -12,21 +12,21 @@ from typing import Final, cast
 from aiohttp import web
 
 from services.edge.http.answers import is_read, sent
+from services.edge.http.behind import SWEEPS, BehindServer
 from services.edge.http.doors import Check, Doors
 from services.edge.http.plain import END, MAX_HEAD, PlainReader
 
 # A head that came in pieces is waited for so long; a longer wait is aiohttp's.
 WAIT_SECONDS: Final = 0.05
-SWEEPS: Final = 12  # of the idle connections, in the time that one may be idle
 
 
 class FastServer(web.Server):
     """Answers plain checks by *doors* itself; *behind* gets the connections that bring anything else.
 
-    A connection without a whole request for *idle_seconds* (and up to a twelfth more) is closed.
+    A connection without a whole request for *idle_seconds* (and up to a twelfth more) is closed, on either way.
     """
 
-    def __init__(self, doors: Doors, behind: web.Server, *, idle_seconds: float) -> None:
+    def __init__(self, doors: Doors, behind: BehindServer, *, idle_seconds: float) -> None:
         super().__init__(doors)
         self.doors = doors
         self.reader = PlainReader()
@@ -49,6 +49,11 @@ class FastServer(web.Server):
         """It is closed, or belongs to *behind*."""
         self._open.discard(connection)
 
+    @property
+    def plain(self) -> int:
+        """How many connections go the short way."""
+        return len(self._open)
+
     def pre_shutdown(self) -> None:
         """Close what waits for a request: on this way all do, for answers take no time."""
         for connection in tuple(self._open):
@@ -67,7 +72,8 @@ class FastServer(web.Server):
         for connection in tuple(self._open):
             if self.sweep - connection.active_in > SWEEPS:
                 connection.abort()
-        again = bool(self._open)
+        self.behind.close_idle()
+        again = bool(self._open or self.behind.connections)
         self._timer = self._loop.call_later(self._every, self._close_idle) if again else None
 
 
