@@ -23,6 +23,7 @@ from shared.clock import SystemClock
 from shared.contract import Role
 from shared.ids import SystemIds
 from shared.secrets import create_secrets, load_seed, public_key
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 CREDENTIALS = (
@@ -200,9 +201,17 @@ class NatsServer(Server):
             yield bus
 
     async def provision(self) -> None:
-        """Apply the streams."""
+        """Apply the streams; once more where a busy disk let a request run out."""
         async with self.connect(Role.PROVISIONER.value) as bus:
-            await apply_streams(bus, SystemIds())
+
+            async def applied() -> bool:
+                try:
+                    await apply_streams(bus, SystemIds())
+                except TimeoutError:
+                    return False
+                return True
+
+            await eventually(applied, within=START_DEADLINE)
 
 
 @dataclass
