@@ -7,14 +7,13 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.support.servers import ROOT
-from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 ARGUMENTS = [
@@ -88,11 +87,23 @@ async def running_chromium() -> AsyncIterator[Browser]:
             await chromium.close()
 
 
+class Site(Protocol):
+    """What a window looks at: a `Stack`, or a `Lab` with whatever listens at its front door."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def mail_url(self) -> str: ...
+
+    async def mail_to(self, address: str, *, count: int = 1) -> dict[str, Any]: ...
+
+
 @dataclass
 class Window:
     """A person's window on the *stack*: everything it asked for and every complaint is kept."""
 
-    stack: Stack
+    stack: Site
     page: Page
     context: BrowserContext
     size: str
@@ -168,7 +179,7 @@ class Window:
 
 @asynccontextmanager
 async def open_window(
-    chromium: Browser, stack: Stack, size: str = "desktop", **options: Any
+    chromium: Browser, stack: Site, size: str = "desktop", **options: Any
 ) -> AsyncIterator[Window]:
     """A new browser's window; *options* as of Playwright's ``new_context``."""
     width, height = SIZES[size]

@@ -198,8 +198,8 @@ def proxy_or_skip(name: str) -> str:
     return name
 
 
-def make_proxy(name: str, directory: Path, ports: Ports) -> Server:
-    """The proxy *name* (not started) in front of *ports*."""
+def make_proxy(name: str, directory: Path, ports: Ports, door: int | None = None) -> Server:
+    """The proxy *name* (not started) in front of *ports*; it listens at *door*, or where nobody does."""
     directory.mkdir(parents=True, exist_ok=True)
-    door = free_port()
+    door = door or free_port()
     return Server(PROXIES[name](directory, ports, door), door, directory / f"{name}.log")

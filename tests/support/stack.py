@@ -222,8 +222,12 @@ class Lab:
         return self.plan.url
 
     @property
+    def mail_url(self) -> str:
+        return self.plan.mail_url
+
+    @property
     def inbox(self) -> Inbox:
-        return Inbox(self.plan.mail_url)
+        return Inbox(self.mail_url)
 
     @property
     def layout(self) -> Layout:
@@ -332,11 +336,17 @@ class Lab:
                 group.create_task(self.start(part.name))
 
 
-async def make_lab(state: Path, **settings: str) -> Lab:
-    """A lab, nothing started. *settings* are names without ``LATCHWIRE_``: ``MAX_STALENESS="2"``."""
+async def make_lab(state: Path, catalogue: str = "", **settings: str) -> Lab:
+    """A lab, nothing started.
+
+    *catalogue*: its services.yaml, with ``{demo}`` for the demo's port; "": the one that `up` writes.
+    *settings* are names without ``LATCHWIRE_``: ``MAX_STALENESS="2"``.
+    """
     layout = Layout(state)
     await asyncio.to_thread(files.make_secrets, layout, SystemClock())
     chosen = {name: free_port() for name in (*INSIDE, "front", "mail")}
+    if catalogue:
+        layout.services.write_text(catalogue.format(demo=chosen["demo"]))
     environ = {n: v for n, v in os.environ.items() if not n.startswith("LATCHWIRE_")}
     plan = make_plan(
         layout,
@@ -350,9 +360,9 @@ async def make_lab(state: Path, **settings: str) -> Lab:
 
 
 @asynccontextmanager
-async def start_lab(state: Path, **settings: str) -> AsyncIterator[Lab]:
-    """A lab, everything ready; *settings* as for `make_lab`."""
-    lab = await make_lab(state, **settings)
+async def start_lab(state: Path, catalogue: str = "", **settings: str) -> AsyncIterator[Lab]:
+    """A lab, everything ready; *catalogue* and *settings* as for `make_lab`."""
+    lab = await make_lab(state, catalogue, **settings)
     try:
         await lab.up()
         yield lab
