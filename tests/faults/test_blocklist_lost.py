@@ -79,4 +79,4 @@ async def checked(load: Load, count: int) -> None:
         return sum(c.sid not in load.alive and c.seen != "unanswered" for c in load.history.checks)
 
     goal = answered() + count
-    await eventually(lambda: answered() >= goal, within=20)
+    await eventually(lambda: answered() >= goal, within=60)

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
+from nats.errors import Error as NatsError
 from nats.js.api import StreamInfo
-from nats.js.errors import APIError
 
 from tests.support.cluster import Fleet, now, running_fleet
 from tests.support.load import BOUND, Load, under_load
@@ -16,7 +16,7 @@ from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(240),  # each lost leader is an election of five seconds or more
+    pytest.mark.timeout(480),  # each lost leader is an election of five seconds or more
 ]
 
 BETWEEN = 10  # acknowledged revocations between two deaths
@@ -47,10 +47,10 @@ async def test_leaders_that_die_under_load_cost_no_acknowledged_revocation(fleet
             victim = fleet.nats[await leader(fleet, stream)]
             victim.kill()
             killed = now()
-            await eventually(lambda since=killed: in_force(load, since), within=30)
+            await eventually(lambda since=killed: in_force(load, since), within=60)
             outages[f"{stream} {turn}"] = round(now() - killed, 2)
             await start_in_thread(victim)
-            await eventually(lambda: all_current(fleet), within=30)
+            await eventually(lambda: all_current(fleet), within=60)
             await load.more(BETWEEN)
     await load.settle()
     assert load.violations() == []
@@ -67,12 +67,13 @@ async def test_a_leader_that_was_cut_off_proves_nothing(fleet: Fleet) -> None:
     for part in (fleet.edges[edge], fleet.workers[alone]):
         await part.restart()  # each begins at the server that will be alone
     await fleet.whole()
-    await eventually(lambda: all_current(fleet), within=30)
+    await eventually(lambda: all_current(fleet), within=60)
     await move_leaders(fleet, alone)
+    await fleet.whole()
     async with under_load(fleet, publishers=()) as load, ClientSession() as http:
         async with fleet.bus("auth", fleet.nats[1].url) as bus:
             victim = load.session()
-            await load.check(http, edge, victim)
+            await eventually(lambda: is_accepted(load, http, edge, victim))
             fleet.cluster.cut_off(alone)
             cut = now()
             await load.revoke(bus, victim)
@@ -83,11 +84,15 @@ async def test_a_leader_that_was_cut_off_proves_nothing(fleet: Fleet) -> None:
     await load.settle()
 
     checks = [check for check in load.history.checks if check.edge == edge]
-    assert checks[0].seen == "accepted"
     assert [
         c for c in checks if c.seen == "accepted" and c.sid == victim and c.began > closed
     ] == []
     assert load.violations() == []
+
+
+async def is_accepted(load: Load, http: ClientSession, edge: str, sid: str) -> bool:
+    """Whether *edge* lets the session in."""
+    return await load.check(http, edge, sid) == "accepted"
 
 
 async def leader(fleet: Fleet, stream: str) -> int:
@@ -97,7 +102,7 @@ async def leader(fleet: Fleet, stream: str) -> int:
         info = await info_of(fleet, stream)
         return info.cluster.leader if info and info.cluster else None
 
-    return int((await eventually(named, within=20)).removeprefix("n"))
+    return int((await eventually(named, within=60)).removeprefix("n"))
 
 
 async def all_current(fleet: Fleet) -> bool:
@@ -115,7 +120,7 @@ async def info_of(fleet: Fleet, stream: str) -> StreamInfo | None:
     try:
         async with fleet.admin() as js:
             return await js.stream_info(stream)
-    except (TimeoutError, APIError):
+    except (TimeoutError, NatsError):
         return None
 
 
@@ -131,11 +136,11 @@ async def move_leaders(fleet: Fleet, number: int) -> None:
                     stepdown = f"$JS.API.{group.format('LEADER.STEPDOWN')}"
                     await js._nc.request(stepdown, body, timeout=2)
                     info = await js._nc.request(f"$JS.API.{group.format('INFO')}", timeout=2)
-            except TimeoutError:
+            except (TimeoutError, NatsError):
                 return False  # an election is under way
             return bool(json.loads(info.data).get("cluster", {}).get("leader") == name)
 
-        await eventually(moved, within=20)
+        await eventually(moved, within=60)
 
 
 def in_force(load: Load, since: float) -> bool:

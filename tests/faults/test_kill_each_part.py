@@ -26,8 +26,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CROWD = 6  # people at once: enough for some to be answered before and some after the kill
-HEALED = 10.0  # seconds after everything is ready until nothing answers 503 any more
-GRACE = 10.0  # seconds in which a refresh whose answer was lost may be repeated
+HEALED = 60.0  # seconds of patience until nothing answers 503 any more
 
 each_part = pytest.mark.parametrize("part", PARTS)
 
@@ -59,7 +58,7 @@ async def killed_in_the_middle(
 ) -> AsyncIterator[Crowd]:
     """Do all *work* at once and kill *part* at the first success; the block runs when all is whole."""
     crowd = Crowd()
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(90), asyncio.TaskGroup() as group:
         for task in work:
             group.create_task(_run(task, crowd))
         await crowd.first.wait()
@@ -124,8 +123,8 @@ async def test_no_link_opens_two_sessions(house: Breakable, client: Client, part
 
     assert [p for p, opened in sessions.items() if len(opened) > 1] == []
     for opened in filter(None, sessions.values()):
-        _, seen = await client.get("/auth/sessions", opened[0]["access_token"])
-        assert len(seen["sessions"]) == 1
+        seen = await eventually(partial(_sessions, client, opened[0]["access_token"]))
+        assert len(seen) == 1
     # Auth alone speaks to Redis: with both alive no click can have been half done.
     if part not in {"auth", "redis"}:
         assert all(sessions.values()), crowd.answers
@@ -151,7 +150,7 @@ async def test_nobody_is_logged_out_by_a_refresh_in_flight(
     def three_times(person: str) -> Task:
         async def task(crowd: Crowd) -> None:
             for _ in range(3):
-                await eventually(partial(renew, person, crowd), within=GRACE)
+                await eventually(partial(renew, person, crowd), within=HEALED)
 
         return task
 
@@ -217,7 +216,7 @@ async def test_an_acknowledged_logout_holds(house: Breakable, client: Client, pa
         acknowledged = time.monotonic()
         await house.restart(part)
         await house.whole()
-        await eventually(lambda: watch.looks[-1].reason == "token_revoked", within=10)
+        await eventually(lambda: watch.looks[-1].reason == "token_revoked", within=HEALED)
 
     assert status == 204
     assert watch.accepted_since(acknowledged + MAX_STALENESS) == []
@@ -242,7 +241,7 @@ async def test_a_logout_that_reached_a_worker_which_died_before_applying_it_hold
         await eventually(lambda: _is_delivered(house))
         await house.restart("revocation")
         await house.whole()
-        await eventually(lambda: watch.looks[-1].reason == "token_revoked", within=10)
+        await eventually(lambda: watch.looks[-1].reason == "token_revoked", within=HEALED)
 
     assert status == 204
     assert watch.accepted_since(acknowledged + MAX_STALENESS) == []
@@ -257,7 +256,7 @@ async def test_killed_while_a_mail_is_being_sent_it_is_sent_once(
     gate = asyncio.Event()
     house.smtp.once("RCPT", Answer(gate=gate), match=person)
     assert (await client.post("/auth/login", {"email": person}))[0] == 202
-    await eventually(lambda: not any(rule.times for rule in house.smtp.rules), within=20)
+    await eventually(lambda: not any(rule.times for rule in house.smtp.rules))
 
     await house.lab.kill9(part)
     gate.set()
@@ -268,6 +267,13 @@ async def test_killed_while_a_mail_is_being_sent_it_is_sent_once(
     await house.mail_is_settled()
     assert len(house.mails(person)) == 1
     assert (await house.log_in(client, person))["access_token"]
+
+
+async def _sessions(client: Client, token: str) -> list[dict[str, Any]]:
+    """The sessions of whoever holds *token*; none while auth says "not now"."""
+    status, seen = await client.get("/auth/sessions", token)
+    assert status in {200, 503}, seen
+    return list(seen["sessions"]) if status == 200 else []
 
 
 async def _is(client: Client, token: str, status: int) -> bool:

@@ -18,6 +18,7 @@ from shared.bus import Bus
 from tests.support.cluster import ACK_WAIT, MAX_STALENESS, PATIENT, PRODUCTION, Fleet, now
 from tests.support.load import BOUND, Load, under_load
 from tests.support.proxy import Lost
+from tests.support.revocation import Worker
 from tests.support.servers import start_in_thread
 from tests.support.waiting import eventually
 
@@ -25,8 +26,11 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "2"))
 BETWEEN = 20  # acknowledged revocations between two faults
-UNNOTICED = ACK_WAIT + 1.0  # seconds: what a dead worker held is another's then
-HEALED = 10.0  # seconds until a part that was cut off is back
+UNNOTICED = (
+    ACK_WAIT + 2.0
+)  # seconds: what a dead worker held is another's then, on a busy machine too
+CLOSED = 30.0  # seconds of patience; that nothing was let in after `BOUND` is read in the history
+HEALED = 60.0  # seconds of patience until a part that was cut off is back
 PADDING = 850  # bytes of a header that makes a record as large as BLOCKLIST takes
 EACH, SPARE = 200, 32 << 20  # bytes that a record, and anything else, may cost an edge
 
@@ -47,7 +51,12 @@ async def test_killed_under_load_no_acknowledged_revocation_is_lost_late_or_done
         await load.more(BETWEEN)
         async with load.all_well(*unharmed, within=UNNOTICED) if unharmed else nullcontext():
             for turn in range(ROUNDS):
-                await victims[turn % len(victims)].restart()
+                part = victims[turn % len(victims)]
+                await part.restart()
+                if isinstance(
+                    part, Worker
+                ):  # before the other one's turn: one of them is always there
+                    await fleet.joined(part)
                 await load.more(BETWEEN)
     await load.settle()
     assert load.violations() == []
@@ -63,6 +72,7 @@ async def test_both_revocation_workers_restarted_in_turn_nothing_is_refused_or_l
             for worker in fleet.workers:
                 await asyncio.to_thread(worker.stop)
                 await start_in_thread(worker)
+                await fleet.joined(worker)
                 await load.more(BETWEEN)
     await load.settle()
     assert load.violations() == []
@@ -80,7 +90,7 @@ async def test_an_edge_behind_a_silent_network_closes_in_time_is_named_and_heals
             fleet.links[cut_off].swallow(lost)
             cut = now()
             said = await revoked_by_command(fleet, load)
-            await eventually(lambda: is_unsure(load, cut_off), within=BOUND + 1)
+            await eventually(lambda: is_unsure(load, cut_off), within=CLOSED)
             await load.more(BETWEEN)
             fleet.links[cut_off].heal()
             healed = now()
@@ -106,7 +116,7 @@ async def test_a_bus_that_stands_still_is_noticed_by_every_edge_and_costs_nothin
         stopped = now()
         try:
             for edge in impatient:
-                await eventually(lambda edge=edge: is_unsure(load, edge), within=BOUND + 1)
+                await eventually(lambda edge=edge: is_unsure(load, edge), within=CLOSED)
         finally:
             fleet.nats[0].signal(signal.SIGCONT)
             woken = now()
@@ -149,7 +159,7 @@ async def test_an_edge_that_nats_dropped_as_too_slow_catches_up_and_never_serves
             cut = now()
             async with fleet.bus("revocation") as bus:
                 written = await flood(bus, until=lambda: lost_lines(fleet, "edge-1") > lost)
-            await eventually(lambda: is_unsure(load, "edge-1"), within=BOUND + 1)
+            await eventually(lambda: is_unsure(load, "edge-1"), within=CLOSED)
             link.heal()
             healed = now()
         await eventually(lambda: accepts(load, "edge-1", since=healed), within=HEALED)
@@ -166,7 +176,7 @@ async def revoked_by_command(fleet: Fleet, load: Load) -> dict[str, object]:
     sid = load.session()
     load.history.begin(sid, sid, now())
     code, answer, complaints = await fleet.command(
-        "revoke", "session", sid, "--reason", "test", "--timeout", "2"
+        "revoke", "session", sid, "--reason", "test", "--timeout", "3"
     )
     load.history.acknowledge(sid, now())
     assert answer is not None, complaints
@@ -197,7 +207,7 @@ async def flood(bus: Bus, until: Callable[[], bool]) -> int:
             )
             for n in range(500)
         ]
-        await asyncio.wait_for(asyncio.gather(*acks), 30)
+        await asyncio.wait_for(asyncio.gather(*acks), 60)
         if until():
             return number + 500
     raise AssertionError("nothing happened")

@@ -91,6 +91,10 @@ class Fleet:
                 lambda edge=edge: _is_ready(edge), within=within, message=f"{edge.log}: not ready"
             )
 
+    async def joined(self, worker: Worker) -> None:
+        """Return when *worker*, which was started, takes its share of the work: its admin door opens before."""
+        await eventually(lambda: worker.is_ready(), within=WHOLE_WITHIN, message="it does not join")
+
     @asynccontextmanager
     async def bus(self, name: str, url: str = "") -> AsyncIterator[Bus]:
         """The bus as credential *name*, at *url* or any server."""
@@ -279,7 +283,7 @@ async def _provision(fleet: Fleet, replicas: int) -> None:
             except (APIError, TimeoutError):
                 return False  # the cluster has no leader yet
 
-        await eventually(applied, within=30)
+        await eventually(applied, within=WHOLE_WITHIN)
         for durable in contract.DURABLES:
             config = replace(consumer_config(durable), ack_wait=ACK_WAIT)
             await bus.js.add_consumer(durable.stream.name, config)

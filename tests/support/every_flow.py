@@ -357,7 +357,7 @@ async def is_refused_by_the_mail_server(e: Explorer) -> None:
 
 
 async def _tried(e: Explorer) -> None:
-    await eventually(lambda: not any(rule.times for rule in e.house.smtp.rules), within=20)
+    await eventually(lambda: not any(rule.times for rule in e.house.smtp.rules))
 
 
 async def publishes_nonsense(e: Explorer) -> None:

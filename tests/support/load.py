@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 
 import aiohttp
@@ -18,7 +19,7 @@ from shared.bus import Bus, BusUnavailableError
 from shared.clock import SystemClock
 from shared.ids import SystemIds
 from shared.messages import TokenRevoked
-from tests.support.cluster import MAX_STALENESS, Fleet, now
+from tests.support.cluster import MAX_STALENESS, WHOLE_WITHIN, Fleet, now
 from tests.support.edge import request
 from tests.support.history import Check, Effect, History, Seen, Window, summary, violations
 from tests.support.waiting import eventually
@@ -56,7 +57,7 @@ class Load:
         """How many sessions' revocations were acknowledged so far."""
         return len(self.history.acknowledged)
 
-    async def more(self, count: int = 30, within: float = 20.0) -> None:
+    async def more(self, count: int = 30, within: float = WHOLE_WITHIN) -> None:
         """Return when *count* further revocations were acknowledged."""
         goal = self.acknowledged + count
         message = f"no {count} further acknowledgements"
@@ -138,7 +139,11 @@ class Load:
         async with aiohttp.ClientSession() as http:
             for edge in self.fleet.edges:
                 for sid in (*self.alive, *self.history.attempted):
-                    await self.check(http, edge, sid)
+                    await eventually(partial(self._answered, http, edge, sid))
+
+    async def _answered(self, http: aiohttp.ClientSession, edge: str, sid: str) -> bool:
+        """Whether the edge says yes or no: "not now" of a busy machine is no last word."""
+        return await self.check(http, edge, sid) not in {"unsure", "unanswered"}
 
     async def _caught_up(self, bus: Bus) -> None:
         """A fresh proof covers all: each edge has heard BLOCKLIST's end from the leader."""
@@ -154,7 +159,7 @@ class Load:
                 for name in self.fleet.edges
             )
 
-        await eventually(there, within=15, message="an edge is behind")
+        await eventually(there, within=WHOLE_WITHIN, message="an edge is behind")
 
     async def _read_effects(self, bus: Bus) -> None:
         """What BLOCKLIST holds now that it did not hold before, and how often it was written."""

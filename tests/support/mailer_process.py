@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,13 +35,14 @@ class MailerProcess:
 
     environ: dict[str, str]
     log: Path
+    timing: Mapping[str, float] = field(default_factory=lambda: TIMING)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self) -> str:
         """Start one; where its admin door will be."""
         door = f"127.0.0.1:{free_port()}"
         admin = {"LATCHWIRE_MAILER_ADMIN": door}
-        command = [sys.executable, "-m", "tests.support.run_mailer", json.dumps(TIMING)]
+        command = [sys.executable, "-m", "tests.support.run_mailer", json.dumps(dict(self.timing))]
         with self.log.open("ab") as out:
             process = subprocess.Popen(
                 command, cwd=ROOT, env={**self.environ, **admin}, stdout=out, stderr=out
@@ -60,4 +62,4 @@ class MailerProcess:
         """SIGTERM, and the exit code."""
         (process,) = self.processes
         process.terminate()
-        return process.wait(15)
+        return process.wait(60)

@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+import aiohttp
+
 from latchwire.records import Record, record_key
 from shared.bus import Bus
 from shared.secrets import load_blocklist_key
@@ -14,6 +16,15 @@ URL = "http://localhost:8080"
 
 class Worker(Server):
     """``python -m services.revocation``; `start` returns when its admin door is open."""
+
+    async def is_ready(self) -> bool:
+        """What it says of itself at ``/ready``."""
+        url = f"http://127.0.0.1:{self.port}/ready"
+        try:
+            async with aiohttp.ClientSession() as session, session.get(url) as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
 
 
 def make_worker(nats: NatsServer, redis_url: str, directory: Path, **more: str) -> Worker:

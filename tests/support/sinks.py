@@ -7,7 +7,7 @@ process's arguments, a file. *may_hold* says what SECURITY.md lets it hold.
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -74,8 +74,10 @@ def files(state: Path) -> Iterator[Sink]:
     for path in sorted(state.rglob("*")):
         name = path.relative_to(state)
         if path.is_file() and name.parts[0] not in {"secrets", "logs"}:
-            # Whole stores: addresses are looked for message by message and key by key.
-            yield Sink(f"file {name}", path.read_bytes(), ADDRESSES)
+            # Whole stores: addresses are looked for message by message and key by key. A server may replace
+            # its file between two looks.
+            with suppress(FileNotFoundError):
+                yield Sink(f"file {name}", path.read_bytes(), ADDRESSES)
 
 
 def processes(pids: Mapping[str, int]) -> Iterator[Sink]:
@@ -123,7 +125,7 @@ async def _value(redis: Any, key: bytes) -> bytes:
         return b"\n".join(n + b"=" + v for n, v in fields.items() if n != b"secret")
     if kind == "zset":
         return b"\n".join(await redis.zrange(key, 0, -1))
-    assert kind == "string", kind
+    assert kind in {"string", "none"}, kind  # none: it has run out since it was listed
     value = await redis.get(key)
     return bytes(value or b"")
 
