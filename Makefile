@@ -15,7 +15,7 @@ check: lint      ## the inner loop: lint, types, unit and contract tests
 	$(V)/pytest -q -n 2 tests/unit tests/contract
 
 test: .venv/.dev ## every test, against the real servers
-	@sh tests/support/install-debian.sh
+	@sh tests/support/install-debian.sh && $(V)/python -m tests.support.real_provider
 	$(V)/pytest -q -n 3 $(BY_FILE) tests/integration tests/contract tests/unit
 	$(V)/pytest -q -n 2 $(BY_FILE) tests/e2e && $(V)/pytest -q -n 2 $(BY_FILE) tests/faults
 

@@ -14,7 +14,7 @@ python=$1 group=$2 stamp=$3
   }
 }
 echo "installing requirements/$group.txt into .venv (first time only) ..."
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "requirements/$group.txt"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --retries 10 --require-hashes -r "requirements/$group.txt"
 # The SDK as it is in the checkout: examples import it as if it were installed.
 for packages in .venv/lib/python3.*/site-packages; do
   echo ../../../../sdk/src > "$packages/latchwire.pth"

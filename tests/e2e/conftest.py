@@ -14,6 +14,7 @@ from tests.support.stack import Lab, Stack, start_lab, start_stack
 # By its name it would be the last; begun first, two workers end together.
 LONG_AND_LATE = "test_up.py"
 _numbers = itertools.count()
+NAME = "hedwigkiesler"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,5 +53,8 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 def email() -> str:
-    """An address of this test's own, so that limits never meet; its name is in no text of ours."""
-    return f"hedy{next(_numbers)}@acme.com"
+    """An address of this test's own, so that limits never meet.
+
+    Its name is in no text of ours, and too long to stand in a key or an id by chance.
+    """
+    return f"{NAME}{next(_numbers)}@acme.com"

@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import Browser, Locator, expect
 
 from shared.secrets import write_private
+from tests.e2e.conftest import NAME
 from tests.support.chromium import (
     Window,
     code_in,
@@ -63,7 +64,7 @@ def told_to_logs(running: Stack) -> list[tuple[str, str]]:
         COMMON,
         quote_plus(PASSWORD),
         quote_plus(ANOTHER),
-        "hedy",
+        NAME,
         "Robotics",
     )
     return [(part, text) for part, log in logs.items() for text in typed if text in log]
@@ -223,11 +224,11 @@ async def test_a_forgotten_password_is_replaced_and_everybody_is_out(
         await enrol(other, email)
         await window.go("/auth/login")
         await window.page.get_by_role("link", name="Choose a new one").click()
-        await field(window, "E-mail address").fill("hedy@")
+        await field(window, "E-mail address").fill(f"{NAME}@")
         await window.page.locator("form").evaluate("form => form.noValidate = true")
         await window.press("Send me the message")
         await expect(window.page.get_by_role("alert")).to_contain_text("not an address")
-        await expect(field(window, "E-mail address")).to_have_value("hedy@")
+        await expect(field(window, "E-mail address")).to_have_value(f"{NAME}@")
         await field(window, "E-mail address").fill(email)
         await window.picture("26-forgot-dark")
         await window.press("Send me the message")
@@ -445,6 +446,34 @@ async def test_an_organisation_from_its_first_day_to_its_last(
         await page.get_by_role("link", name="Rename or delete").click()
         await window.press("Delete Robots")
         await expect(page.get_by_text("You are in none")).to_be_visible()
+
+
+async def test_an_owner_ends_a_service_token_of_the_organisation(
+    chromium: Browser, house: Stack, email: str
+) -> None:
+    """A page of its own, one button for each token; whoever has the token is refused from then on."""
+    async with open_window(chromium, house, "phone") as window:
+        page = window.page
+        await enrol(window, email)
+        await window.go("/auth/account/orgs")
+        await field(window, "Its name").fill("Robotics")
+        await window.press("Make it")
+        await says(window, "Robotics")
+        org = page.url.rpartition("/")[2]
+        made = house.command("tokens", "create", "bot", "--org", org, "--scope", "books.read")
+        assert made.returncode == 0, made.stderr
+        await page.get_by_role("link", name="Service tokens of this organisation").click()
+        await says(window, "Service tokens")
+        await expect(page.get_by_text("Made just now, runs out in 89 days")).to_be_visible()
+        await window.picture("41-organisation-service-tokens", whole=True)
+        await no_wider_than_a_phone(window)
+        last = made.stdout.strip()[-4:]
+        await page.get_by_role("button", name=f"End the token of bot that ends with {last}").click()
+        await expect(page.get_by_text("There are none.")).to_be_visible()
+        assert "revoked" in house.command("tokens", "list", "--all", "--service", "bot").stdout
+        await page.get_by_role("link", name="Back to Robotics").click()
+        await says(window, "Robotics")
+        assert window.complaints == []
 
 
 async def _join(other: Window, guest: str) -> None:

@@ -18,6 +18,8 @@ from tests.support.stack import ROOT, Stack
 from tests.support.visitor import log_in, open_client
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.timeout(300)  # some thirty commands, each a process
+
 HERE = "tests/e2e/test_documented_commands.py"
 OPERATORS = "tests/integration/test_ctl_accounts.py"
 ASSERTED = "tests/e2e/test_asserted_service.py"
@@ -217,7 +219,7 @@ def run_as_written(stack: Stack, script: str, folder: Path) -> subprocess.Comple
         env={**os.environ, "PATH": f"{install(folder / 'bin')}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=240,
         check=False,
     )
 
@@ -246,10 +248,9 @@ async def workers_know_every_edge(stack: Stack, folder: Path) -> None:
         listed = run_as_written(stack, "./latchwire edges list --json", folder)
         return bool(json.loads(listed.stdout or "{}").get("whole"))
 
-    await eventually(whole, within=30)
+    await eventually(whole, within=60)
 
 
-@pytest.mark.timeout(300)  # some thirty commands, each a process
 async def test_the_runbook_does_what_it_says(stack: Stack, tmp_path: Path) -> None:
     """Each block of the runbook ends well; the one for a bare NATS client is acknowledged by TOKEN."""
     await workers_know_every_edge(stack, tmp_path)
@@ -276,7 +277,7 @@ def test_the_production_commands_write_a_configuration(tmp_path: Path) -> None:
         ["bash", "-euc", f"cd {ROOT}; {line} --dir {tmp_path}"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 
@@ -357,7 +358,7 @@ async def test_the_page_of_service_tokens_does_what_it_says(stack: Stack, tmp_pa
         left = json.loads(stack.command("--json", "tokens", "list").stdout)["tokens"]
         return "discord-bot" not in {row["service"] for row in left}
 
-    await eventually(gone, within=10)
+    await eventually(gone)
 
 
 def test_the_commands_of_the_page_of_the_catalogue_do_what_they_say(
@@ -393,7 +394,7 @@ def test_what_is_in_force_is_written_into_the_file(stack: Stack, tmp_path: Path)
         "docker compose run --rm -T ctl ", f"{ROOT}/latchwire --context {stack.up.state} "
     )
 
-    subprocess.run(["bash", "-euc", script], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(["bash", "-euc", script], cwd=tmp_path, check=True, timeout=240)
 
     written = (tmp_path / "services.yaml").read_text()
     assert parse_catalogue(written) == parse_catalogue(

@@ -55,7 +55,7 @@ async def test_an_example_starts_as_its_page_says(
             start_new_session=True,
         )
     try:
-        await eventually(lambda: running.poll() is not None or up(log.read_text()), within=30)
+        await eventually(lambda: running.poll() is not None or up(log.read_text()), within=60)
         assert running.poll() is None, log.read_text()
     finally:
         stack.command("services", "remove", "shop")

@@ -81,7 +81,7 @@ def run_example(root: Path, stack: Stack, port: int, secret: str) -> Iterator[No
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 class Browser:
@@ -126,7 +126,7 @@ async def browser(site: Site, agent: str = FIREFOX) -> AsyncIterator[Browser]:
             except aiohttp.ClientConnectionError:
                 return False
 
-        await eventually(answers, within=15)
+        await eventually(answers, within=60)
         yield fresh
 
 

@@ -28,6 +28,12 @@ no_daemons() {
   printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy
   trap 'rm -f $policy' EXIT INT TERM
 }
+# A mirror may be away for a moment, and a machine that has just started be busy with packages of its own.
+fetched() {
+  apt-get update -qq -o Acquire::Retries=5 >/dev/null || return 1
+  # shellcheck disable=SC2086 - one word for each package
+  apt-get install -y -qq -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300 $missing >/dev/null
+}
 
 missing=$(proxies)
 has_chromium || missing="$missing chromium"
@@ -40,14 +46,15 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   conf=/etc/postgresql-common/createcluster.conf
   [ -e $conf ] || { mkdir -p ${conf%/*} && echo "create_main_cluster = false" >$conf; }
   [ -z "$(proxies)" ] || no_daemons
-  # shellcheck disable=SC2086 - one word for each package
-  if apt-get update -qq >/dev/null && apt-get install -y -qq $missing >/dev/null; then
+  for pause in 0 5 30; do
+    sleep $pause
+    fetched || continue
     # Nor does one start when this machine does next.
     ! command -v systemctl >/dev/null 2>&1 || for name in nginx haproxy caddy; do
       case $missing in *$name*) systemctl disable --now $name >/dev/null 2>&1 || : ;; esac
     done
     exit 0
-  fi
+  done
 fi
 has_chromium ||
   echo "MISSING: chromium. The browser tests will be skipped. On Debian: apt-get install chromium" >&2
