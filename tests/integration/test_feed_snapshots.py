@@ -1,5 +1,6 @@
 """A joining reader and the snapshots it finds: a good one saves it the stream, a bad one costs nothing else."""
 
+import asyncio
 import dataclasses
 import hashlib
 import shutil
@@ -7,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from nats.aio.client import Client
 
-from latchwire._join import Join
-from latchwire._stream import FeedReadError, StreamReader, StreamState
+from latchwire._join import Join, SnapshotReader
+from latchwire._stream import ASK_SECONDS, FeedReadError, StreamReader, StreamState
 from latchwire.blocklist import Blocklist
 from latchwire.snapshots import Part, SnapshotHead, Tally, parts_of
 from shared import contract
@@ -151,7 +153,7 @@ async def test_what_is_revoked_while_a_snapshot_is_loaded_is_in_the_new_list(
     """Deltas reach the list that is being filled and the one that still refuses."""
     await writer.revoke("before")
     blocklist, tally = Blocklist(HASH_KEY), Tally()
-    keys = (hashlib.sha256(number.to_bytes(8, "big")).digest()[:16] for number in range(100_000))
+    keys = (hashlib.sha256(number.to_bytes(8, "big")).digest()[:16] for number in range(50_000))
     for _ in blocklist.load("s", b"".join(key + FAR_MS.to_bytes(8, "big") for key in keys)):
         pass
     for number, part in enumerate(parts_of(blocklist)):
@@ -161,13 +163,36 @@ async def test_what_is_revoked_while_a_snapshot_is_loaded_is_in_the_new_list(
     head = tally.head("large", position.epoch, position.last_seq)
     await writer.bus.js.publish(contract.SNAPSHOT_HEAD, head.pack())
 
-    async with make_feed(edge) as feed:
-        await eventually(lambda: feed._incoming is not None and len(feed._incoming) > 1_000)
+    feed, reader = make_feed(edge), HalfWay(edge.client, edge.api_prefix)
+    feed._join._reader = reader
+    async with feed:
+        await reader.half_way.wait()
+        incoming = feed._incoming
+        assert incoming is not None
+        assert 1_000 < len(incoming) < 50_000
         seq = await writer.revoke("during")
+        await eventually(lambda: incoming.get(session_key("during")) is not None)
+        assert holds(feed, "during"), "who is still refused by the old list"
+        reader.goes_on.set()
         await eventually(lambda: feed.staleness_seconds() < 5)
 
         await eventually(lambda: feed.seq == seq and holds(feed, "during"))
-        assert len(feed.blocklist) == 100_001
+        assert feed.blocklist is incoming
+        assert len(feed.blocklist) == 50_001
+
+
+class HalfWay(SnapshotReader):
+    """Reads the second part of a snapshot when it is told to."""
+
+    def __init__(self, client: Client, api_prefix: str) -> None:
+        super().__init__(client, api_prefix)
+        self.half_way, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def last_of(self, name: str, seconds: float = ASK_SECONDS) -> bytes | None:
+        if name.endswith(".1"):
+            self.half_way.set()
+            await self.goes_on.wait()
+        return await super().last_of(name, seconds)
 
 
 async def test_a_snapshot_that_cannot_be_read_at_once_is_asked_for_again(
