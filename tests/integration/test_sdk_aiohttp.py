@@ -10,6 +10,7 @@ from aiohttp import WSMsgType
 
 from tests.support.raw import RawAnswer, exchange
 from tests.support.sdk_site import PUBLIC, Site, start_site
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -126,14 +127,14 @@ async def test_a_socket_is_closed_the_moment_its_session_dies_and_only_that(
     mine = await http.ws_connect(url, headers=bearer(site.issuer.token(sid="mine")))
     theirs = await http.ws_connect(url, headers=bearer(site.issuer.token(sid="theirs")))
     await mine.send_str("hello")
-    assert "hello" == await mine.receive_str(timeout=5)
+    assert "hello" == await mine.receive_str(timeout=PATIENCE)
 
     site.feed.revoke_session("mine")
-    end = await mine.receive(timeout=5)
+    end = await mine.receive(timeout=PATIENCE)
 
     assert (WSMsgType.CLOSE, 4401, "token_revoked") == (end.type, end.data, end.extra)
     await theirs.send_str("still here")
-    assert "still here" == await theirs.receive_str(timeout=5)
+    assert "still here" == await theirs.receive_str(timeout=PATIENCE)
     await theirs.close()
 
 
@@ -145,7 +146,7 @@ async def test_a_socket_of_which_nothing_is_known_any_more_is_closed_until_later
     socket = await http.ws_connect(f"{site.url}/socket", headers=token)
 
     site.feed.go_stale()
-    end = await socket.receive(timeout=5)
+    end = await socket.receive(timeout=PATIENCE)
 
     assert (WSMsgType.CLOSE, 1013, "stale") == (end.type, end.data, end.extra)
 
@@ -164,7 +165,7 @@ async def test_a_client_that_does_not_read_cannot_keep_its_connection(site: Site
 
     site.feed.revoke_session("deaf")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await site.left.wait()
         with suppress(ConnectionError):
             while await reader.read(65_536):

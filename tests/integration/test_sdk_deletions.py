@@ -61,7 +61,7 @@ def question(deletion_id: str = "") -> EraseUser:
 
 
 async def ask(auth: Bus, request: EraseUser, name: str = "shop") -> EraseAnswer:
-    return await auth.ask(USER_ERASE.of(name), request, timeout=10.0)
+    return await auth.ask(USER_ERASE.of(name), request, timeout=60.0)
 
 
 async def done(_erasure: Erasure) -> Outcome:
@@ -126,7 +126,8 @@ async def test_one_that_fails_says_what_kind_of_error_and_nothing_of_the_person(
 
     assert (failed.state, failed.note) == ("failed", "LookupError")
     assert (wrong.state, wrong.note) == ("failed", "TypeError")
-    assert [record.exc_info is not None for record in caplog.records] == [True] * 2
+    ours = [record for record in caplog.records if record.name == "latchwire.deletions"]
+    assert [record.exc_info is not None for record in ours] == [True] * 2
 
 
 BODIES = (
@@ -189,10 +190,10 @@ async def test_of_several_processes_of_a_service_one_is_asked(
             connection = connect(nats_server.url, name=SHOP, nkey_seed=nats_server.seed(SHOP))
             client = await stack.enter_async_context(connection)
             await stack.enter_async_context(serve_deletions(client, "shop", erasers[number]))  # type: ignore[arg-type]
-        for _ in range(30):
+        for _ in range(100):  # the server chooses by chance
             await ask(auth, question())
 
-    assert len(asked) == 30
+    assert len(asked) == 100
     assert set(asked) == {0, 1, 2}
 
 

@@ -56,20 +56,24 @@ async def test_a_seed_that_the_server_does_not_know_is_said_aloud(
     nats_server: NatsServer, tmp_path: Path
 ) -> None:
     """The reason is in the error; nothing of the seed is."""
-    stranger = _new_seed()
-    link = RevocationFeed.open(
-        nats_server.url,
-        name="service-shop",
-        nkey_seed=stranger,
-        blocklist_key=KEY,
-        connect_timeout=1.0,
-    )
+    stranger, said = _new_seed(), ""
+    for patience in (1.0, 5.0, 20.0):  # a busy machine may not even have asked within one
+        link = RevocationFeed.open(
+            nats_server.url,
+            name="service-shop",
+            nkey_seed=stranger,
+            blocklist_key=KEY,
+            connect_timeout=patience,
+        )
+        with pytest.raises(FeedConnectError) as refused:
+            async with link:
+                pytest.fail("it was let in")
+        said = str(refused.value)
+        if said != "no answer":
+            break
 
-    with pytest.raises(FeedConnectError, match=r"(?i)authorization violation") as refused:
-        async with link:
-            pytest.fail("it was let in")
-
-    assert stranger not in str(refused.value)
+    assert "authorization violation" in said.lower()
+    assert stranger not in said
 
 
 def _new_seed() -> str:
@@ -96,7 +100,7 @@ async def test_what_was_missed_while_cut_off_is_told_one_by_one(
 ) -> None:
     """Read to fill the gap, and told as if it had been heard; nothing is told twice."""
     async with open_feed(nats_server, secrets_dir) as feed:
-        await feed.wait_ready(10)
+        await feed.wait_ready(60)
         events = feed.events()
         await writer.revoke("heard")
         assert feed._subscription is not None
@@ -120,7 +124,7 @@ async def test_a_connection_that_is_closed_for_good_ends_the_reading_with_an_err
 ) -> None:
     """And the readiness check says what to do."""
     async with open_feed(nats_server, secrets_dir) as feed:
-        await feed.wait_ready(10)
+        await feed.wait_ready(60)
         events = feed.events()
         assert feed.problem() is None
 
@@ -143,7 +147,7 @@ async def test_a_rotation_of_the_token_keys_reaches_the_service_by_itself(
         **options, operators=operators(), on_keys=verifier.replace_keys
     ) as feed:
         verifier.attach(feed)
-        await feed.wait_ready(10)
+        await feed.wait_ready(60)
 
         def accepts(key: SigningKey) -> bool:
             token = sign(make_claims(now_ms=now_ms()), key)
@@ -176,7 +180,7 @@ async def test_an_edge_that_is_withdrawn_is_believed_no_more_by_itself(
     async with RevocationFeed.open(
         **options, operators=operators(), on_edges=verifier.replace_keys
     ) as feed:
-        await feed.wait_ready(10)
+        await feed.wait_ready(60)
         assert believed() == (True, False)
         await write(operator, "edges", signed(both, 1, name="edges"))
         await eventually(lambda: believed() == (True, True))
@@ -202,12 +206,12 @@ async def test_a_server_that_dies_and_returns_costs_the_service_nothing(
 ) -> None:
     """kill -9 and restart: connected again by itself, and what happens then is told."""
     async with open_feed(nats_server, secrets_dir) as feed:
-        await feed.wait_ready(10)
+        await feed.wait_ready(60)
         events = feed.events()
         nats_server.kill()
         await eventually(lambda: not feed._client.is_connected)
         await start_in_thread(nats_server)
-        await eventually(lambda: writer.bus.connected, within=10)
+        await eventually(lambda: writer.bus.connected)
         await writer.revoke("later", Record(FAR_MS))
 
         (event,) = await read(events, 1)
@@ -221,15 +225,15 @@ async def test_a_credential_that_was_withdrawn_leaves_the_service_refusing_until
 ) -> None:
     """NATS reads accounts without it: stale, and the log says why, once and not at each of many tries."""
     async with open_feed(nats_server, secrets_dir) as feed:
-        await feed.wait_ready(10)
+        await feed.wait_ready(60)
         events = feed.events()
         let_in(nats_server, *(name for name in CREDENTIALS if name != "service-shop"))
 
-        await eventually(feed.is_stale, within=MAX_STALENESS + 10)
+        await eventually(feed.is_stale, within=MAX_STALENESS + 30)
         assert 1 <= caplog.text.count("Authorization Violation") <= 3
         assert "no proof" in (feed.problem() or "")
         let_in(nats_server, *CREDENTIALS)
-        await feed.wait_ready(15)
+        await feed.wait_ready(60)
         await writer.revoke("afterwards")
 
         assert isinstance(await anext(events), Revoked)

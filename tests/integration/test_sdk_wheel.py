@@ -137,7 +137,7 @@ async def test_a_service_lives_from_the_wheel_alone(
     service.stdin.write(json.dumps(given).encode())
     service.stdin.close()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             assert b"ready\n" == await service.stdout.readline()
             await writer.revoke("afterwards")
             told, errors = await service.communicate()

@@ -33,18 +33,19 @@ from tests.support.lying_provider import (
     stops_halfway,
 )
 from tests.support.page_visitor import Answer, visiting
+from tests.support.servers import free_port
 from tests.support.social import FROM_ELSEWHERE, SocialSite, running_social
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _numbers = itertools.count(1)
 
-BOUND = 15.0  # seconds: the provider's own limit is one, the rest is this machine's
+BOUND = 15.0  # seconds: the provider's own limit is two, the rest is this machine's
 TOKEN, KEYS, DISCOVERY = "/token", "/keys", "/.well-known/openid-configuration"
 # Providers whose discovery is wrong: what is kept of the honest one must not hide that.
 CROOKED = "abcdefghijkl"
 CROOKED_YAML = "".join(
     f"bad-{letter}:\n  issuer: {{url}}/{letter}\n  client_id: {CLIENT_ID}\n"
-    "  allow_private: true\n  timeout: 1\n"
+    "  allow_private: true\n  timeout: 2\n"
     for letter in CROOKED
 )
 
@@ -53,7 +54,7 @@ CROOKED_YAML = "".join(
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SocialSite]:
     """One for all; every test has people of its own."""
     with socket.socket() as inside:
-        inside.bind(("127.0.0.1", 0))
+        inside.bind(("127.0.0.1", free_port()))  # nobody else is ever told of it
         inside.listen()
         port = inside.getsockname()[1]
         more = CROOKED_YAML + (
@@ -390,7 +391,7 @@ async def test_a_return_that_was_bent_signs_nobody_in(
         answer = await site.log_in(visitor)
 
         assert (answer.status, answer.headers["X-Latchwire-Reason"]) == (bent.status, bent.code)
-        assert "900" not in answer.body
+        assert "900 555" not in answer.body  # a reference for support may have any three digits
         assert await site.signed_in(visitor) is None
     assert await site.account(email) is None
 

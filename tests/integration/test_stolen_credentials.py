@@ -150,7 +150,7 @@ async def all_is_taken(operator: Bus, ledger: Ledger) -> None:
         waiting = sum(info["num_pending"] + info["num_ack_pending"] for info in infos)
         return not waiting and await ledger.record("session", marker) is not None
 
-    await eventually(idle, within=15)
+    await eventually(idle, within=60)
 
 
 async def test_a_stolen_credential_logs_nobody_out_beyond_its_scopes(
@@ -253,7 +253,7 @@ async def test_what_a_mailer_has_delivered_elsewhere_revokes_nothing_and_closes_
         )
 
         async with opened_feed(house, secrets_dir) as feed:
-            await feed.wait_ready(10)
+            await feed.wait_ready(60)
             assert len(feed.blocklist) == 1, "the marker alone"
 
 
@@ -268,7 +268,7 @@ async def test_a_record_that_auth_has_stored_elsewhere_closes_no_edge(
         ledger = Ledger(bus, secrets_dir)
         await all_is_taken(operator, ledger)
         async with opened_feed(house, secrets_dir) as feed:
-            await feed.wait_ready(10)
+            await feed.wait_ready(60)
             async with as_thief(house, "auth") as thief:
                 before = (await operator.stream_position(contract.BLOCKLIST)).last_seq
                 for reply in ("bl.x", "bl.sABC", "bl.q" + "a" * 26):
@@ -286,7 +286,7 @@ async def test_a_record_that_auth_has_stored_elsewhere_closes_no_edge(
             await eventually(lambda: len(feed.blocklist) == 2)
             await eventually(lambda: feed.staleness_seconds() < 1)
             async with opened_feed(house, secrets_dir) as newcomer:
-                await newcomer.wait_ready(10)
+                await newcomer.wait_ready(60)
                 assert len(newcomer.blocklist) == 2, "the markers alone"
 
 
@@ -297,7 +297,7 @@ async def test_a_service_reads_the_feed_and_revokes_within_its_row(
     claims = decode_access_token(sign(make_claims(sid=SID)), ring(), POLICY)
     assert isinstance(claims, Claims)
     async with opened_feed(house, secrets_dir) as feed, as_thief(house, "service-shop") as shop:
-        await feed.wait_ready(10)
+        await feed.wait_ready(60)
         assert not feed.is_revoked(claims)
 
         body = json.dumps({"scope": "session", "sid": claims.sid, "reason": "order cancelled"})

@@ -62,7 +62,7 @@ async def states(api: str, kind: str, count: int) -> dict[str, dict[str, Any]]:
             ours = [each for each in found if each["provider"] == "file"]
             return ours if len(ours) >= count else []
 
-    found = await eventually(listed, within=10)
+    found = await eventually(listed, within=60)
     return {each["name"].removesuffix("@file"): each for each in found}
 
 

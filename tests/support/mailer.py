@@ -27,12 +27,8 @@ from shared.smtp_url import MailServer
 
 KID = "20261122-aaaaaa"
 KEY = bytes(range(32))
-# As in production, but a hundredth of the waiting.
+# As in production, but a hundredth of the waiting between tries.
 SHORT = Timing(
-    connect=2.0,
-    command=2.0,
-    conversation=3.0,
-    lease=4.0,
     first_backoff=0.05,
     longest_backoff=0.2,
     busy=0.05,

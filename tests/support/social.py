@@ -90,8 +90,8 @@ facebook:
 
 
 def write_providers(directory: Path, secrets_dir: Path, text: str, *, more: str = "") -> Path:
-    """providers.yaml with every provider's secret: on this machine, and given a second."""
-    common = f"  client_id: {CLIENT_ID}\n  allow_private: true\n  timeout: 1\n"
+    """providers.yaml with every provider's secret: on this machine, and given two seconds."""
+    common = f"  client_id: {CLIENT_ID}\n  allow_private: true\n  timeout: 2\n"
     blocks = text.split("\n")
     names = [line[:-1] for line in blocks if line and not line.startswith(" ")]
     filled = "\n".join(line + ("\n" + common[:-1] if line[:-1] in names else "") for line in blocks)
