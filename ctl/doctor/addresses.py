@@ -34,7 +34,8 @@ async def own_addresses(name: str, ask: Resolve = resolve) -> frozenset[str]:
         raise NotThisMachineError(f"{name} is not known to this machine")
     for address in sorted(found):
         if not is_own(address):
-            raise NotThisMachineError(f"{name} leads to {address}, which is not this machine")
+            leads = name if address == name else f"{name} leads to {address}, which"
+            raise NotThisMachineError(f"{leads} is not this machine")
     return found
 
 
