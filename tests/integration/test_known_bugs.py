@@ -19,7 +19,7 @@ from shared.setting_types import LOOPBACK
 from tests.support.door_heads import PROXIES, head_of, line_of
 from tests.support.edge import COOKIE, ORIGIN, make_desk, request, token
 from tests.support.edge_http import IDENTITY, Door, open_door
-from tests.support.properties import examples
+from tests.support.properties import damaged_bytes, examples
 from tests.support.servers import ROOT
 from tests.support.service_tokens import made_token
 from tests.support.tokens import make_claims, sign
@@ -284,10 +284,11 @@ async def test_the_scheme_a_proxy_says_opens_no_rule(door: Door, proxy: str) -> 
 
 
 @settings(max_examples=examples(150))
-@given(st.lists(st.binary(max_size=60), max_size=3), st.booleans())
+@given(st.lists(st.binary(max_size=60) | damaged_bytes(token()), max_size=3), st.booleans())
 def test_no_cookie_however_malformed_is_a_yes(values: list[bytes], named: bool) -> None:
     """CVE-2026-25748: a cookie that could not be read passed."""
     name = COOKIE.encode() + b"=" if named else b""
+    values = [value for value in values if token() not in value]
     fields = request("/demo") | {b"cookie": [name + value for value in values]}
 
     assert not isinstance(DESK.check(fields), Allowed)

@@ -8,6 +8,7 @@ import os
 from typing import Final
 
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 from hypothesis.internal.conjecture.providers import HypothesisProvider
 from hypothesis.internal.constants_ast import Constants
 
@@ -18,6 +19,27 @@ USUAL: Final = 100  # examples of a property that asks for no other number
 def examples(count: int) -> int:
     """*count* in an ordinary run, and as many times more as is asked for when we explore."""
     return count * max(TIMES, 1)
+
+
+_NEW = st.text(max_size=2) | st.text(st.characters(codec="latin-1"), max_size=2)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, whole: str) -> str:
+    """*whole* with one to three places of it changed: what text of chance never comes near to.
+
+    Now and then what is changed is changed back, or for the same.
+    """
+    for _ in range(draw(st.integers(1, 3))):
+        at, cut = draw(st.integers(0, len(whole))), draw(st.integers(0, 3))
+        new = draw(_NEW | st.text(st.sampled_from(whole or "a"), max_size=2))
+        whole = whole[:at] + new + whole[at + cut :]
+    return whole
+
+
+def damaged_bytes(whole: bytes) -> st.SearchStrategy[bytes]:
+    """The same of bytes, with bytes of every value."""
+    return damaged(whole.decode("latin-1")).map(lambda text: text.encode("latin-1", "replace"))
 
 
 def load_profile() -> None:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.catalogue import (
@@ -17,6 +17,7 @@ from shared.catalogue import (
     parse_catalogue,
 )
 from shared.durations import parse_duration
+from tests.support.properties import examples
 
 UP = "upstream: http://127.0.0.1:9100"
 
@@ -191,11 +192,94 @@ def test_an_alias_bomb_costs_nothing() -> None:
     ]
 
 
-@given(st.text(max_size=200))
+SERVED = one(
+    *("host: a.b", "paths: [/demo, '/x']", UP, "roles: {any: [a], all: [b]}", "emails: ['@a.b']"),
+    *(
+        "rate_limit: 5/second",
+        "login_age: 15m",
+        "headers: {X-A: sub}",
+        "public_paths:",
+        "  - /demo/open",
+    ),
+)
+# What means something to YAML, and to whoever reads numbers and dates out of it.
+_MEANT = st.sampled_from(
+    [
+        *(
+            "\n",
+            "\n    ",
+            "\n  b:\n    ",
+            "\t",
+            " ",
+            ": ",
+            "- ",
+            "? ",
+            "[",
+            "]",
+            "{",
+            "}",
+            ",",
+            "#",
+            "'",
+            '"',
+        ),
+        *(
+            "|\n",
+            ">",
+            "&a ",
+            "*a",
+            "!!python/object:x ",
+            "!!set ",
+            "!!binary ",
+            "%YAML 9\n",
+            "---\n",
+            "...\n",
+        ),
+        *(
+            "<<: ",
+            "=",
+            "~",
+            "null",
+            "yes",
+            "0x_",
+            "1_0",
+            "1e999",
+            ".inf",
+            ".nan",
+            "190:20:30",
+            "2026-13-45",
+        ),
+        *(
+            "2026-11-22",
+            "9" * 5_000,
+            "\ufeff",
+            "\x85",
+            "\u2028",
+            "\x00",
+            "\ud800",
+            "services:",
+            "  a:\n",
+        ),
+    ]
+)
+
+
+@st.composite
+def edited(draw: st.DrawFn) -> str:
+    """A file that was right, after a few slips of the hand."""
+    text = SERVED
+    for _ in range(draw(st.integers(0, 3))):
+        at, cut = draw(st.integers(9, len(text))), draw(st.integers(0, 12))
+        text = text[:at] + draw(_MEANT | st.text(max_size=3)) + text[at + cut :]
+    return text
+
+
+@given(st.text(max_size=200).map("services:\n".__add__) | edited())
+@settings(max_examples=examples(200))
 def test_no_text_raises_anything_but_its_own_error(text: str) -> None:
     """Whatever an editor leaves behind."""
     with suppress(CatalogueError):
-        parse_catalogue("services:\n" + text)
+        parse_catalogue(text)
 
 
 def test_segments_are_compared_whole() -> None:

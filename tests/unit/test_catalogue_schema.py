@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctl import exits
 from ctl.main import main
 from shared.catalogue import CatalogueError, ServiceDocument, parse_catalogue, schema
 from tests.support.json_schema import fits
+from tests.support.properties import damaged, examples
 from tests.unit.test_catalogue_rules import EXAMPLE, FINE, catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,7 +121,30 @@ _VALUES = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from([*ServiceDocument.model_fields, "x"]), _VALUES, max_size=3))
+# Values of chance are hardly ever read: what can be meant is put together, one of it with a slip of the pen.
+_MEANT = [line for lines in FINE for line in yaml.safe_load("\n".join(lines)).items()]
+_SLIPS = st.sampled_from(_MEANT).flatmap(
+    lambda line: st.tuples(st.just(line[0]), _slip(line[1]) | _VALUES)
+)
+
+
+def _slip(value: Any) -> st.SearchStrategy[Any]:
+    """*value* with a slip of the pen in one of its texts."""
+    match value:
+        case str():
+            return damaged(value)
+        case list() if value:
+            return st.lists(st.one_of(*map(_slip, value), st.sampled_from(value)), max_size=3)
+        case dict():
+            return st.fixed_dictionaries({key: st.just(v) | _slip(v) for key, v in value.items()})
+    return st.just(value) | st.just(str(value).lower())
+
+
+@given(
+    st.dictionaries(st.sampled_from([*ServiceDocument.model_fields, "x"]), _VALUES, max_size=3)
+    | st.lists(st.sampled_from(_MEANT) | _SLIPS, max_size=3).map(dict)
+)
+@settings(max_examples=examples(300))
 def test_whatever_is_read_fits_the_schema(entry: dict[str, Any]) -> None:
     """Made-up values under real keys: the reader takes nothing that an editor would mark."""
     text = json.dumps({"services": {"a": {"upstream": "http://a:1", **entry}}})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from latchwire.records import Record
 from services.edge.domain.decision import Allowed, Denied
 from tests.support.edge import COOKIE, ORIGIN, Desk, code_of, make_desk, request, token
-from tests.support.properties import examples
+from tests.support.properties import damaged_bytes, examples
 from tests.support.tokens import NOW_MS, make_claims
 
 DAY = 86_400_000
@@ -192,7 +192,14 @@ def test_what_is_no_bearer_token_is_invalid_and_nothing_worse(desk: Desk, value:
     assert desk.outcome(fields) == "token_invalid"
 
 
-@given(st.lists(st.binary(max_size=60), max_size=3), st.lists(st.binary(max_size=60), max_size=3))
+_SCHEMES = st.sampled_from([b"", b"Bearer ", b"bEARER ", b"Bearer  ", b"Bearer\t", b"Basic "])
+_NEARLY = damaged_bytes(GOOD).filter(lambda nearly: GOOD not in nearly)
+
+
+@given(
+    st.lists(st.binary(max_size=60) | st.tuples(_SCHEMES, _NEARLY).map(b"".join), max_size=2),
+    st.lists(st.binary(max_size=60) | _NEARLY, max_size=2),
+)
 @settings(max_examples=examples(200))
 def test_no_bytes_in_credentials_break_the_check_or_open_it(
     authorization: list[bytes], cookies: list[bytes]

@@ -172,7 +172,48 @@ def test_a_browser_is_named_in_our_own_words(text: str, shown: str) -> None:
     assert describe_browser(text) == shown
 
 
-@given(st.text(max_size=255))
+_WRITTEN = st.lists(
+    st.sampled_from(
+        [
+            *(
+                "Mozilla/5.0 ",
+                "Chrome/1 ",
+                "Edg/1 ",
+                "OPR/",
+                "Firefox/",
+                "SamsungBrowser/2",
+                "Version/1 Safari/",
+                "curl/",
+            ),
+            *(
+                "(iPhone; ",
+                "iPad",
+                "Android ",
+                "Windows NT",
+                "CrOS ",
+                "Mac OS X",
+                "Linux",
+                " on ",
+                "Edge on Windows",
+            ),
+            *(
+                "<b>",
+                "\r\nBcc: a@b.c",
+                "https://evil.test ",
+                "203.0.113.0/24",
+                "2001:db8::/64",
+                "%s",
+                "\x00",
+                "\u202e",
+            ),
+        ]
+    )
+    | st.text(max_size=5),
+    max_size=6,
+).map("".join)
+
+
+@given(st.text(max_size=255) | _WRITTEN)
 def test_nothing_a_client_writes_reaches_the_mail(text: str) -> None:
     """Only words of the table, and a network that parses as one."""
     words = set(describe_browser(text).split())

@@ -19,6 +19,7 @@ from shared.trace import (
 )
 from tests.support.fakes.ids import FakeIds
 from tests.support.mailer import login, mail_writer
+from tests.support.properties import damaged
 
 NOW = 1_795_312_000_000
 ID, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -69,7 +70,7 @@ def test_what_the_standard_ignores_begins_a_new_trace(text: str) -> None:
     assert parse_traceparent(text) is None
 
 
-@given(st.text())
+@given(st.text() | damaged(GOOD) | damaged(f"cc-{ID}-{SPAN}-01-more"))
 def test_no_text_is_an_error_and_what_is_read_can_be_written(text: str) -> None:
     """Whatever comes in: nothing, or a trace that is itself well formed."""
     found = parse_traceparent(text)
