@@ -35,7 +35,7 @@ async def test_another_edge_keeps_its_proof_while_one_floods_the_probe(
     await start_in_thread(worker)
     try:
         async with opened_feed(nats_server, secrets_dir) as feed:
-            await feed.wait_ready(10)
+            await feed.wait_ready(60)
             clock, ended = SystemClock(), 0.0
             before, oldest = worker.resident_bytes(), 0.0
             async with asyncio.TaskGroup() as group:

@@ -81,7 +81,7 @@ async def test_a_request_typed_by_hand_becomes_a_record(
     assert ack == {"stream": "TOKEN", "seq": 1}
     assert before <= record.sessions_before <= SystemClock().now_ms() + MAX_SKEW_MS
     assert record.tokens_before == 0
-    assert record.until_ms - before == pytest.approx(SESSION_LIFE_MS + MARGIN_MS, abs=5_000)
+    assert record.until_ms - before == pytest.approx(SESSION_LIFE_MS + MARGIN_MS, abs=60_000)
 
 
 async def test_the_server_itself_forgets_a_record_whose_time_is_over(
@@ -89,7 +89,8 @@ async def test_the_server_itself_forgets_a_record_whose_time_is_over(
 ) -> None:
     """The message's own life is the record's, rounded up to whole seconds."""
     await start_in_thread(worker_of())
-    until = SystemClock().now_ms() - MARGIN_MS + 1_500
+    await eventually(lambda: freshness(operator))  # it is at work
+    until = SystemClock().now_ms() - MARGIN_MS + 3_000
 
     await revoke(operator, {"scope": "token", "jti": "t1", "affected_until": until})
     record = await eventually(lambda: ledger.record("token", "t1"))
@@ -98,7 +99,7 @@ async def test_the_server_itself_forgets_a_record_whose_time_is_over(
         return await ledger.record("token", "t1") is None
 
     assert record.until_ms == until + MARGIN_MS
-    await eventually(forgotten, within=6)
+    await eventually(forgotten)
     assert SystemClock().now_ms() >= record.until_ms
 
 
@@ -140,15 +141,15 @@ async def test_a_revoked_key_stays_revoked_in_every_copy(
     await revoke(operator, {"scope": "key", "kid": "k1"})
     record = await eventually(lambda: ledger.record("key", "k1"))
 
-    assert record.until_ms - began == pytest.approx(KEY_LIFE_MS + MARGIN_MS, abs=5_000)
+    assert record.until_ms - began == pytest.approx(KEY_LIFE_MS + MARGIN_MS, abs=60_000)
     found = await operator.js.get_last_msg("BLOCKLIST", f"bl.{ledger.key('key', 'k1')}")
     assert found.headers is not None
-    assert int(found.headers["Nats-TTL"]) == pytest.approx(KEY_LIFE_MS / 1000, abs=15)
+    assert int(found.headers["Nats-TTL"]) == pytest.approx(KEY_LIFE_MS / 1000, abs=75)
     async with connect_redis(redis_server.url) as redis:
         name = f"lw:bl:{ledger.key('key', 'k1')}"
         await eventually(lambda: redis.exists(name))
         assert Record.unpack(await redis.get(name)) == record
-        assert await redis.pttl(name) == pytest.approx(KEY_LIFE_MS, abs=15_000)
+        assert await redis.pttl(name) == pytest.approx(KEY_LIFE_MS, abs=75_000)
 
 
 async def test_without_redis_revocations_go_on(
@@ -186,7 +187,7 @@ async def test_two_workers_on_the_same_keys_lose_nothing(
     ]
 
     await asyncio.gather(*(auth.publish(contract.TOKEN_REVOKED, event) for event in events))
-    await eventually(lambda: drained(auth), within=30)
+    await eventually(lambda: drained(auth), within=60)
 
     for person in range(4):
         sub = f"p{person}@example.com"
@@ -225,10 +226,10 @@ async def test_killed_again_and_again_in_the_middle_it_loses_nothing(
         for start in range(3):
             group.create_task(publish(sids[start::3]))
         for stored in (30, 90, 150):
-            await eventually(lambda least=stored: recorded(auth, least), within=20)
+            await eventually(lambda least=stored: recorded(auth, least))
             worker.kill()
             await start_in_thread(worker)
-    await eventually(lambda: drained(auth), within=40)
+    await eventually(lambda: drained(auth), within=60)
 
     missing = [sid for sid in sids if await ledger.record("session", sid) is None]
     assert missing == []
@@ -245,7 +246,7 @@ async def test_killed_between_merge_and_acknowledgement_it_repeats_itself_harmle
     assert isinstance(merged, Stored)
 
     await start_in_thread(worker_of())
-    await eventually(lambda: drained(operator), within=10)
+    await eventually(lambda: drained(operator), within=60)
 
     record = await ledger.record("subject", ADA)
     assert record is not None
@@ -404,7 +405,7 @@ async def test_a_probe_tells_how_long_revocations_have_waited(
         answers.extend([found] if found else [])
         return bool(found and found.backlog_ms == 0)
 
-    await eventually(done, within=20)
+    await eventually(done, within=60)
     waited_ms = (SystemClock().monotonic() - stored) * 1000
 
     assert before.backlog_ms == 0
@@ -435,19 +436,19 @@ async def test_redis_flushed_and_restarted_is_filled_again(
         assert Record.unpack(body) == await ledger.record("session", "s0")
 
         await redis.flushall()
-        await eventually(lambda: copied(20), within=10)
+        await eventually(lambda: copied(20))
 
     redis_server.kill()
     await revoke(operator, {"scope": "session", "sid": "s20"})
     await eventually(lambda: ledger.record("session", "s20"))
     await start_in_thread(redis_server)
     async with connect_redis(redis_server.url) as redis:
-        await eventually(lambda: redis.exists(*keys), within=15)
+        await eventually(lambda: redis.exists(*keys))
 
         async def whole() -> bool:
             return await redis.exists(*keys) == 21
 
-        await eventually(whole, within=15)
+        await eventually(whole)
 
 
 async def test_redis_restored_from_an_old_copy_is_not_trusted_until_it_has_caught_up(
@@ -472,7 +473,7 @@ async def test_redis_restored_from_an_old_copy_is_not_trusted_until_it_has_caugh
             await redis.restore(key, 0, value)
         assert not await redis.exists("lw:bl:trusted")
         await start_in_thread(worker)
-        await eventually(lambda: redis.exists("lw:bl:trusted"), within=15)
+        await eventually(lambda: redis.exists("lw:bl:trusted"))
 
         assert await redis.exists(early, late) == 2
 
@@ -497,7 +498,7 @@ async def test_a_lost_blocklist_is_filled_from_token_before_anything_is_proven_a
         answers.extend([found] if found else [])
         return bool(found and found.backlog_ms == 0)
 
-    await eventually(proven, within=20)
+    await eventually(proven, within=60)
 
     assert {answer.epoch for answer in answers} - {before.epoch} == {answers[-1].epoch}
     assert answers[-1].last_seq >= 50
@@ -525,7 +526,7 @@ async def test_a_restored_blocklist_gets_a_new_epoch_and_what_it_missed(
 
     async with nats_server.connect("provisioner") as provisioner:
         found = await apply_streams(provisioner, SystemIds(), restored=True)
-    await eventually(lambda: drained(operator), within=20)
+    await eventually(lambda: drained(operator), within=60)
     after = await operator.stream_position(contract.BLOCKLIST)
 
     assert [(d.field, d.mended) for d in found] == [("epoch", True), ("", True), ("", True)]

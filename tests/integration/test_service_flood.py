@@ -48,7 +48,7 @@ async def scene(server: NatsServer, secrets: Path, table: Path) -> AsyncIterator
     await start_in_thread(worker)
     try:
         async with server.connect("operator") as operator, opened_feed(server, secrets) as feed:
-            await feed.wait_ready(10)
+            await feed.wait_ready(60)
             yield Scene(feed, operator)
     finally:
         worker.kill()
