@@ -1,6 +1,7 @@
 """Fixtures: real servers on free ports, one set per test, ended with it."""
 
 import gc
+import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
@@ -24,6 +25,10 @@ load_profile()
 
 # What a shell starts in the background is born deaf to Ctrl-C (POSIX), and so would be all that we start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Whatever proxy the environment names: what tests talk to is here, curl and browsers included.
+for name in ("no_proxy", "NO_PROXY"):
+    os.environ[name] = f"localhost,.localhost,127.0.0.1,{os.environ.get(name, '')}".rstrip(",")
 
 
 @pytest.hookimpl(wrapper=True)

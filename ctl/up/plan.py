@@ -44,7 +44,7 @@ class Part:
     program: Program
     address: str
     probe: probes.Probe
-    stop_within: float = 3.0
+    stop_within: float = 6.0
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ class _Builder:
         program = self._python(name, f"services.{name}")
         door = self.inside.get(name, self.inside[f"{name}-admin"])
         ready = f"http://{LOOPBACK}:{self.inside[f'{name}-admin']}/ready"
-        return Part(name, program, f"http://{LOOPBACK}:{door}", probes.http(ready), 5.0)
+        return Part(name, program, f"http://{LOOPBACK}:{door}", probes.http(ready), 9.0)
 
     def traefik(self, port: int, url: str) -> Part:
         doors = {ENTRY_POINT: port, INTERNAL: self.inside["gateway-internal"]}
