@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 from hypothesis import event, given, settings
 
-from services.edge.http.behind import ANSWERS
+from services.edge.http.behind import ANSWERS, SWEEPS
+from services.edge.http.fast import FastServer
 from services.edge.http.server import open_connections
 from shared.unreadable import refuse_by, refuse_plainly
 from tests.support.edge_http import Door, open_door
@@ -72,8 +73,11 @@ class Wire:
         for piece in pieces:
             if not self.ended:
                 self.transport.protocol.data_received(piece)
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
+            before = -1
+            while before != len(self.transport.written):
+                before = len(self.transport.written)
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
 
     def hang_up(self) -> None:
         """As a peer that goes away."""
@@ -220,17 +224,31 @@ async def test_open_connections_are_told_by_their_way(door: Door, off: Door) -> 
 @pytest.mark.parametrize("request_", [PAGED, PAGED.replace(b"X:\t", b"X: ")], ids=["odd", "plain"])
 async def test_who_never_reads_is_no_connection_for_ever(request_: bytes) -> None:
     """On either way: closing waits for what is written, and that would wait for who does not read."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.setblocking(False)
     async with open_door(idle_seconds=0.5) as door:
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", door.port))
-        await eventually(lambda: any(open_connections(door.server).values()))
-        async with asyncio.TaskGroup() as group:
-            flood = group.create_task(_flood(sock, request_))
-            await eventually(lambda: not any(open_connections(door.server).values()))
-            flood.cancel()
-    sock.close()
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", door.port))
+            await eventually(lambda: any(open_connections(door.server).values()))
+            async with asyncio.TaskGroup() as group:
+                flood = group.create_task(_flood(sock, request_))
+                await eventually(lambda: not any(open_connections(door.server).values()), within=60)
+                flood.cancel()
+
+
+async def test_who_goes_on_asking_is_not_cut_off(door: Door) -> None:
+    """However long it is open; only what was not answered for so many sweeps is."""
+    assert isinstance(door.server, FastServer)
+    wire = Wire(door.server)
+    for _ in range(ENOUGH - 1):
+        await wire.feed(TABBED)
+        for _ in range(SWEEPS):
+            door.server.behind.close_idle()
+        assert not wire.ended
+    door.server.behind.close_idle()
+
+    assert wire.ended
+    wire.hang_up()
 
 
 async def _flood(sock: socket.socket, request: bytes) -> None:

@@ -128,6 +128,9 @@ class Recorder(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
+    def abort(self) -> None:
+        self.closed = True
+
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[bytes]:
