@@ -31,8 +31,9 @@ def damaged(draw: st.DrawFn, whole: str) -> str:
     Now and then what is changed is changed back, or for the same.
     """
     for _ in range(draw(st.integers(1, 3))):
-        at, cut = draw(st.integers(0, len(whole))), draw(st.integers(0, 3))
+        at = draw(st.integers(0, len(whole)))
         new = draw(_NEW | st.text(st.sampled_from(whole or "a"), max_size=2))
+        cut = draw(st.sampled_from([len(new), len(new), 0, 1, 2, 3]))
         whole = whole[:at] + new + whole[at + cut :]
     return whole
 

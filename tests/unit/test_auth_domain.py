@@ -307,6 +307,7 @@ REFRESH = make_refresh_token(b"k" * 32, "20261122-a1", SID, 7, "secret")
 
 
 @given(st.text(max_size=200) | damaged(REFRESH))
+@settings(max_examples=examples(300))
 def test_no_text_but_the_token_itself_is_genuine(text: str) -> None:
     """Parsing never fails, and no other spelling of a token is one."""
     token = parse_refresh_token(text)

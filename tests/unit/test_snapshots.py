@@ -7,7 +7,7 @@ import struct
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latchwire.blocklist import Blocklist
@@ -22,7 +22,7 @@ from latchwire.snapshots import (
     load_part,
     parts_of,
 )
-from tests.support.properties import damaged_bytes
+from tests.support.properties import damaged_bytes, examples
 
 KEY = b"0123456789abcdef0123456789abcdef"
 HEAD = SnapshotHead("01JD", "epoch-1", 41, 2, 3, 108, "0" * 64)
@@ -170,6 +170,7 @@ SHORT, (PART,) = snapshot(list_of([("session", 1, 5, 0, 0), ("session", 2, 6, 0,
 
 
 @given(st.binary(max_size=200) | damaged_bytes(PART) | damaged_bytes(SHORT.pack()))
+@settings(max_examples=examples(300))
 def test_no_other_bytes_are_the_list_that_was_meant(body: bytes) -> None:
     """Whatever they are, nothing else is raised; and a head that can be read packs to what can be read."""
     with suppress(SnapshotError):
