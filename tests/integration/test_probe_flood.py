@@ -32,7 +32,7 @@ async def test_another_edge_keeps_its_proof_while_one_floods_the_probe(
 ) -> None:
     """Sixty thousand at once: no proof gets older than a few seconds, none of them stays in memory.
 
-    On a busy machine: than twice the time that writing the flood took. Where each was answered it was five times that.
+    On a busy machine: than twice the time that writing the flood took. Were each answered, five times that.
     """
     worker = make_worker(nats_server, NOBODY, tmp_path)
     await start_in_thread(worker)

@@ -37,8 +37,11 @@ CREDENTIALS = (
     "service-shop",
 )
 START_DEADLINE = 60.0  # seconds; a busy machine starts ten processes at once
+END_DEADLINE = 30.0  # seconds; who is killed for being slow has no exit code to look at
 LOOK_SECONDS = 0.005  # between two looks: the processor is for what is starting
-BLOCK = 256  # ports of one process that runs tests
+BLOCK = (
+    512  # ports of one process that runs tests: one that was used rests for a minute (TIME_WAIT)
+)
 GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")  # to who asks for any; usually from 32768 on
 
 
@@ -167,10 +170,10 @@ class Server:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
             try:
-                self.process.wait(5)
+                self.process.wait(END_DEADLINE)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(5)
+                self.process.wait(END_DEADLINE)
 
 
 @dataclass
