@@ -231,8 +231,16 @@ _ENDS = st.sampled_from([b"\r\n"] * 12 + [b"\n", b"\r", b"\r\n ", b"\r\r\n", b""
 _COLONS = st.sampled_from([b": "] * 12 + [b":", b" : ", b":\t", b""])
 _HEADERS = st.tuples(_NAMES, st.just(b": "), _VALUES).map(b"".join)
 _DIFFERENT = st.lists(_HEADERS, max_size=4, unique_by=lambda line: line.partition(b":")[0].lower())
-_ODD_LINES = st.tuples(
-    _NAMES | _ODD_NAMES, _COLONS, _VALUES | _ODD_VALUES, _ENDS, st.just(b"")
+_FRAMING = st.sampled_from(
+    [
+        *(b"Transfer-Encoding: chunked", b"transfer-encoding: identity", b"Transfer-Encoding: x"),
+        *(b"Content-Length: 5", b"content-length: 0", b"Content-Length: 00", b"Content-Length: 0"),
+        *(b"Connection: close", b"connection: upgrade", b"Connection: keep-alive", b"TE: trailers"),
+        *(b"Upgrade: websocket", b"Expect: 100-continue", b"Trailer: a", b"Host: b", b"host: b"),
+    ]
+)
+_ODD_LINES = _FRAMING | st.tuples(
+    _ODD_NAMES | _NAMES, _COLONS, _VALUES | _ODD_VALUES, _ENDS, st.just(b"")
 ).map(b"".join)
 
 
