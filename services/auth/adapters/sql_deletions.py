@@ -65,6 +65,8 @@ class SQLDeletions:
             due = await _askable(connection, now_ms, limit)
         if not due:
             return []
+        # In one order, or two processes could each hold a row that the other waits for.
+        due.sort(key=lambda row: (row.deletion, row.service))
         async with self._database.writing() as connection:
             return [
                 Erasing(_deletion(row), row.service, row.asked + 1)
