@@ -9,7 +9,7 @@ from tests.support.servers import ROOT
 PAGE = (ROOT / "docs" / "observability.md").read_text("utf-8")
 KINDS = ("Counter", "Gauge", "Histogram")
 LABELS = {
-    "proxy", "outcome", "reason", "result", "name", "scope", "why", "consumer", "method", "code",
+    "proxy", "outcome", "reason", "result", "name", "scope", "why", "consumer", "method", "code", "way",
 }  # fmt: skip
 
 
