@@ -60,7 +60,7 @@ NEW_ROUNDS, NEW_REQUESTS, NEW_AT_ONCE = 12, 1_000, 16
 NEW_GOAL = 0.85
 HASH_KEY = b"b" * 32
 BARE, EDGE, WITHOUT, STAYING = "bare aiohttp", "edge", "without fast", "never ending"
-ODD_ONE_IN = 100
+ODD_ONE_IN, LONG_LIVED = 100, 4  # connections, so that each has more than a thousand requests
 CLOSE = b"\r\nConnection: close\r\n"
 
 IDENTITY = {
@@ -237,12 +237,14 @@ class Server:
         """CPU time of the process so far, from the scheduler's own clock (clock_getcpuclockid(3))."""
         return time.clock_gettime((~self.process.pid << 3) | 2)
 
-    async def run(self, requests: list[bytes], count: int) -> tuple[float, float]:
+    async def run(
+        self, requests: list[bytes], count: int, connections: int = CONNECTIONS
+    ) -> tuple[float, float]:
         """Microseconds of CPU per request, and requests per second."""
         loop = asyncio.get_running_loop()
-        load = Load(requests, count, open=CONNECTIONS)
+        load = Load(requests, count, open=connections)
         cpu, wall = self.cpu_seconds(), time.perf_counter()
-        for _ in range(CONNECTIONS):
+        for _ in range(connections):
             await loop.create_connection(lambda: Connection(load), "127.0.0.1", self.port)
         while await load.ended.get():
             await loop.create_connection(lambda: Connection(load), "127.0.0.1", self.port)
@@ -284,18 +286,20 @@ def summary(values: list[float]) -> str:
     return f"{middle:7.2f}  (quartiles {low:.2f} to {high:.2f}, all {min(values):.2f} to {max(values):.2f})"
 
 
-async def compare(name: str, servers: dict[str, Server], requests: list[bytes]) -> None:
+async def compare(
+    name: str, servers: dict[str, Server], requests: list[bytes], connections: int = CONNECTIONS
+) -> None:
     """Print the distribution of one case."""
     for server in servers.values():
-        await server.run(requests, WARM_UP)
+        await server.run(requests, WARM_UP, connections)
     costs: dict[str, list[float]] = {kind: [] for kind in servers}
     rates: dict[str, list[float]] = {kind: [] for kind in servers}
     for number in range(ROUNDS):
         for kind in _turned(servers, number):
-            cost, rate = await servers[kind].run(requests, REQUESTS)
+            cost, rate = await servers[kind].run(requests, REQUESTS, connections)
             costs[kind].append(cost)
             rates[kind].append(rate)
-    print(f"{name}: {ROUNDS} rounds in turns of {REQUESTS} requests, {CONNECTIONS} connections")
+    print(f"{name}: {ROUNDS} rounds in turns of {REQUESTS} requests, {connections} connections")
     for kind in servers:
         print(f"  {kind:14} CPU us/request {summary(costs[kind])}  "
               f"{statistics.median(rates[kind]):.0f} requests/s on one core")  # fmt: skip
@@ -350,7 +354,8 @@ async def main() -> None:
         odd = _request(b"X-Note: a\tb\r\nAuthorization: Bearer " + tokens[0])
         for share in (ODD_ONE_IN, 1):
             one_odd = [odd, *bearer[:1] * (share - 1)]
-            await compare(f"one bearer token, one request in {share} odd", servers, one_odd)
+            name = f"one bearer token, one request in {share} odd"
+            await compare(name, servers, one_odd, LONG_LIVED)
     finally:
         for server in servers.values():
             server.process.kill()
