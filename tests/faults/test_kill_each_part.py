@@ -173,9 +173,15 @@ async def test_a_renewal_whose_answer_was_lost_with_its_part_is_repeated(
         assert await redis.hget(f"lw:session:{sid}", "counter") == b"2"  # type: ignore[misc]
     await house.restart(part)
     await house.whole()
-    status, answer = await client.post("/auth/refresh", body)
 
-    assert (status, answer["refresh_token"]) == (200, unheard["refresh_token"])
+    async def told() -> tuple[int, Any] | None:
+        status, answer = await client.post("/auth/refresh", body)
+        return (
+            (status, answer) if status != 503 else None
+        )  # who vouches for Redis looks again first
+
+    status, answer = await eventually(told) or (0, {})
+    assert (status, answer.get("refresh_token")) == (200, unheard["refresh_token"]), answer
     status, _ = await client.post("/auth/refresh", {"refresh_token": answer["refresh_token"]})
     assert status == 200
 
