@@ -28,7 +28,13 @@ from tests.support.command_line import CommandLine
 from tests.support.edge_process import make_edge
 from tests.support.parts import say_ready
 from tests.support.revocation import Ledger, environment, make_worker
-from tests.support.servers import NatsServer, Server, free_port, start_in_thread
+from tests.support.servers import (
+    START_DEADLINE,
+    NatsServer,
+    Server,
+    free_port,
+    start_in_thread,
+)
 from tests.support.tokens import jwks, make_claims, sign
 from tests.support.waiting import PATIENCE, eventually
 
@@ -494,7 +500,7 @@ async def test_ctrl_c_ends_a_tail_without_a_traceback(latchwire: CommandLine) ->
     """Exit 0, nothing on standard error but the first line."""
     async with latchwire.process("events", "tail") as process:
         assert process.stderr is not None
-        first = await asyncio.wait_for(process.stderr.readline(), PATIENCE)
+        first = await asyncio.wait_for(process.stderr.readline(), START_DEADLINE)
         process.send_signal(signal.SIGINT)
         _, rest = await asyncio.wait_for(process.communicate(), PATIENCE)
 
@@ -588,7 +594,7 @@ async def test_worker_becomes_that_worker(latchwire: CommandLine, nats_server: N
         assert process.stdout is not None
         lines = b""
         while b"worker.started" not in lines:
-            lines = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
+            lines = await asyncio.wait_for(process.stdout.readline(), START_DEADLINE)
             assert lines, "it ended"
         process.send_signal(signal.SIGTERM)
         await asyncio.wait_for(process.communicate(), PATIENCE)

@@ -127,7 +127,9 @@ async def test_a_leaky_installation_fails_the_command_with_each_leak_and_its_cur
 ) -> None:
     """Redis as a cache, a gateway that believes everybody: exit 1, and nobody's secret in the answer."""
     (latchwire.folder / "services.yaml").write_text(CATALOGUE)
-    (secrets_dir / "copy-of-a-key.pem").write_text("readable\n")
+    copy = secrets_dir / "copy-of-a-key.pem"
+    copy.write_text("readable\n")
+    copy.chmod(0o644)  # whatever the umask here
     async with (
         running_workers(
             nats_server,
