@@ -217,7 +217,7 @@ async def sign_in_through_the_shop(house: House) -> Held:
 SESSION, PAGES = "session_routes.", "page_actions."
 KEY_PATHS = {"ctl.kill_key", "ctl.edge_keys"}  # what a key's end does has tests of its own
 # Services have no session of people; what their end does has tests of its own.
-SERVICE_TOKEN_PATHS = {"service_token_routes.revoke", "ctl.own_token"}
+SERVICE_TOKEN_PATHS = {"service_token_routes.revoke", "page_org_tokens.end", "ctl.own_token"}
 PATHS = {
     "logout POST": Way(logout_by_post, (SESSION + "logout",)),
     "logout DELETE": Way(logout_by_delete),
