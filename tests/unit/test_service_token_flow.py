@@ -440,6 +440,23 @@ async def test_what_was_revoked_a_moment_ago_is_not_listed_as_living() -> None:
     assert (row.id, row.revoked_at) == (BOT.row.id, NOW_MS)
 
 
+async def test_what_another_process_made_a_moment_ago_is_found_by_its_id() -> None:
+    """Not known here yet, it is looked for in the newest document; what is known here is not asked for."""
+    gone, ended = made_token("bot", revoked_at=1).row, made_token("till").row
+    w, before = world(BOT.row, RUN_OUT, gone, ended), FakeRegisters()
+    behind = replace(w.flow, reader=replace(w.flow.reader, known=before))
+    w.revocations.revoke("session", ended.id, Record(NOW_MS + DAY_MS))
+    assert await behind.find(BOT.row.id) == BOT.row
+    for token_id in (gone.id, ended.id, RUN_OUT.id, "x"):
+        assert await behind.find(token_id) is None
+
+    before.store((BOT.row, gone))
+    w.registers.away = True
+    assert (await behind.find(BOT.row.id), await behind.find(gone.id)) == (BOT.row, None)
+    with pytest.raises(BusUnavailableError):
+        await behind.find(ended.id)
+
+
 async def test_the_list_is_there_while_redis_is_away() -> None:
     """Without the last uses, and it says so: unknown is not never."""
     w = world(BOT.row, RUN_OUT)

@@ -99,6 +99,18 @@ class ServiceTokenFlow:
         except StoreUnavailableError:
             return Listed(rows, None)
 
+    async def find(self, token_id: str) -> ServiceToken | None:
+        """The row named *token_id*, unless it was revoked.
+
+        One that is not known here may have been made a moment ago, through another process: the document's
+        leader says whether there is one.
+        """
+        if self.reader.known.by_id(token_id) is not None:
+            return self.reader.living(token_id)
+        register, now_ms = await self.registers.read(), self.clock.now_ms()
+        rows = alive(self.reader.vouched_for(register, now_ms), now_ms)
+        return next((row for row in rows if row.id == token_id), None)
+
     async def keep(self, wanted: Wanted) -> Kept | NotDone:
         """Take a token in, in place of another one or as one more."""
         self.revocations.require_fresh()

@@ -93,7 +93,7 @@ async def create(request: web.Request) -> web.Response:
 
 async def rotate(request: web.Request) -> web.Response:
     """POST …/rotate: 201 with the token that takes its place."""
-    old = _named(request)
+    old = await _named(request)
     body = await read_body(request, RotateBody, empty_ok=True)
     return await _kept(
         request,
@@ -108,7 +108,7 @@ async def rotate(request: web.Request) -> web.Response:
 
 async def revoke(request: web.Request) -> web.Response:
     """DELETE: 204 once it is on the stream; how far it has come, with ``Prefer: wait``."""
-    return await _ended(request, _named(request), "revoked_by_manager")
+    return await _ended(request, await _named(request), "revoked_by_manager")
 
 
 async def list_of_org(request: web.Request) -> web.Response:
@@ -120,7 +120,7 @@ async def list_of_org(request: web.Request) -> web.Response:
 
 async def revoke_of_org(request: web.Request) -> web.Response:
     """DELETE /auth/orgs/{org}/service-tokens/{id}: as `revoke`, one that is bound to it."""
-    row = context_of(request).services.reader.living(request.match_info["id"])
+    row = await context_of(request).services.find(request.match_info["id"])
     if row is None or row.org != request.match_info["org"]:
         raise Problem(404, "not_found")
     return await _ended(request, row, BY_ORGANISATION)
@@ -208,8 +208,8 @@ async def _kept(request: web.Request, org: str | None, **wanted: Any) -> web.Res
     return web.json_response(answer, status=201, headers={"Preference-Applied": f"wait={seconds}"})
 
 
-def _named(request: web.Request) -> ServiceToken:
-    row = context_of(request).services.reader.living(request.match_info["id"])
+async def _named(request: web.Request) -> ServiceToken:
+    row = await context_of(request).services.find(request.match_info["id"])
     if row is None:
         raise Problem(404, "not_found")
     _require_may(request, row.service, row.org)
