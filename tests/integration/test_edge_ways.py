@@ -135,7 +135,7 @@ async def test_what_stands_behind_a_request_is_answered_before_the_end(
 
 
 @given(pieces=streams())
-@settings(max_examples=examples(100))
+@settings(max_examples=examples(60))
 def test_hostile_streams_lose_no_answer_to_the_end(pieces: list[bytes]) -> None:
     """Up to the piece with whose answer it ends, every byte is what an edge without the short way says."""
     asyncio.run(_compare(pieces))
