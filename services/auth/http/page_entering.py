@@ -76,7 +76,7 @@ async def ask_about(request: web.Request, token: str, *, problem: str = "") -> w
         return see_other(request, _target(request, seen))
     browser = Browser(request)
     view = _question(request, browser, seen, token, problem)
-    return browser.show_form(view, problem, "/auth/link")
+    return browser.show_form(view, problem, f"/auth/link?id={seen.login_id}")
 
 
 def _question(
