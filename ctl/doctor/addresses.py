@@ -42,16 +42,20 @@ async def own_addresses(name: str, ask: Resolve = resolve) -> frozenset[str]:
 def is_own(address: str) -> bool:
     """Whether *address* is one of this machine's: to such a one the kernel would speak from itself.
 
-    To bind it would prove less: where ``ip_nonlocal_bind`` is on, everything can be bound.
+    To bind it would prove less: where ``ip_nonlocal_bind`` is on, everything can be bound. But the kernel connects
+    nothing from an address of IPv4 that is not its own, and to a second one of a network it would by itself
+    speak from the first.
     """
     parsed = ipaddress.ip_address(address)
     if parsed.is_loopback:
         return True
-    if parsed.is_unspecified:
-        return False  # where it leads depends on who asks
+    if parsed.is_unspecified or parsed.is_multicast:
+        return False  # where it leads depends on who asks, or it is many machines'
     family = socket.AF_INET if parsed.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            if parsed.version == 4:
+                probe.bind((address, 0))
             probe.connect((address, ANY_PORT))
             return str(probe.getsockname()[0]) == address
     except OSError:

@@ -46,6 +46,8 @@ NAMES = Names(
         (ELSEWHERE, False),
         ("2001:db8::7", False),
         ("255.255.255.255", False),
+        ("224.0.0.1", False),
+        ("ff02::1", False),
     ],
 )
 def test_an_address_is_this_machines_or_not(address: str, own: bool) -> None:
