@@ -42,9 +42,9 @@ async def own_addresses(name: str, ask: Resolve = resolve) -> frozenset[str]:
 def is_own(address: str) -> bool:
     """Whether *address* is one of this machine's: to such a one the kernel would speak from itself.
 
-    To bind it would prove less: where ``ip_nonlocal_bind`` is on, everything can be bound. But the kernel connects
-    nothing from an address of IPv4 that is not its own, and to a second one of a network it would by itself
-    speak from the first.
+    To bind it would prove less: where ``ip_nonlocal_bind`` is on, everything can be bound. But the kernel
+    connects nothing from an address of IPv4 that is not its own, and to a second one of a network it would by
+    itself speak from the first.
     """
     parsed = ipaddress.ip_address(address)
     if parsed.is_loopback:
