@@ -569,6 +569,23 @@ async def test_a_found_token_that_is_not_known_is_called_revoked_only_by_who_can
     assert w.events.published == []
 
 
+async def test_a_found_token_that_another_process_made_a_moment_ago_is_ended() -> None:
+    """Not known here yet, it is looked for in the newest document before a 200 says that it is over."""
+    w = world(BOT.row)
+    behind = replace(w.flow, reader=replace(w.flow.reader, known=FakeRegisters()))
+    anything = cast("Any", NoTokens())
+    flow = RevokeFlow(anything, anything, anything, anything, behind)
+
+    w.registers.away = True
+    with pytest.raises(BusUnavailableError):
+        await flow.revoke(BOT.text)
+    assert await flow.revoke("x") == Revoked()
+    w.registers.away = False
+    assert await flow.revoke(BOT.text) == Revoked()
+    assert [subject for subject, _ in w.events.published] == [TOKEN_REVOKED.name]
+    assert revoked(w) == {BOT.row.id: NOW_MS}
+
+
 ANY, ONE = frozenset({MANAGE, MANAGE_ANY}), frozenset({MANAGE, f"{MANAGE}:bot"})
 OF_ORGS: tuple[tuple[str, str, str, str | None, frozenset[str], bool], ...] = (
     ("a person, of the active one", "", ACME, ACME, ONE, True),

@@ -51,7 +51,7 @@ class RevokeFlow:
         if parse_link_token(token):
             # It would still sign in after a 200: a link is cancelled elsewhere.
             return NotRevocable("unsupported_token_type")
-        service_token = self.services.reader.find(token)
+        service_token = await self.services.find_shown(token)
         if service_token is not None:  # whoever found one may end it: that is what scanners do
             await self.services.revoke(
                 service_token.id, "revoked_by_client", service_token.service, watch=watch

@@ -42,6 +42,7 @@ from shared.clock import Clock
 from shared.contract import SERVICE_TOKEN_ISSUED, TOKEN_REVOKED
 from shared.ids import Ids
 from shared.messages import ServiceToken, ServiceTokenIssued, TokenRevoked
+from shared.service_tokens import TokenTable, is_service_token
 
 log = structlog.get_logger()
 
@@ -110,6 +111,17 @@ class ServiceTokenFlow:
         register, now_ms = await self.registers.read(), self.clock.now_ms()
         rows = alive(self.reader.vouched_for(register, now_ms), now_ms)
         return next((row for row in rows if row.id == token_id), None)
+
+    async def find_shown(self, token: str) -> ServiceToken | None:
+        """The row of *token*, as it is shown; None when it is nobody's, as of the newest document too.
+
+        Raises:
+            FeedStaleError: as `TokenReader.find`.
+        """
+        row = self.reader.find(token)
+        if row is None and is_service_token(shown := token.encode("utf-8", "surrogatepass")):
+            row = TokenTable.of((await self.registers.read()).rows).find(shown)
+        return row
 
     async def keep(self, wanted: Wanted) -> Kept | NotDone:
         """Take a token in, in place of another one or as one more."""
