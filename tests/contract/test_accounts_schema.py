@@ -1,6 +1,8 @@
 """The schema: the migrations make what the statements are written for, on both real engines."""
 
 import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,6 +92,20 @@ async def test_migrations_at_once_come_one_after_the_other(empty_url: str) -> No
 
     befores = sorted(task.result()[0].found for task in begun)
     assert befores == ["", begun[0].result()[1].found]
+
+
+async def test_a_new_file_refuses_none_of_those_that_open_it_at_once(tmp_path: Path) -> None:
+    """Two that turn one to its log at the same moment: SQLite refuses one of a hundred without waiting."""
+    for n in range(100):
+        url = f"sqlite:///{tmp_path / str(n)}"
+        async with AsyncExitStack() as opened, asyncio.TaskGroup() as tasks:
+            for _ in range(3):
+                tasks.create_task(_schema(await opened.enter_async_context(Database(url))))
+
+
+async def _schema(database: Database) -> list[Any]:
+    async with database.reading() as reading:
+        return list(await reading.exec_driver_sql("SELECT * FROM sqlite_schema"))
 
 
 @pytest.mark.parametrize("patient", [True, False])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
@@ -34,10 +35,10 @@ PATIENT_MS = 3_600_000
 PATIENT_LOCK_MS = 60_000  # with SQLite, whose driver's thread cannot be called back while it waits
 PRAGMAS = (
     "foreign_keys=ON",
-    "journal_mode=WAL",
     "synchronous=FULL",
     "secure_delete=ON",  # what is erased is not left in free pages
 )
+WAL_TRIES = 100
 WRITES = "latchwire_writes"
 
 KINDS: dict[str, type[EndSessions] | type[RefuseTokens]] = {
@@ -65,7 +66,7 @@ class Database:
         snapshot = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._snapshots = self.engine.execution_options(**snapshot)
         self._writes = self.engine.execution_options(**{WRITES: True})
-        self._writers = asyncio.Semaphore(1 if self.is_sqlite else POOL_SIZE)
+        self._writer = asyncio.Semaphore(1)
         self._asker = _make_asker(store, self.engine)
 
     @property
@@ -111,14 +112,17 @@ class Database:
         """A file has one writer: this process's come one after the other, in the order of asking.
 
         SQLite itself would have each of them sleep and ask again, ever more seldom: in a crowd that a slow disk
-        takes `LOCK_MS` for, whoever was unlucky would be refused.
+        takes `LOCK_MS` for, whoever was unlucky would be refused. PostgreSQL's wait for a connection only.
         """
+        if not self.is_sqlite:
+            yield
+            return
         async with asyncio.timeout(POOL_WAIT):
-            await self._writers.acquire()
+            await self._writer.acquire()
         try:
             yield
         finally:
-            self._writers.release()
+            self._writer.release()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -256,7 +260,9 @@ def _prepare_sqlite(engine: Engine, busy_ms: int) -> None:
         try:
             connection.isolation_level = None
             cursor = connection.cursor()
-            for pragma in (*PRAGMAS, f"busy_timeout={busy_ms}"):
+            cursor.execute(f"PRAGMA busy_timeout={busy_ms}")
+            _write_ahead(cursor)  # the first that looks at the file
+            for pragma in PRAGMAS:
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
         except (
@@ -270,3 +276,20 @@ def _prepare_sqlite(engine: Engine, busy_ms: int) -> None:
         options = connection.get_execution_options()
         if options.get("isolation_level") != "AUTOCOMMIT":
             connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITES) else "BEGIN")
+
+
+def _write_ahead(cursor: Any) -> None:
+    """A log that is written ahead, whoever else makes the same of a new file at this moment.
+
+    One of two SQLite tells that it is busy, without any wait. A transaction does wait for the other's end.
+    """
+    for left in reversed(range(WAL_TRIES)):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if not left:
+                raise
+            cursor.execute("BEGIN IMMEDIATE")  # what is wrong with the file itself is said here
+            cursor.execute("ROLLBACK")
+        else:
+            return
