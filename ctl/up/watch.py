@@ -41,7 +41,7 @@ async def put_in_force(plan: Plan) -> str:
             return in_words(await desk.words(generation, EDGES_WITHIN))
     except CatalogueError as error:
         more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
-        return f"not used  {error.problems[0]}{more}. What was in force stays."
+        return f"not used  {error.problems[0]}{more} (what was in force stays)"
     except (BusUnavailableError, ConflictError, DocumentTooLargeError) as error:
         return f"not used  services.yaml could not be published: {error}"
 
