@@ -49,7 +49,7 @@ async def start(settings: RevocationSettings, runtime: Runtime) -> None:
         await store_clock.read()
     runtime.spawn("store clock", store_clock.run(runtime.stopping))
 
-    wholeness = Wholeness(bus.state, runtime.clock, hash_key)
+    wholeness = Wholeness(bus.state, bus, runtime.clock, hash_key)
     runtime.health.check("blocklist", wholeness.trouble)
     desk, announcer = FreshnessDesk(bus, wholeness, revokers), Announcer(bus, bus)
     copy = FeedCopy(bus, desk, runtime.clock, hash_key)

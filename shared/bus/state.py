@@ -3,7 +3,7 @@
 import base64
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -205,14 +205,17 @@ class BlocklistState:
             raise BusUnavailableError(f"who answers for {stream.name} lacks what its leader has")
 
     async def acknowledged(self, durable: contract.Durable, most: int) -> list[StoredMessage]:
-        """The latest messages up to which *durable* has acknowledged all, newest first; at most *most*.
+        """Of the messages up to which *durable* has acknowledged all the latest *most*, newest first.
+
+        And of older ones ever fewer, each half as far again from the newest as the one before: a gap of some
+        width is met also when many messages came after it.
 
         Raises:
             BusUnavailableError: a leader did not answer.
         """
         floor = (await self.consumer(durable))["ack_floor"]["stream_seq"]
         found: list[StoredMessage] = []
-        for seq in range(floor, max(0, floor - most), -1):
+        for seq in _ever_fewer(floor, most):
             answer = await self._api(f"STREAM.MSG.GET.{durable.stream.name}", {"seq": seq})
             if "message" not in answer:
                 break  # older ones have expired
@@ -232,6 +235,14 @@ class BlocklistState:
         if error and error.get("err_code") != NO_MESSAGE:
             raise BusUnavailableError(f"{call}: {error.get('description')}")
         return answer
+
+
+def _ever_fewer(newest: int, most: int) -> Iterator[int]:
+    """Sequences from *newest* down to 1: *most* of them in a row, then with growing steps."""
+    distance = 0
+    while distance < newest:
+        yield newest - distance
+        distance += 1 if distance < most - 1 else max(1, distance // 2)
 
 
 def leads_a_majority(info: dict[str, Any]) -> bool:

@@ -4,6 +4,7 @@ No credential of the product may do any of this; an administrator, a broken disk
 """
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,23 +17,28 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BETWEEN = 20  # acknowledged revocations before and after the backup
+RESTORED = "restored"
+UNSEEN = "restored, and a worker saw nothing of what was lost"
 LOOKED = 150  # checks of the revoked while the operator has not yet acted
 
 
-@pytest.mark.parametrize("loss", ["purged", "recreated", "restored"])
+@pytest.mark.parametrize("loss", ["purged", "recreated", RESTORED, UNSEEN])
 async def test_a_blocklist_that_lost_records_lets_no_revoked_token_in(
     fleet: Fleet, loss: str, tmp_path: Path
 ) -> None:
     """Neither before the operator acts nor after: edges know more, or refuse, and TOKEN is replayed."""
     async with under_load(fleet) as load:
         await load.more(BETWEEN)
-        if loss == "restored":
+        if loss in (RESTORED, UNSEEN):
             await back_up(fleet, tmp_path / "backup")
+        if loss == UNSEEN:
+            fleet.workers[1].signal(signal.SIGSTOP)
         await load.more(BETWEEN)
     await load.settle(effects=False)
     async with under_load(fleet, publishers=(), of=load):
         lost = now()
         await lose(fleet, loss, tmp_path / "backup")
+        fleet.workers[1].signal(signal.SIGCONT)
         await fleet.workers[0].restart()
         await fleet.edges["edge-1"].restart()
         await checked(load, LOOKED)
@@ -62,7 +68,7 @@ async def lose(fleet: Fleet, loss: str, backup: Path) -> None:
     server = fleet.nats[0]
     server.kill()
     shutil.rmtree(files_of(fleet))
-    if loss == "restored":
+    if loss in (RESTORED, UNSEEN):
         shutil.copytree(backup, files_of(fleet))
     await start_in_thread(server)
 

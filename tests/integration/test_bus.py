@@ -48,6 +48,24 @@ async def test_every_role_may_do_what_the_contract_says(bus_of: BusFactory) -> N
         await verify_grants(await bus_of(name))
 
 
+async def test_of_what_was_acknowledged_the_latest_is_read_and_ever_less_of_the_older(
+    bus_of: BusFactory,
+) -> None:
+    """So that what is missing is met also when many came after it."""
+    auth, worker = await bus_of("auth"), await bus_of("revocation")
+    for number in range(1, 101):
+        await auth.publish(contract.TOKEN_REVOKED, TokenRevoked(scope="session", sid=str(number)))
+    durable = contract.REVOCATION
+    pulled = await worker.js.pull_subscribe_bind(durable.name, durable.stream.name)
+    for message in await pulled.fetch(90, timeout=PATIENCE):
+        await message.ack_sync()
+
+    found = await worker.state.acknowledged(durable, 5)
+
+    read = [contract.TOKEN_REVOKED.decode(message.data).sid for message in found]
+    assert read == ["90", "89", "88", "87", "86", "84", "81", "77", "71", "62", "48", "27"]
+
+
 async def test_publishing_twice_under_one_id_stores_once(bus_of: BusFactory) -> None:
     """A retry after a lost PubAck is told that the message is already there."""
     bus = await bus_of("auth")

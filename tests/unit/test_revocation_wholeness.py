@@ -21,13 +21,14 @@ KEY = b"test" * 8
 
 
 class Past:
-    """Acknowledged events, newest first, and the keys that BLOCKLIST holds."""
+    """Acknowledged events, newest first, the keys that BLOCKLIST holds, and the connection to both."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.events: list[StoredMessage] = []
         self.held: set[str] = set()
         self.asked = 0
+        self.reconnections = 0
 
     def say(self, event: TokenRevoked, *, held: bool = True) -> None:
         """*event* was acknowledged, and is in BLOCKLIST or not."""
@@ -62,7 +63,7 @@ def past(clock: FakeClock) -> Past:
 @pytest.fixture
 def wholeness(past: Past, clock: FakeClock) -> Wholeness:
     """Has seen nothing yet."""
-    return Wholeness(past, clock, KEY)
+    return Wholeness(past, past, clock, KEY)
 
 
 async def test_a_whole_list_is_looked_up_once(wholeness: Wholeness, past: Past) -> None:
@@ -115,6 +116,28 @@ async def test_a_bad_moment_is_no_loss(wholeness: Wholeness, past: Past, clock: 
     assert wholeness.trouble() is None
     past.held.clear()
     await doubted(wholeness, clock, Position("e", 1, 30, 29))
+
+
+async def test_one_put_back_while_nobody_was_connected_is_looked_up(
+    wholeness: Wholeness, past: Past, clock: FakeClock
+) -> None:
+    """From a copy that is no older than what this worker saw last, or when it has grown again since."""
+    await wholeness.check(Position("e", 1, 10, 10))
+    past.held.clear()
+    past.reconnections += 1
+
+    await doubted(wholeness, clock, Position("e", 1, 30, 30))
+    with pytest.raises(BlocklistLostError):
+        await wholeness.check(Position("e", 1, 30, 30))
+
+
+async def test_a_new_connection_is_looked_over_once(wholeness: Wholeness, past: Past) -> None:
+    """What is whole then is not looked up with each proof."""
+    for reconnections in (0, 0, 1, 1):
+        past.reconnections = reconnections
+        await wholeness.check(Position("e", 1, 30, 30))
+
+    assert past.asked == 2
 
 
 async def test_what_lapses_while_others_are_written_is_no_loss(

@@ -147,12 +147,13 @@ class Replica:
 
     async def _work(self) -> None:
         try:
-            await self._catch_up()
-            self._say_trouble("")
+            if await self._catch_up():
+                self._say_trouble("")
         except FeedReadError as error:
             self._say_trouble(str(error))
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self) -> bool:
+        """Returns whether a probe was answered: only then is a trouble over."""
         reconnects = self._client.stats["reconnects"]
         returned, self._reconnects = reconnects != self._reconnects, reconnects
         if returned:
@@ -161,9 +162,11 @@ class Replica:
             await self._load()
         elif returned or self._ahead or self._proof.waits:
             await self._fill()
-        if self._monotonic() >= self._next_probe:
-            self._next_probe = self._monotonic() + PROBE_SECONDS
-            await self._probe_or_soon_again()
+        if self._monotonic() < self._next_probe:
+            return False
+        self._next_probe = self._monotonic() + PROBE_SECONDS
+        await self._probe_or_soon_again()
+        return True
 
     async def _probe_or_soon_again(self) -> None:
         """After a restart of NATS, who answers probes may be back a little later than this reader."""

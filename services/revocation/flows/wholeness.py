@@ -1,8 +1,9 @@
 """Does BLOCKLIST still hold what it must? One that was purged, or put back from a backup, looks like any other.
 
 No credential of ours can do that to it, but an administrator, a restore and a broken disk can. Nobody tells the
-workers; a proof they went on giving would let edges accept what was revoked. So whenever BLOCKLIST holds less
-than it did, and before the first proof, the latest acknowledged revocations are looked up in it (adr/0015).
+workers; a proof they went on giving would let edges accept what was revoked. So before the first proof, after
+each new connection to the bus and whenever BLOCKLIST holds less than it did, some of the acknowledged
+revocations are looked up in it (adr/0015).
 """
 
 from typing import Protocol
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from latchwire.records import record_key
 from services.revocation.domain.clock import Times
 from services.revocation.domain.records import Revocation, revocation_of
+from services.revocation.ports import Link
 from shared import contract
 from shared.bus import BusUnavailableError, Position
 from shared.bus.state import StoredMessage
@@ -21,7 +23,7 @@ from shared.emails import InvalidEmailError
 
 log = structlog.get_logger()
 
-SAMPLE = 20  # acknowledged revocations that are looked up
+SAMPLE = 20  # the latest acknowledged revocations that are looked up; of older ones ever fewer
 LOOK_AGAIN_SECONDS = 1.0  # what lacked something then and does not now was read in a bad moment
 SOON_MS = 60_000  # a record that lapses this soon may be gone by the server's clock
 
@@ -30,7 +32,7 @@ class BrokerPast(Protocol):
     """What was acknowledged, and what is in BLOCKLIST. Raises `shared.bus.BusUnavailableError`."""
 
     async def acknowledged(self, durable: contract.Durable, most: int) -> list[StoredMessage]:
-        """The latest messages that *durable* has acknowledged, newest first; at most *most*."""
+        """The latest *most* messages that *durable* has acknowledged and ever fewer of older ones."""
         ...
 
     async def get(self, key: str) -> tuple[bytes, int] | None:
@@ -49,11 +51,13 @@ class BlocklistDoubtedError(BusUnavailableError):
 class Wholeness:
     """Watches one BLOCKLIST; once it was found to lack something, only another epoch counts."""
 
-    def __init__(self, broker: BrokerPast, clock: Clock, hash_key: bytes) -> None:
+    def __init__(self, broker: BrokerPast, link: Link, clock: Clock, hash_key: bytes) -> None:
         self._broker = broker
+        self._link = link
         self._clock = clock
         self._hash_key = hash_key
         self._seen: Position | None = None
+        self._seen_over: int | None = None  # which connection
         self._lost: str | None = None
         self._doubted_at: float | None = None
 
@@ -71,9 +75,12 @@ class Wholeness:
         """
         if position.epoch == self._lost:
             raise BlocklistLostError(BlocklistLostError.__doc__)
-        if self._holds_less(position):
+        connection = self._link.reconnections
+        # What was put back while nobody was connected need not hold less than this worker last saw of it.
+        if connection != self._seen_over or self._holds_less(position):
             await self._look(position)
         self._seen, self._lost, self._doubted_at = position, None, None
+        self._seen_over = connection
 
     async def _look(self, position: Position) -> None:
         now, doubted_at = self._clock.monotonic(), self._doubted_at
