@@ -174,11 +174,12 @@ async def _taken(client: Client, path: str, body: dict[str, str]) -> tuple[int, 
 
 @asynccontextmanager
 async def watching(client: Client, token: str) -> AsyncIterator[Watch]:
-    """Check *token* through the front door again and again while the block runs."""
+    """Check *token* through the front door again and again while the block runs, which begins after the first."""
     watch, stop = Watch(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(watch.run(client, token, stop))
         try:
+            await eventually(lambda: watch.looks)
             yield watch
         finally:
             stop.set()

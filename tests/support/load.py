@@ -15,7 +15,7 @@ from itertools import count
 import aiohttp
 
 from shared import contract
-from shared.bus import Bus, BusUnavailableError
+from shared.bus import Bus, BusUnavailableError, NoAnswerError
 from shared.clock import SystemClock
 from shared.ids import SystemIds
 from shared.messages import TokenRevoked
@@ -150,7 +150,10 @@ class Load:
         position = await bus.stream_position(contract.BLOCKLIST)
 
         async def there() -> bool:
-            found = await bus.ask(contract.OP_EDGES_LIST, _EVERY_EDGE)
+            try:
+                found = await bus.ask(contract.OP_EDGES_LIST, _EVERY_EDGE)
+            except NoAnswerError:
+                return False  # the one asked stands still
             beats = {s.beat.edge_id: s.beat for s in found.edges}
             return all(
                 name in beats
