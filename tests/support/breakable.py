@@ -174,7 +174,7 @@ async def _taken(client: Client, path: str, body: dict[str, str]) -> tuple[int, 
 
 @asynccontextmanager
 async def watching(client: Client, token: str) -> AsyncIterator[Watch]:
-    """Check *token* through the front door again and again while the block runs, which begins after the first."""
+    """Check *token* through the front door while the block runs, which begins after the first look."""
     watch, stop = Watch(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(watch.run(client, token, stop))
