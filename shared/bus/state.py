@@ -1,12 +1,13 @@
 """BLOCKLIST as state: read a record from the leader, write it with compare-and-set, learn positions."""
 
+import asyncio
 import base64
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import nats.errors
 from nats.aio.client import Client
@@ -16,6 +17,8 @@ from nats.js.errors import APIError, NotFoundError
 from shared import contract
 from shared.bus.acks import PubAcks
 from shared.bus.errors import BusUnavailableError
+
+T = TypeVar("T")
 
 WRONG_LAST_SEQUENCE = 10071  # JetStream's err_code for a lost compare-and-set
 YOUNG_MS = 1_000  # a backlog of that age harms nobody's proof: whose it is need not be asked
@@ -85,6 +88,14 @@ class BlocklistState:
         except (nats.errors.Error, APIError) as error:
             raise BusUnavailableError(str(error)) from error
         return message.data or b"", message.seq or 0
+
+    async def get_each(self, keys: Sequence[str]) -> list[tuple[bytes, int] | None]:
+        """`get` of all *keys* at once.
+
+        Raises:
+            BusUnavailableError: the leader did not answer for one of them.
+        """
+        return await _together(self.get(key) for key in keys)
 
     async def put(
         self, key: str, body: bytes, *, expected_seq: int, ttl_seconds: float
@@ -214,15 +225,10 @@ class BlocklistState:
             BusUnavailableError: a leader did not answer.
         """
         floor = (await self.consumer(durable))["ack_floor"]["stream_seq"]
-        found: list[StoredMessage] = []
-        for seq in _ever_fewer(floor, most):
-            answer = await self._api(f"STREAM.MSG.GET.{durable.stream.name}", {"seq": seq})
-            if "message" not in answer:
-                break  # older ones have expired
-            message = answer["message"]
-            data = base64.b64decode(message.get("data", ""))
-            found.append(StoredMessage(data, rfc3339_ms(message["time"])))
-        return found
+        call = f"STREAM.MSG.GET.{durable.stream.name}"
+        answers = await _together(self._api(call, {"seq": n}) for n in _ever_fewer(floor, most))
+        # Those without a message have expired.
+        return [_stored(answer["message"]) for answer in answers if "message" in answer]
 
     async def _api(self, call: str, body: dict[str, Any]) -> dict[str, Any]:
         payload = json.dumps(body).encode() if body else b""
@@ -235,6 +241,20 @@ class BlocklistState:
         if error and error.get("err_code") != NO_MESSAGE:
             raise BusUnavailableError(f"{call}: {error.get('description')}")
         return answer
+
+
+async def _together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What all *calls* return, in their order; raises what the first of them raises that fails."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+    return [task.result() for task in tasks]
+
+
+def _stored(message: dict[str, Any]) -> StoredMessage:
+    return StoredMessage(base64.b64decode(message.get("data", "")), rfc3339_ms(message["time"]))
 
 
 def _ever_fewer(newest: int, most: int) -> Iterator[int]:

@@ -154,7 +154,7 @@ async def test_an_edge_that_nats_dropped_as_too_slow_catches_up_and_never_serves
     async with under_load(fleet, publishers=("auth",)) as load:
         await load.more(BETWEEN)
         before, lost = slow.resident_bytes(), lost_lines(fleet, "edge-1")
-        async with load.all_well(PATIENT, within=BOUND):
+        async with load.all_well(PATIENT, within=PRODUCTION):
             link.swallow(Lost.DOWN)
             cut = now()
             async with fleet.bus("revocation") as bus:

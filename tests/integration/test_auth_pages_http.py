@@ -14,6 +14,7 @@ from services.auth.http import page_account_routes, page_routes, social_routes
 from tests.support.auth_site import AuthSite, running_auth
 from tests.support.html import Form
 from tests.support.page_visitor import SAME_ORIGIN, Answer, Visitor, visiting
+from tests.support.trust import vouched_for_anew
 from tests.support.waiting import eventually
 
 ACCESS, REFRESH, CSRF = "latchwire-dev", "latchwire-dev-refresh", "latchwire-dev-csrf"
@@ -732,6 +733,7 @@ async def test_a_store_that_is_away_is_said_and_nobody_is_logged_out(
         return (await ada.get("/auth/continue?next=/demo")).status == 303
 
     await eventually(back)
+    await vouched_for_anew(site.redis.url)  # before the next test
 
 
 async def test_no_secret_of_a_page_reaches_the_log(

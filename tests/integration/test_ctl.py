@@ -27,7 +27,7 @@ from tests.conftest import BusFactory
 from tests.support.command_line import CommandLine
 from tests.support.edge_process import make_edge
 from tests.support.parts import say_ready
-from tests.support.revocation import Ledger, environment, make_worker
+from tests.support.revocation import Ledger, Worker, environment, make_worker
 from tests.support.servers import (
     START_DEADLINE,
     NatsServer,
@@ -221,6 +221,13 @@ async def test_an_edge_that_has_closed_by_itself_is_waited_for_no_longer(
     assert "edge-2" not in answer.out
 
 
+async def joined(fleet: list[Server], worker: Worker) -> None:
+    """*worker* is one of the *fleet*, and takes its share of the work: its admin door opens before."""
+    fleet.append(worker)
+    await start_in_thread(worker)
+    await eventually(lambda: worker.is_ready(), within=60)
+
+
 async def test_a_worker_that_began_to_listen_just_now_does_not_say_everywhere(
     fleet: list[Server], latchwire: CommandLine, nats_server: NatsServer, tmp_path: Path
 ) -> None:
@@ -229,8 +236,7 @@ async def test_a_worker_that_began_to_listen_just_now_does_not_say_everywhere(
     One that knows the names of all edges says it: there is no other.
     """
     fleet[0].kill()
-    fleet.append(make_worker(nats_server, NOBODY, tmp_path, MAX_STALENESS="900"))
-    await start_in_thread(fleet[-1])
+    await joined(fleet, make_worker(nats_server, NOBODY, tmp_path, MAX_STALENESS="900"))
 
     answer = await latchwire.run("--timeout", "4", "revoke", "session", SID, "--reason", "test")
 
@@ -241,8 +247,7 @@ async def test_a_worker_that_began_to_listen_just_now_does_not_say_everywhere(
 
     fleet[-1].kill()
     named = {"MAX_STALENESS": "900", "EDGES": "edge-1,edge-2"}
-    fleet.append(make_worker(nats_server, NOBODY, tmp_path, **named))
-    await start_in_thread(fleet[-1])
+    await joined(fleet, make_worker(nats_server, NOBODY, tmp_path, **named))
     again = await latchwire.run("--timeout", "20", "revoke", "session", SID, "--reason", "again")
 
     assert again.code == exits.DONE, again

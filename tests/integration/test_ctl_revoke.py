@@ -176,8 +176,8 @@ async def test_a_silent_edge_is_exit_3_with_the_time_at_which_all_is_safe(
 ) -> None:
     """In words HH:MM:SS UTC; in JSON the date too, and which edge."""
     async with Cast(became("stored"), confirming=("edge-1",)).on(bus_of):
-        words = await latchwire.run("revoke", "session", SID, *WHY, "--timeout", "1")
-        told = await latchwire.run("revoke", "session", SID, *WHY, "--timeout", "1", "--json")
+        words = await latchwire.run("revoke", "session", SID, *WHY, "--timeout", "3")
+        told = await latchwire.run("revoke", "session", SID, *WHY, "--timeout", "3", "--json")
 
     assert (words.code, told.code) == (exits.PARTLY, exits.PARTLY)
     assert "edge-2      has not confirmed" in words.out
@@ -202,7 +202,7 @@ async def test_safe_everywhere_is_not_before_the_most_patient_edge_has_closed(
     latchwire: CommandLine, bus_of: BusFactory
 ) -> None:
     """As the worker tells it; where none answers, by the settings: never a guess of 10 s."""
-    command = ("revoke", "session", SID, *WHY, "--timeout", "1", "--json")
+    command = ("revoke", "session", SID, *WHY, "--timeout", "3", "--json")
     latchwire.variables["LATCHWIRE_MAX_STALENESS"] = "3m"
     alone = await latchwire.run(*command)
     async with Cast(became("stored"), confirming=(), window_ms=902_000).on(bus_of):

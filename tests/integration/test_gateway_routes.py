@@ -16,7 +16,7 @@ from tests.support.servers import NatsServer, RedisServer
 from tests.support.waiting import eventually
 
 PATH = "/gateway/traefik"
-STALENESS_MS = 1_000
+STALENESS_MS = 4_000
 
 
 def catalogue(*names: str) -> str:
@@ -57,7 +57,7 @@ class Edge:
 
 @pytest.fixture
 async def auth(nats_server: NatsServer, redis_server: RedisServer) -> AsyncIterator[AuthWorkers]:
-    """Two of auth, and a revocation worker that knows every edge after three seconds."""
+    """Two of auth, and a revocation worker that knows every edge after six seconds."""
     quick = {"max_staleness": STALENESS_MS / 1000}
     async with running_workers(
         nats_server, redis_server, nats_server.secrets_dir, revocation=quick

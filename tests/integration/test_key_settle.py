@@ -130,7 +130,7 @@ async def test_the_kill_switch_with_a_silent_edge_is_exit_3_with_the_time_at_whi
     folder = tmp_path / "folder"
     folder.mkdir()
     latchwire = CommandLine(environment(nats_server), folder)
-    kill = ("keys", "compromise", "--yes", "--timeout", "1")
+    kill = ("keys", "compromise", "--yes", "--timeout", "3")
 
     began = SystemClock().now_ms()
     words = await latchwire.run(*kill, desk.body.sign_with)

@@ -235,7 +235,7 @@ async def test_receipts_come_when_the_last_edge_has_spoken(
         max_staleness_ms=STALENESS_MS,
     )  # fmt: skip
     await edge.signal(subject, beat)
-    question = ReceiptsRequest(epoch="e", seq=5, wait_ms=3_000)
+    question = ReceiptsRequest(epoch="e", seq=5, wait_ms=5_000)
 
     async with asyncio.TaskGroup() as group:
         waiting = [

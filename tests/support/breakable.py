@@ -25,6 +25,7 @@ from shared.secrets import load_seed
 from tests.support.mailer_process import TIMING
 from tests.support.smtp import Received, ScriptedSMTP, scripted_smtp
 from tests.support.stack import MAIL_WITHIN, Lab, make_lab
+from tests.support.trust import vouched_for_anew
 from tests.support.visitor import Client, token_in
 from tests.support.waiting import eventually
 
@@ -82,6 +83,7 @@ class Breakable:
 
     lab: Lab
     smtp: ScriptedSMTP
+    _servers: tuple[int, int] | None = None  # those that were there when the store was vouched for
 
     @property
     def url(self) -> str:
@@ -101,6 +103,14 @@ class Breakable:
                 await self.lab.launch(part)
         for part in PARTS:
             await self.lab.ready(part, WHOLE_WITHIN)
+        await self._vouched_for()
+
+    async def _vouched_for(self) -> None:
+        """A store that is trusted may soon not be: who vouches for it looks once a second, and asks NATS."""
+        servers = self.lab.pid("redis"), self.lab.pid("nats")
+        if servers != self._servers:
+            await vouched_for_anew(self.lab.plan.redis_url)
+            self._servers = servers
 
     def mails(self, address: str) -> list[Received]:
         """Every complete text for *address*, whether the server said yes to it or not."""

@@ -26,6 +26,7 @@ from shared.bus.streams import apply_streams, consumer_config
 from shared.clock import SystemClock
 from shared.ids import SystemIds
 from shared.secrets import load_blocklist_key, load_seed
+from tests.support.command_forks import ready_for_commands
 from tests.support.command_line import CommandLine
 from tests.support.edge_process import EdgeProcess, make_edge
 from tests.support.proxy import Proxy, proxy_to
@@ -257,6 +258,7 @@ async def running_fleet(
                 home, directory, edge_id=name, nats_url=url, max_staleness=patience
             )
         prepare(fleet)
+        await ready_for_commands()  # not while a test counts seconds
         await fleet.start()
         yield fleet
 

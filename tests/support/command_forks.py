@@ -22,6 +22,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from tests.support.servers import ROOT, START_DEADLINE
 
 LOOK_SECONDS = 0.005  # between two looks whether a command has ended
 HEARD_BYTES = 1 << 16
+_STARTING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Command:
 
 async def run_forked(command: Command) -> int:
     """Its exit code; negative: the signal that ended it."""
-    reader, writer = await asyncio.open_unix_connection(_started())
+    reader, writer = await asyncio.open_unix_connection(await ready_for_commands())
     try:
         writer.write(json.dumps(asdict(command)).encode() + b"\n")
         return int(await reader.read())
@@ -54,15 +56,25 @@ async def run_forked(command: Command) -> int:
         await writer.wait_closed()
 
 
+async def ready_for_commands() -> Path:
+    """The socket, once there is one; the loop goes on: in some tests all of NATS passes through it."""
+    return await asyncio.to_thread(_started)
+
+
 def forked_words() -> tuple[str, ...]:
     """What stands for ``./latchwire`` where a program starts commands: they have that program's streams."""
     client = ROOT / "tests" / "support" / "forked_command.py"
     return sys.executable, "-I", "-S", str(client), str(_started())
 
 
-@functools.cache
 def _started() -> Path:
     """The socket of this test process' own server, started on first use and ended with it."""
+    with _STARTING:
+        return _start()
+
+
+@functools.cache
+def _start() -> Path:
     path = Path(tempfile.mkdtemp(prefix="latchwire-commands-")) / "socket"
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.support.command_forks", path],

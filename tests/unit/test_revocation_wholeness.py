@@ -1,5 +1,7 @@
 """A BLOCKLIST that holds less than it must is noticed, and one that merely forgets what has lapsed is not."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from latchwire.records import record_key
@@ -41,8 +43,8 @@ class Past:
         self.asked += 1
         return self.events[:most]
 
-    async def get(self, key: str) -> tuple[bytes, int] | None:
-        return (b"", 1) if key in self.held else None
+    async def get_each(self, keys: Sequence[str]) -> list[tuple[bytes, int] | None]:
+        return [(b"", 1) if key in self.held else None for key in keys]
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ _log = logging.getLogger("latchwire.feed")
 
 BATCH: Final = 2_000  # some 600 kB, so that a slow link brings it in time
 ASK_SECONDS: Final = 1.5
+PROBE_PATIENCE_SECONDS: Final = 3.0  # a proof dates from the question: a slow one is still one
 BATCH_SECONDS: Final = 10.0
 READ_TRIES: Final = 3
 LAG_PAUSE_SECONDS: Final = 0.05
@@ -143,15 +144,23 @@ class StreamReader:
         Raises:
             FeedReadError: no answer, or not one that can be read.
         """
-        return await self._ask(subject, body, _read_freshness, repeat=True)
+        return await self._ask(
+            subject, body, _read_freshness, seconds=PROBE_PATIENCE_SECONDS, repeat=True
+        )
 
     async def _ask(
-        self, subject: str, body: bytes, read: Callable[[bytes], T], *, repeat: bool = False
+        self,
+        subject: str,
+        body: bytes,
+        read: Callable[[bytes], T],
+        *,
+        seconds: float = ASK_SECONDS,
+        repeat: bool = False,
     ) -> T:
         """The first reply that can be *read*; others are passed over.
 
         Raises:
-            FeedReadError: none within 1.5 s, or nobody is there to reply.
+            FeedReadError: none within so many *seconds*, or nobody is there to reply.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
@@ -164,7 +173,7 @@ class StreamReader:
             with suppress(*_UNREADABLE):
                 done.set_result(read(message.data))
 
-        return await self._exchange(subject, body, on_reply, done, ASK_SECONDS, repeat=repeat)
+        return await self._exchange(subject, body, on_reply, done, seconds, repeat=repeat)
 
     async def _exchange(
         self,

@@ -107,7 +107,11 @@ class Projector:
         """
         async with self._lock:
             TRUSTED.set(0)
-            return await self._round()
+            try:
+                return await self._round()
+            except ProjectionUnavailableError:
+                self._condition = None  # which store answers next time is not known
+                raise
 
     async def _round(self) -> Mark:
         asked, age = self._clock.monotonic(), self._copy.staleness_seconds()

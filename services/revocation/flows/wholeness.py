@@ -6,6 +6,7 @@ each new connection to the bus and whenever BLOCKLIST holds less than it did, so
 revocations are looked up in it (adr/0015).
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -35,8 +36,8 @@ class BrokerPast(Protocol):
         """The latest *most* messages that *durable* has acknowledged and ever fewer of older ones."""
         ...
 
-    async def get(self, key: str) -> tuple[bytes, int] | None:
-        """The packed record under *key* and its sequence, from the stream leader."""
+    async def get_each(self, keys: Sequence[str]) -> Sequence[tuple[bytes, int] | None]:
+        """The packed records under *keys* and their sequences, from the stream leader."""
         ...
 
 
@@ -107,14 +108,12 @@ class Wholeness:
 
     async def _lacks_something(self) -> bool:
         # Not TOKEN_BY: whether a service was allowed what it said then, nobody knows now.
-        for message in await self._broker.acknowledged(contract.REVOCATION, SAMPLE):
-            revocation = self._read(message)
-            if revocation is None:
-                continue
-            key = record_key(self._hash_key, revocation.scope, revocation.identifier)
-            if await self._broker.get(key) is None:
-                return True
-        return False
+        messages = await self._broker.acknowledged(contract.REVOCATION, SAMPLE)
+        revocations = [self._read(message) for message in messages]
+        found = await self._broker.get_each(
+            [record_key(self._hash_key, r.scope, r.identifier) for r in revocations if r]
+        )
+        return None in found
 
     def _read(self, message: StoredMessage) -> Revocation | None:
         """What *message* made of BLOCKLIST, or None when it need not be there."""
