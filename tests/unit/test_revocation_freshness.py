@@ -6,11 +6,14 @@ from collections.abc import Sequence
 import pytest
 
 from services.revocation.flows.freshness import BlocklistRefillingError, FreshnessDesk
+from services.revocation.flows.wholeness import Wholeness
 from shared.bus import BusUnavailableError, Position
+from shared.bus.state import StoredMessage
 from shared.contract import BLOCKLIST, REVOCATION, Durable, Stream
 from shared.messages import Freshness, Probe
 from shared.revokers import parse_revokers
 from tests.support.fakes.blocklist import FakeBlocklist
+from tests.support.fakes.clock import FakeClock
 
 BACKLOGS = ["revocation", "revocation-by"]
 ROUND = [*BACKLOGS, "BLOCKLIST", "DOCUMENT"]
@@ -51,6 +54,43 @@ async def test_an_answer_tells_epoch_position_and_backlog() -> None:
     answer = await desk.answer(Probe())
 
     assert answer == Freshness(epoch="epoch-7", last_seq=42, backlog_ms=1500, documents_seq=7)
+
+
+class Looked(FakeBlocklist):
+    """Counts how often what was acknowledged is looked up; *gone*: BLOCKLIST alone does not answer."""
+
+    reconnections = 0
+    looks = 0
+    gone = False
+
+    async def acknowledged(self, durable: Durable, most: int) -> list[StoredMessage]:
+        self.looks += 1
+        return []
+
+    async def get_each(self, keys: Sequence[str]) -> list[tuple[bytes, int] | None]:
+        return []
+
+    async def stream_position(self, stream: Stream) -> Position:
+        if self.gone and stream is BLOCKLIST:
+            raise BusUnavailableError("stream not found")
+        return await super().stream_position(stream)
+
+
+async def test_a_blocklist_that_did_not_answer_is_looked_over_when_it_is_back() -> None:
+    """It may have been put back from a copy meanwhile; while it answers, one look is enough."""
+    broker = Looked()
+    desk = FreshnessDesk(broker, Wholeness(broker, broker, FakeClock(), bytes(32)))
+    await desk.answer(Probe())
+    await desk.answer(Probe())
+    assert broker.looks == 1
+
+    broker.gone = True
+    with pytest.raises(BusUnavailableError):
+        await desk.answer(Probe())
+    broker.gone = False
+    await desk.answer(Probe())
+
+    assert broker.looks == 2
 
 
 async def test_a_new_blocklist_is_proven_once_the_replay_has_caught_up() -> None:

@@ -50,6 +50,15 @@ class Worker:
         self.clock.advance(1_000)
         return await self._projector.round()
 
+    async def at_once(self) -> Mark:
+        """One round right after the last."""
+        return await self._projector.round()
+
+    async def keep_beat(self) -> None:
+        """The beat is kept, ten seconds after it was kept last."""
+        self.clock.advance(10_000)
+        await self._projector.keep_beat()
+
 
 async def working(*keys: str) -> tuple[Worker, FakeProjection]:
     """A worker that has projected *keys*."""
@@ -93,6 +102,49 @@ async def test_a_beat_from_the_far_future_is_nobodys() -> None:
     await worker.round()
 
     assert projection.since is None
+
+
+async def test_a_worker_whose_round_failed_asks_how_far_others_went_meanwhile() -> None:
+    """A copy of the store that is younger than its own last round may be older than theirs."""
+    worker, projection = await working("a")
+    worker.beats.last_beat = worker.clock.now_ms()
+    await worker.round()
+    assert projection.since is None, "nobody is asked while all goes well"
+    projection.away = True
+    with pytest.raises(ProjectionUnavailableError):
+        await worker.round()
+    projection.away = False
+
+    await worker.round()
+
+    assert projection.since is not None
+
+
+async def test_a_beat_is_kept_after_a_round_and_not_again_after_none() -> None:
+    """Others may have kept a later one since."""
+    worker, projection = await working("a")
+    await worker.keep_beat()
+    assert worker.beats.last_beat == projection.content.beat
+    projection.away = True
+    with pytest.raises(ProjectionUnavailableError):
+        await worker.round()
+    worker.beats.last_beat = theirs = worker.clock.now_ms()
+
+    await worker.keep_beat()
+
+    assert worker.beats.last_beat == theirs
+
+
+async def test_a_store_that_was_away_is_asked_anew_what_it_is() -> None:
+    """Within the second in which nobody would ask: it may have been started again."""
+    worker, projection = await working("a")
+    projection.away = True
+    with pytest.raises(ProjectionUnavailableError):
+        await worker.at_once()
+    projection.away, projection.policy = False, "allkeys-lru"
+
+    with pytest.raises(EvictingError):
+        await worker.at_once()
 
 
 async def test_a_round_writes_what_changed_and_nothing_else() -> None:

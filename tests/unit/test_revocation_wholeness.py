@@ -6,6 +6,7 @@ import pytest
 
 from latchwire.records import record_key
 from services.revocation.flows.wholeness import (
+    CATCH_UP_SECONDS,
     LOOK_AGAIN_SECONDS,
     SAMPLE,
     SOON_MS,
@@ -140,6 +141,73 @@ async def test_a_new_connection_is_looked_over_once(wholeness: Wholeness, past: 
         await wholeness.check(Position("e", 1, 30, 30))
 
     assert past.asked == 2
+
+
+async def test_one_that_is_back_after_it_did_not_answer_is_looked_up(
+    wholeness: Wholeness, past: Past, clock: FakeClock
+) -> None:
+    """It may have been taken away and put back from a copy, over the same connection."""
+    await wholeness.check(Position("e", 1, 30, 30))
+    past.held.clear()
+    wholeness.unseen()
+
+    await doubted(wholeness, clock, Position("e", 1, 30, 30))
+
+
+async def test_one_that_ends_earlier_has_lost_records_that_nobody_looks_up(
+    wholeness: Wholeness, clock: FakeClock
+) -> None:
+    """What services revoked: no proof at once, and lost when no leader was only behind for a moment."""
+    await wholeness.check(Position("e", 1, 35, 35))
+    earlier = Position("e", 1, 30, 30)
+    await doubted(wholeness, clock, earlier)
+    with pytest.raises(BlocklistDoubtedError):
+        await wholeness.check(earlier)
+    clock.advance(int(CATCH_UP_SECONDS * 1000))
+
+    with pytest.raises(BlocklistLostError):
+        await wholeness.check(earlier)
+    with pytest.raises(BlocklistLostError):
+        await wholeness.check(Position("e", 1, 40, 40))
+
+
+async def test_a_leader_that_was_behind_for_a_moment_has_lost_nothing(
+    wholeness: Wholeness, clock: FakeClock
+) -> None:
+    """It was elected just now, and reads what the others have."""
+    await wholeness.check(Position("e", 1, 35, 35))
+    await doubted(wholeness, clock, Position("e", 1, 34, 34))
+
+    await wholeness.check(Position("e", 1, 35, 35))
+
+    assert wholeness.trouble() is None
+
+
+async def test_what_lacked_something_is_looked_up_again_though_it_has_grown(
+    wholeness: Wholeness, past: Past, clock: FakeClock
+) -> None:
+    """By the second look it holds more than ever, and not what it lacked."""
+    await wholeness.check(Position("e", 1, 30, 30))
+    past.held.clear()
+    await doubted(wholeness, clock, Position("e", 1, 20, 20))
+
+    with pytest.raises(BlocklistLostError):
+        await wholeness.check(Position("e", 1, 60, 60))
+
+
+async def test_two_bad_moments_with_a_new_connection_between_them_are_no_loss(
+    wholeness: Wholeness, past: Past, clock: FakeClock
+) -> None:
+    """Each is the first of its kind."""
+    held = set(past.held)
+    past.held.clear()
+    for reconnections in (1, 2, 3):
+        past.reconnections = reconnections
+        await doubted(wholeness, clock, Position("e", 1, 30, 30))
+
+    past.held |= held
+    await wholeness.check(Position("e", 1, 30, 30))
+    assert wholeness.trouble() is None
 
 
 async def test_what_lapses_while_others_are_written_is_no_loss(

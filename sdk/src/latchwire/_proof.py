@@ -38,6 +38,7 @@ class Proof:
         self._now_ms = now_ms
         self._proven = Moment(NEVER, 0.0)
         self._candidate: Candidate | None = None
+        self._looked = now_ms(), monotonic()
         self.swept_until_ms = 0  # what lapsed before it is not in the list any more
 
     @property
@@ -49,6 +50,12 @@ class Proof:
         """The present, on both clocks."""
         at = self._monotonic()
         return Moment(at, self._now_ms() - at * 1000)
+
+    def clock_ran_ahead(self) -> bool:
+        """Whether the wall clock went further since the last call than the other one, by what voids a proof."""
+        now_ms, at = self._now_ms(), self._monotonic()
+        (then_ms, then), self._looked = self._looked, (now_ms, at)
+        return (now_ms - then_ms) - (at - then) * 1000 > CLOCK_STEP_MS
 
     def age_seconds(self) -> float:
         """The age of the last proof; infinite without one that still counts."""

@@ -27,10 +27,11 @@ from latchwire._clock import monotonic as elapsed
 from latchwire._companion import Companion
 from latchwire._errors import LatchwireError
 from latchwire._join import Join
-from latchwire._proof import CLOCK_STEP_MS, Proof
+from latchwire._proof import Proof
 from latchwire._stream import FeedReadError, Freshness, StreamReader
 from latchwire._telling import Telling
 from latchwire._transfer import read_delta
+from latchwire._trouble import Trouble
 from latchwire.blocklist import SWEEP_LIMIT, Blocklist
 from latchwire.records import Record
 
@@ -76,7 +77,8 @@ class Replica:
         self.fills = 0
         self.ignored = 0
         self.loaded = asyncio.Event()  # a complete list has been read
-        # Called with key and record after each delta is applied: keep it short, it runs on the loop.
+        # Called with key and record after each delta is applied, and with the last of what a gap held: keep it
+        # short, it runs on the loop.
         self.on_applied: list[Callable[[str, Record], None]] = []
         self._client = nc
         self._hash_key = hash_key
@@ -96,8 +98,7 @@ class Replica:
         self._start_over = True
         self._next_probe = float("-inf")
         self._reconnects = 0
-        self._clock = (now_ms(), monotonic())
-        self._trouble = ""
+        self._trouble = Trouble()
 
     def staleness_seconds(self) -> float:
         """How long ago the list was last proven complete; infinite before the first proof."""
@@ -148,9 +149,9 @@ class Replica:
     async def _work(self) -> None:
         try:
             if await self._catch_up():
-                self._say_trouble("")
+                self._trouble.say("")
         except FeedReadError as error:
-            self._say_trouble(str(error))
+            self._trouble.say(str(error))
 
     async def _catch_up(self) -> bool:
         """Returns whether a probe was answered: only then is a trouble over."""
@@ -206,6 +207,8 @@ class Replica:
         self.fills += 1
         into = Telling(self.blocklist, partial(self._told, state.last_seq))
         self._advance_to(await self._reader.read_after(self.seq, state, into))
+        if into.last is not None:
+            self._applied(*into.last)
 
     async def _probe(self) -> None:
         sent, asked_at = self._proof.now(), self.seq
@@ -240,10 +243,13 @@ class Replica:
         if self._incoming is not None:
             self._incoming.apply(delta.key, delta.record)
         self._arrived(delta.seq)
-        for callback in self.on_applied:
-            callback(delta.key, delta.record)
+        self._applied(delta.key, delta.record)
         if changed:
             self._told(delta.seq, delta.key, delta.record)
+
+    def _applied(self, key: str, record: Record) -> None:
+        for callback in self.on_applied:
+            callback(key, record)
 
     def _told(self, seq: int, key: str, record: Record) -> None:
         """For the face: *record* changed the list; *seq* is its own or the end of the gap it was read in."""
@@ -269,12 +275,9 @@ class Replica:
         self._proof.settle(seq)
 
     def _sweep(self) -> None:
-        now_ms, monotonic = self._now_ms(), self._monotonic()
-        then_ms, then = self._clock
-        self._clock = now_ms, monotonic
-        step_ms = (now_ms - then_ms) - (monotonic - then) * 1000
-        if step_ms > CLOCK_STEP_MS:
+        if self._proof.clock_ran_ahead():
             self.reconnected()  # the proof is void already: ask for another one at once
+        now_ms = self._now_ms()
         if now_ms < self._proof.swept_until_ms:
             self._read_again_what_was_swept()
         swept_until_ms = max(self._proof.swept_until_ms, now_ms - SWEEP_LATER_MS)
@@ -291,10 +294,3 @@ class Replica:
         self._join.leave_snapshots()  # the newest may be made of this list
         self._start_over = True
         self._wake.set()
-
-    def _say_trouble(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            _log.log(
-                logging.WARNING if trouble else logging.INFO, "feed.trouble %s", trouble or "-"
-            )
-            self._trouble = trouble

@@ -80,7 +80,7 @@ class FreshnessDesk:
         # The backlog first: what it does not count was in BLOCKLIST before the position is read. The
         # other way round, an event applied between the two would be in neither.
         backlog_ms = await self._backlog_ms()
-        position = await self._broker.stream_position(contract.BLOCKLIST)
+        position = await self._position()
         if self._wholeness is not None:
             await self._wholeness.check(position)
         if not self._knows(position):
@@ -97,6 +97,15 @@ class FreshnessDesk:
             backlog_ms=backlog_ms,
             documents_seq=documents.last_seq,
         )
+
+    async def _position(self) -> Position:
+        """BLOCKLIST's; where it was away for a moment, it may be another when it is back."""
+        try:
+            return await self._broker.stream_position(contract.BLOCKLIST)
+        except BusUnavailableError:
+            if self._wholeness is not None:
+                self._wholeness.unseen()
+            raise
 
     async def _backlog_ms(self) -> int:
         """Age of the oldest acknowledged revocation that may not be in BLOCKLIST."""

@@ -93,6 +93,8 @@ class Projector:
         self._changes: dict[str, Record] = {}
         self._seen: Seen | None = None
         self._beat: int | None = None
+        self._beat_is_newest = False  # no round has failed since this worker was given it
+        self._unstored_beat: int | None = None  # of a round that succeeded
         self._stored_at = float("-inf")
         self._condition: Condition | None = None
         self._condition_at = float("-inf")
@@ -107,19 +109,22 @@ class Projector:
         """
         async with self._lock:
             TRUSTED.set(0)
+            newest, self._beat_is_newest = self._beat_is_newest, False
             try:
-                return await self._round()
+                reached = await self._round(newest)
             except ProjectionUnavailableError:
                 self._condition = None  # which store answers next time is not known
                 raise
+            self._beat_is_newest, self._unstored_beat = True, self._beat
+            return reached
 
-    async def _round(self) -> Mark:
+    async def _round(self, beat_is_newest: bool) -> Mark:
         asked, age = self._clock.monotonic(), self._copy.staleness_seconds()
         if age * 1000 >= TRUST_MS:
             raise NotReadError
         condition = await self._healthy()
         run = self._ids.ulid(self._clock.now_ms())
-        begun = await self._projection.begin(run, beat=await self._last_beat())
+        begun = await self._projection.begin(run, beat=await self._last_beat(beat_is_newest))
         self._beat = begun.beat
         reached, reading = self._take(), self._copy.readings
         doubt = await self._examine(condition, begun, reached)
@@ -136,25 +141,25 @@ class Projector:
         self._tell(reached, doubt, trusted=trust_ms > 0)
         return reached
 
-    async def _last_beat(self) -> int:
-        """The last one this worker was given; when it has just started, what is known of others'."""
-        if self._beat is None:
+    async def _last_beat(self, newest: bool) -> int:
+        """The last one that is known of: this worker's, while it is the *newest*; else others' may be later."""
+        if self._beat is None or not newest:
             try:
                 stored = await self._beats.beat()
             except BusUnavailableError as error:
                 raise BeatUnknownError from error
             ours = stored <= self._clock.now_ms() + FAR_AHEAD_MS
-            self._beat = max(0, stored - LOST_IN_A_CRASH) if ours else 0
+            self._beat = max(self._beat or 0, stored - LOST_IN_A_CRASH if ours else 0)
         return self._beat
 
     async def keep_beat(self) -> None:
         """Store the last beat where a worker that starts finds it; every ten seconds are enough."""
         now = self._clock.monotonic()
-        if self._beat is None or now < self._stored_at + BEAT_EVERY_SECONDS:
+        if self._unstored_beat is None or now < self._stored_at + BEAT_EVERY_SECONDS:
             return
         with contextlib.suppress(BusUnavailableError):
-            await self._beats.put_beat(self._beat)
-            self._stored_at = now
+            await self._beats.put_beat(self._unstored_beat)
+            self._stored_at, self._unstored_beat = now, None
 
     async def _healthy(self) -> Condition:
         """What the store says of itself, asked about once a second."""

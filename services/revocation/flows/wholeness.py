@@ -26,6 +26,9 @@ log = structlog.get_logger()
 
 SAMPLE = 20  # the latest acknowledged revocations that are looked up; of older ones ever fewer
 LOOK_AGAIN_SECONDS = 1.0  # what lacked something then and does not now was read in a bad moment
+CATCH_UP_SECONDS = (
+    5.0  # a leader that was just elected may be behind; who is for longer has lost records
+)
 SOON_MS = 60_000  # a record that lapses this soon may be gone by the server's clock
 
 
@@ -61,6 +64,7 @@ class Wholeness:
         self._seen_over: int | None = None  # which connection
         self._lost: str | None = None
         self._doubted_at: float | None = None
+        self._doubted_over: int | None = None  # which connection
 
     def trouble(self) -> str | None:
         """What is wrong with it, for ``/ready``."""
@@ -77,21 +81,35 @@ class Wholeness:
         if position.epoch == self._lost:
             raise BlocklistLostError(BlocklistLostError.__doc__)
         connection = self._link.reconnections
+        if (
+            connection != self._doubted_over
+        ):  # two bad moments are one only where nothing was between them
+            self._doubted_over, self._doubted_at = connection, None
         # What was put back while nobody was connected need not hold less than this worker last saw of it.
-        if connection != self._seen_over or self._holds_less(position):
+        if (
+            connection != self._seen_over
+            or self._doubted_at is not None
+            or self._holds_less(position)
+        ):
             await self._look(position)
         self._seen, self._lost, self._doubted_at = position, None, None
         self._seen_over = connection
+
+    def unseen(self) -> None:
+        """Nobody told the position: what comes after that is looked over like what was put back."""
+        self._seen_over = None
 
     async def _look(self, position: Position) -> None:
         now, doubted_at = self._clock.monotonic(), self._doubted_at
         if doubted_at is not None and now < doubted_at + LOOK_AGAIN_SECONDS:
             raise BlocklistDoubtedError(BlocklistDoubtedError.__doc__)
-        if not await self._lacks_something():
+        lacks, ends_earlier = await self._lacks_something(), self._ends_earlier(position)
+        if not lacks and not ends_earlier:
             return
         if doubted_at is None:
             self._doubted_at = now
             log.warning("blocklist.doubted", epoch=position.epoch)
+        if doubted_at is None or (not lacks and now < doubted_at + CATCH_UP_SECONDS):
             raise BlocklistDoubtedError(BlocklistDoubtedError.__doc__)
         self._lost = position.epoch
         log.error("blocklist.lost", cure="latchwire streams apply --restored")
@@ -102,8 +120,15 @@ class Wholeness:
         return (
             seen is None
             or position.epoch != seen.epoch
-            or position.last_seq < seen.last_seq
+            or self._ends_earlier(position)
             or position.messages < _expected(seen, position)
+        )
+
+    def _ends_earlier(self, position: Position) -> bool:
+        """Than this worker saw: what it lacks may be what services revoked, which is not looked up."""
+        seen = self._seen
+        return (
+            seen is not None and position.epoch == seen.epoch and position.last_seq < seen.last_seq
         )
 
     async def _lacks_something(self) -> bool:
