@@ -40,13 +40,14 @@ class Ack:
 
 @dataclass(frozen=True)
 class Position:
-    """A stream as its leader sees it."""
+    """A stream as its leader sees it; *last_ts* is when its last message was stored, in the server's words."""
 
     epoch: str
     first_seq: int
     last_seq: int
     messages: int = 0
     bytes: int = 0
+    last_ts: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,15 @@ class BlocklistState:
             BusUnavailableError: the leader did not answer for one of them.
         """
         return await _together(self.get(key) for key in keys)
+
+    async def stored_at(self, seq: int) -> str | None:
+        """When BLOCKLIST's message *seq* was stored, as `Position.last_ts`; None: it is not there any more.
+
+        Raises:
+            BusUnavailableError: the leader did not answer.
+        """
+        answer = await self._api(f"STREAM.MSG.GET.{contract.BLOCKLIST.name}", {"seq": seq})
+        return str(answer["message"]["time"]) if "message" in answer else None
 
     async def put(
         self, key: str, body: bytes, *, expected_seq: int, ttl_seconds: float
@@ -150,7 +160,7 @@ class BlocklistState:
         state = info["state"]
         epoch = (info["config"].get("metadata") or {}).get("epoch", "")
         ends = state["first_seq"], state["last_seq"]
-        return Position(epoch, *ends, state["messages"], state["bytes"])
+        return Position(epoch, *ends, state["messages"], state["bytes"], state["last_ts"])
 
     async def consumer(self, durable: contract.Durable) -> dict[str, Any]:
         """JetStream's own description of a consumer."""

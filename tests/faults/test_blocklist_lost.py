@@ -5,12 +5,15 @@ No credential of the product may do any of this; an administrator, a broken disk
 
 import shutil
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.cluster import Fleet, now
 from tests.support.load import Load, under_load
+from tests.support.revocation import Worker
 from tests.support.servers import start_in_thread
 from tests.support.waiting import eventually
 
@@ -27,28 +30,38 @@ async def test_a_blocklist_that_lost_records_lets_no_revoked_token_in(
     fleet: Fleet, loss: str, tmp_path: Path
 ) -> None:
     """Neither before the operator acts nor after: edges know more, or refuse, and TOKEN is replayed."""
-    async with under_load(fleet) as load:
-        await load.more(BETWEEN)
-        if loss in (RESTORED, UNSEEN):
-            await back_up(fleet, tmp_path / "backup")
-        if loss == UNSEEN:
-            fleet.workers[1].signal(signal.SIGSTOP)
-        await load.more(BETWEEN)
-    await load.settle(effects=False)
-    async with under_load(fleet, publishers=(), of=load):
-        lost = now()
-        await lose(fleet, loss, tmp_path / "backup")
-        fleet.workers[1].signal(signal.SIGCONT)
-        await fleet.workers[0].restart()
-        await fleet.edges["edge-1"].restart()
-        await checked(load, LOOKED)
-        code, _, complaints = await fleet.command("streams", "apply", "--restored")
-        assert code == 0, complaints
+    with back_on_its_feet(fleet.workers[1]):
+        async with under_load(fleet) as load:
+            await load.more(BETWEEN)
+            if loss in (RESTORED, UNSEEN):
+                await back_up(fleet, tmp_path / "backup")
+            if loss == UNSEEN:
+                fleet.workers[1].signal(signal.SIGSTOP)
+            await load.more(BETWEEN)
+        await load.settle(effects=False)
+        async with under_load(fleet, publishers=(), of=load):
+            lost = now()
+            await lose(fleet, loss, tmp_path / "backup")
+            fleet.workers[1].signal(signal.SIGCONT)
+            await fleet.workers[0].restart()
+            await fleet.edges["edge-1"].restart()
+            await checked(load, LOOKED)
+            code, _, complaints = await fleet.command("streams", "apply", "--restored")
+            assert code == 0, complaints
     await load.settle(effects=False)
 
     assert load.violations() == []
     acted = [c for c in load.history.checks if c.began > lost and c.sid not in load.alive]
     assert [check for check in acted if check.seen == "accepted"] == []
+
+
+@contextmanager
+def back_on_its_feet(worker: Worker) -> Iterator[None]:
+    """However the block ends, *worker* does not stand still after it."""
+    try:
+        yield
+    finally:
+        worker.signal(signal.SIGCONT)
 
 
 async def back_up(fleet: Fleet, copy: Path) -> None:

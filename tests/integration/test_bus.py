@@ -66,6 +66,18 @@ async def test_of_what_was_acknowledged_the_latest_is_read_and_ever_less_of_the_
     assert read == ["90", "89", "88", "87", "86", "84", "81", "77", "71", "62", "48", "27"]
 
 
+async def test_the_end_of_blocklist_is_known_again_by_its_time(bus_of: BusFactory) -> None:
+    """The stream's own words and the message's are the same, to the letter."""
+    worker = await bus_of("revocation")
+    for number in range(20):  # a time that ends in zeros is written shorter
+        stored = await worker.put_state(f"jk{number}", b"x", expected_seq=0, ttl_seconds=60)
+        position = await worker.stream_position(contract.BLOCKLIST)
+
+        assert stored is not None
+        assert position.last_ts == await worker.state.stored_at(stored.seq)
+    assert await worker.state.stored_at(stored.seq + 1) is None
+
+
 async def test_publishing_twice_under_one_id_stores_once(bus_of: BusFactory) -> None:
     """A retry after a lost PubAck is told that the message is already there."""
     bus = await bus_of("auth")

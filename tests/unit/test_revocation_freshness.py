@@ -70,6 +70,9 @@ class Looked(FakeBlocklist):
     async def get_each(self, keys: Sequence[str]) -> list[tuple[bytes, int] | None]:
         return []
 
+    async def stored_at(self, seq: int) -> str | None:
+        return None
+
     async def stream_position(self, stream: Stream) -> Position:
         if self.gone and stream is BLOCKLIST:
             raise BusUnavailableError("stream not found")

@@ -125,6 +125,7 @@ async def test_a_beat_is_kept_after_a_round_and_not_again_after_none() -> None:
     worker, projection = await working("a")
     await worker.keep_beat()
     assert worker.beats.last_beat == projection.content.beat
+    await worker.round()
     projection.away = True
     with pytest.raises(ProjectionUnavailableError):
         await worker.round()

@@ -32,6 +32,7 @@ class Past:
         self.held: set[str] = set()
         self.asked = 0
         self.reconnections = 0
+        self.times: dict[int, str] = {}  # of BLOCKLIST's messages, by sequence
 
     def say(self, event: TokenRevoked, *, held: bool = True) -> None:
         """*event* was acknowledged, and is in BLOCKLIST or not."""
@@ -46,6 +47,9 @@ class Past:
 
     async def get_each(self, keys: Sequence[str]) -> list[tuple[bytes, int] | None]:
         return [(b"", 1) if key in self.held else None for key in keys]
+
+    async def stored_at(self, seq: int) -> str | None:
+        return self.times.get(seq)
 
 
 @pytest.fixture
@@ -99,6 +103,7 @@ async def test_one_that_lost_records_proves_nothing_any_more(
     await wholeness.check(Position("e", 1, 30, 30))
     past.held.clear()
     await doubted(wholeness, clock, position)
+    clock.advance(int(CATCH_UP_SECONDS * 1000))
 
     for now in (position, Position("e", 31, 500, 470)):
         with pytest.raises(BlocklistLostError, match="streams apply --restored"):
@@ -169,6 +174,54 @@ async def test_one_that_ends_earlier_has_lost_records_that_nobody_looks_up(
         await wholeness.check(earlier)
     with pytest.raises(BlocklistLostError):
         await wholeness.check(Position("e", 1, 40, 40))
+
+
+@pytest.mark.parametrize("doubted_first", [True, False])
+async def test_one_that_ended_earlier_and_has_grown_since_is_another(
+    wholeness: Wholeness, past: Past, clock: FakeClock, doubted_first: bool
+) -> None:
+    """Where this worker saw the end, something else is stored now."""
+    past.times[35] = "then"
+    await wholeness.check(Position("e", 1, 35, 35, last_ts="then"))
+    if doubted_first:
+        await doubted(wholeness, clock, Position("e", 1, 30, 30))
+    else:
+        wholeness.unseen()
+    past.times[35] = "later"
+    grown = Position("e", 1, 36, 36, last_ts="just now")
+    if not doubted_first:
+        await doubted(wholeness, clock, grown)
+
+    with pytest.raises(BlocklistLostError):
+        await wholeness.check(grown)
+
+
+async def test_the_end_that_was_seen_may_lapse_or_be_replaced(
+    wholeness: Wholeness, past: Past
+) -> None:
+    """That says nothing; that it is still what it was says that nothing was put back."""
+    await wholeness.check(Position("e", 1, 35, 35, last_ts="then"))
+    for times in ({}, {35: "then"}):
+        past.times = times
+        wholeness.unseen()
+
+        await wholeness.check(Position("e", 1, 36, 36, last_ts="later"))
+
+        assert wholeness.trouble() is None
+
+
+async def test_a_doubt_ends_with_its_epoch_and_with_a_question_that_nobody_answered(
+    wholeness: Wholeness, past: Past, clock: FakeClock
+) -> None:
+    """A bad moment of each is not two of one."""
+    past.held.clear()
+    for epoch in ("e", "f"):
+        await doubted(wholeness, clock, Position(epoch, 1, 30, 30))
+    wholeness.unseen()
+    await doubted(wholeness, clock, Position("f", 1, 30, 30))
+
+    with pytest.raises(BlocklistLostError):
+        await wholeness.check(Position("f", 1, 30, 30))
 
 
 async def test_a_leader_that_was_behind_for_a_moment_has_lost_nothing(

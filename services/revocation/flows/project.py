@@ -110,6 +110,7 @@ class Projector:
         async with self._lock:
             TRUSTED.set(0)
             newest, self._beat_is_newest = self._beat_is_newest, False
+            self._unstored_beat = None  # if this one fails, others go on
             try:
                 reached = await self._round(newest)
             except ProjectionUnavailableError:

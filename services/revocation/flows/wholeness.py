@@ -7,6 +7,7 @@ revocations are looked up in it (adr/0015).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -43,6 +44,10 @@ class BrokerPast(Protocol):
         """The packed records under *keys* and their sequences, from the stream leader."""
         ...
 
+    async def stored_at(self, seq: int) -> str | None:
+        """When BLOCKLIST's message *seq* was stored, as `Position.last_ts`; None: it is there no more."""
+        ...
+
 
 class BlocklistLostError(BusUnavailableError):
     """BLOCKLIST lacks acknowledged revocations: `latchwire streams apply --restored` replays them."""
@@ -50,6 +55,14 @@ class BlocklistLostError(BusUnavailableError):
 
 class BlocklistDoubtedError(BusUnavailableError):
     """BLOCKLIST seems to lack acknowledged revocations: it is looked at again in a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """Since when (monotonic seconds), and of what: the connection and the epoch."""
+
+    at: float
+    place: tuple[int, str]
 
 
 class Wholeness:
@@ -63,8 +76,7 @@ class Wholeness:
         self._seen: Position | None = None
         self._seen_over: int | None = None  # which connection
         self._lost: str | None = None
-        self._doubted_at: float | None = None
-        self._doubted_over: int | None = None  # which connection
+        self._doubted: _Doubt | None = None
 
     def trouble(self) -> str | None:
         """What is wrong with it, for ``/ready``."""
@@ -81,39 +93,42 @@ class Wholeness:
         if position.epoch == self._lost:
             raise BlocklistLostError(BlocklistLostError.__doc__)
         connection = self._link.reconnections
-        if (
-            connection != self._doubted_over
-        ):  # two bad moments are one only where nothing was between them
-            self._doubted_over, self._doubted_at = connection, None
+        if self._doubted is not None and self._doubted.place != (connection, position.epoch):
+            self._doubted = None  # two bad moments are one only where nothing was between them
         # What was put back while nobody was connected need not hold less than this worker last saw of it.
-        if (
-            connection != self._seen_over
-            or self._doubted_at is not None
-            or self._holds_less(position)
-        ):
-            await self._look(position)
-        self._seen, self._lost, self._doubted_at = position, None, None
+        if connection != self._seen_over or self._doubted is not None or self._holds_less(position):
+            await self._look(position, connection)
+        self._seen, self._lost, self._doubted = position, None, None
         self._seen_over = connection
 
     def unseen(self) -> None:
-        """Nobody told the position: what comes after that is looked over like what was put back."""
-        self._seen_over = None
+        """A leader did not answer: what comes after that is looked over like what was put back."""
+        self._seen_over = self._doubted = None
 
-    async def _look(self, position: Position) -> None:
-        now, doubted_at = self._clock.monotonic(), self._doubted_at
-        if doubted_at is not None and now < doubted_at + LOOK_AGAIN_SECONDS:
+    async def _look(self, position: Position, connection: int) -> None:
+        now = self._clock.monotonic()
+        if self._doubted is not None and now < self._doubted.at + LOOK_AGAIN_SECONDS:
             raise BlocklistDoubtedError(BlocklistDoubtedError.__doc__)
-        lacks, ends_earlier = await self._lacks_something(), self._ends_earlier(position)
-        if not lacks and not ends_earlier:
+        if not await self._is_damaged(position):
             return
-        if doubted_at is None:
-            self._doubted_at = now
+        if self._doubted is None:
+            self._doubted = _Doubt(now, (connection, position.epoch))
             log.warning("blocklist.doubted", epoch=position.epoch)
-        if doubted_at is None or (not lacks and now < doubted_at + CATCH_UP_SECONDS):
+        patience = CATCH_UP_SECONDS if self._ends_earlier(position) else LOOK_AGAIN_SECONDS
+        if now < self._doubted.at + patience:
             raise BlocklistDoubtedError(BlocklistDoubtedError.__doc__)
         self._lost = position.epoch
         log.error("blocklist.lost", cure="latchwire streams apply --restored")
         raise BlocklistLostError(BlocklistLostError.__doc__)
+
+    async def _is_damaged(self, position: Position) -> bool:
+        if self._ends_earlier(position):
+            return True
+        try:
+            return await self._is_another(position) or await self._lacks_something()
+        except BusUnavailableError:
+            self.unseen()
+            raise
 
     def _holds_less(self, position: Position) -> bool:
         seen = self._seen
@@ -130,6 +145,14 @@ class Wholeness:
         return (
             seen is not None and position.epoch == seen.epoch and position.last_seq < seen.last_seq
         )
+
+    async def _is_another(self, position: Position) -> bool:
+        """Whether at the end that this worker saw something else is stored: it ended earlier, and has grown."""
+        seen = self._seen
+        if seen is None or position.epoch != seen.epoch or not seen.last_seq:
+            return False
+        stored_at = await self._broker.stored_at(seen.last_seq)
+        return stored_at is not None and stored_at != seen.last_ts
 
     async def _lacks_something(self) -> bool:
         # Not TOKEN_BY: whether a service was allowed what it said then, nobody knows now.
