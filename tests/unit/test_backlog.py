@@ -16,7 +16,8 @@ class Told(BlocklistState):
     def __init__(self, **positions: int) -> None:
         client = Client()
         super().__init__(client, client.jetstream())
-        self.positions = {"first_seq": 1, "last_seq": 9, "messages": 9, "bytes": 900} | positions
+        told = {"first_seq": 1, "last_seq": 9, "messages": 9, "bytes": 900, "last_ts": "then"}
+        self.positions = told | positions
 
     async def _api(self, call: str, body: dict[str, Any]) -> dict[str, Any]:
         if call.startswith("CONSUMER.INFO"):
