@@ -91,6 +91,13 @@ async def doubted(wholeness: Wholeness, clock: FakeClock, position: Position) ->
     clock.advance(int(LOOK_AGAIN_SECONDS * 1000))
 
 
+async def lost(wholeness: Wholeness, clock: FakeClock, position: Position) -> None:
+    """Doubted, and lost at the second look."""
+    await doubted(wholeness, clock, position)
+    with pytest.raises(BlocklistLostError):
+        await wholeness.check(position)
+
+
 @pytest.mark.parametrize(
     "position",
     [Position("e", 31, 30, 0), Position("e", 31, 33, 3), Position("e", 1, 10, 10)],
@@ -134,9 +141,7 @@ async def test_one_put_back_while_nobody_was_connected_is_looked_up(
     past.held.clear()
     past.reconnections += 1
 
-    await doubted(wholeness, clock, Position("e", 1, 30, 30))
-    with pytest.raises(BlocklistLostError):
-        await wholeness.check(Position("e", 1, 30, 30))
+    await lost(wholeness, clock, Position("e", 1, 30, 30))
 
 
 async def test_a_new_connection_is_looked_over_once(wholeness: Wholeness, past: Past) -> None:
@@ -218,10 +223,7 @@ async def test_a_doubt_ends_with_its_epoch_and_with_a_question_that_nobody_answe
     for epoch in ("e", "f"):
         await doubted(wholeness, clock, Position(epoch, 1, 30, 30))
     wholeness.unseen()
-    await doubted(wholeness, clock, Position("f", 1, 30, 30))
-
-    with pytest.raises(BlocklistLostError):
-        await wholeness.check(Position("f", 1, 30, 30))
+    await lost(wholeness, clock, Position("f", 1, 30, 30))
 
 
 async def test_a_leader_that_was_behind_for_a_moment_has_lost_nothing(
@@ -278,9 +280,7 @@ async def test_another_epoch_begins_anew(
 ) -> None:
     """The operator has had TOKEN replayed: what is acknowledged again is there again."""
     past.held.clear()
-    await doubted(wholeness, clock, Position("e", 1, 30, 30))
-    with pytest.raises(BlocklistLostError):
-        await wholeness.check(Position("e", 1, 30, 30))
+    await lost(wholeness, clock, Position("e", 1, 30, 30))
     past.events.clear()
 
     await wholeness.check(Position("f", 1, 30, 30))
@@ -293,10 +293,7 @@ async def test_a_new_process_finds_it_too(
 ) -> None:
     """It has seen nothing before, and looks before its first proof."""
     past.held.remove(record_key(KEY, "session", f"s{30 - SAMPLE}"))
-    await doubted(wholeness, clock, Position("e", 1, 30, 29))
-
-    with pytest.raises(BlocklistLostError):
-        await wholeness.check(Position("e", 1, 30, 29))
+    await lost(wholeness, clock, Position("e", 1, 30, 29))
 
 
 async def test_what_need_not_be_there_is_not_missed(
